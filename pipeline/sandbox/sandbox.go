@@ -1,0 +1,76 @@
+// Package sandbox runs one step's commands where they can do no harm.
+//
+// It is the contract: what is run (Spec), under which limits, and what came of it (Verdict). It never decides what may
+// run; that is the trust tier's business. The adapters are oci (an OCI runtime on this machine), none (no isolation,
+// for trusted runs of an operator who asked for it) and fake; sandboxtest proves each of them.
+package sandbox
+
+import (
+	"context"
+	"io"
+	"time"
+)
+
+// Sandbox runs steps. Run may be called concurrently.
+type Sandbox interface {
+	// Run runs the command and returns when the whole process tree is gone and nothing of it is left: no process, no
+	// mount, no cgroup, no temporary folder. When ctx ends, the tree is killed and the verdict is Cancelled.
+	// An error means that the sandbox itself failed (infrastructure) and says nothing about the command; such a call
+	// may be repeated. Two calls with the same ID at once are an error of the caller.
+	Run(ctx context.Context, spec Spec) (Verdict, error)
+
+	// Isolation says what keeps steps apart from this machine.
+	Isolation() Isolation
+}
+
+// Spec is one command list to run.
+type Spec struct {
+	ID        string   // unique among what runs now; letters, digits and dashes only
+	Script    string   // handed to the shell (bash with errexit and pipefail where there is one, else sh -e) as a file, never in argv
+	Workspace string   // a folder of this machine, writable by Owner, seen as /workspace and the working directory
+	Env       []string // "NAME=value"; PATH, HOME, TMPDIR, LANG and CI are set by the sandbox and can be overridden here, except PATH and LD_*
+	Output    io.Writer
+	Limits    Limits
+}
+
+// Limits bound one step. Zero values are replaced by the adapter's defaults; none is unlimited.
+type Limits struct {
+	Wall   time.Duration // the whole step
+	Memory int64         // bytes, swap included
+	PIDs   int64         // processes and threads
+	CPUs   float64       // processor seconds per second
+	Tmp    int64         // bytes of /tmp and the home folder, which live in memory
+}
+
+// Outcome says whose doing the end of a step was.
+type Outcome string
+
+// The outcomes. They are stored, and never renamed.
+const (
+	Exited    Outcome = "exited"    // the command ended by itself: ExitCode tells how
+	TimedOut  Outcome = "timed_out" // the wall limit
+	Resource  Outcome = "resource"  // the memory or process limit
+	Cancelled Outcome = "cancelled" // ctx ended
+)
+
+// Verdict is what came of a step.
+type Verdict struct {
+	Outcome  Outcome
+	ExitCode int           // of the command; 128+n when signal n ended it
+	Reason   string        // one sentence for people, empty for exit code 0
+	Wall     time.Duration // how long it took
+	Memory   int64         // peak bytes, 0 when unknown
+}
+
+// Passed reports the one good end.
+func (v Verdict) Passed() bool { return v.Outcome == Exited && v.ExitCode == 0 }
+
+// Isolation describes what is in force, found by trying it.
+type Isolation struct {
+	Level   string // "none", "ns" or "gvisor"
+	Runtime string // for example "crun 1.8.1, cgroup v1, private mount namespace"
+	Detail  string // one sentence for the operator: what is isolated, what is not
+}
+
+// FitForStrangers reports whether code of people without write access may run here.
+func (i Isolation) FitForStrangers() bool { return i.Level == "ns" || i.Level == "gvisor" }
