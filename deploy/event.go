@@ -1,0 +1,201 @@
+package deploy
+
+import (
+	"time"
+
+	"github.com/conveyor-ci/conveyor/pipeline"
+)
+
+// Event is a fact about a repository, in the past tense. Kinds are stored as words and never renamed.
+type Event interface{ Kind() string }
+
+// PullSeen is what a webhook or the API said of a pull request.
+type PullSeen struct {
+	Number      int             `json:"number"`
+	Open        bool            `json:"open"`
+	Reopened    bool            `json:"reopened,omitempty"` // said in so many words: a late event never reopens by itself
+	Merged      bool            `json:"merged,omitempty"`
+	Head        pipeline.Commit `json:"head"`
+	Branch      string          `json:"branch"`         // the head's branch
+	Fork        bool            `json:"fork,omitempty"` // the head lives in another repository
+	Base        string          `json:"base"`
+	BaseCommit  pipeline.Commit `json:"base_commit,omitempty"`
+	MergeCommit pipeline.Commit `json:"merge_commit,omitempty"` // only when merged
+	Author      pipeline.Actor  `json:"author"`
+	Updated     time.Time       `json:"updated"` // GitHub's own time of the state, to put late events in order
+}
+
+// Command is what a comment asks, as it was written. Whether it may happen is decided later, by Decide.
+type Command struct {
+	ID          string         `json:"id"` // the delivery's GUID and the line's number: the same comment is one command
+	Pull        int            `json:"pull"`
+	Comment     int64          `json:"comment"`
+	Actor       pipeline.Actor `json:"actor"`
+	Verb        Verb           `json:"verb"`
+	Environment string         `json:"environment,omitempty"`
+	Commit      string         `json:"commit,omitempty"`  // from ENV@SHA: 7 to 40 hex digits, or empty
+	Digest      string         `json:"digest,omitempty"`  // of /rollback: 7 to 64 hex digits, or empty
+	Line        string         `json:"line"`              // as typed, cut to 200 characters
+	Problem     string         `json:"problem,omitempty"` // what is wrong with the line itself, with the line to type instead
+	At          time.Time      `json:"at"`                // when GitHub says it was written
+}
+
+// Verb is a command's first word.
+type Verb string
+
+// The verbs.
+const (
+	Approve  Verb = "approve"
+	Promote  Verb = "deploy"
+	Rollback Verb = "rollback"
+	Retest   Verb = "retest"
+	Cancel   Verb = "cancel"
+	Help     Verb = "help"
+	Unknown  Verb = "unknown"
+)
+
+// Commanded says that a command arrived.
+type Commanded struct {
+	Command Command       `json:"command"`
+	Repo    pipeline.Repo `json:"repo"`
+}
+
+// RoleKnown says what the one who commands may do, as GitHub's permission API answered at that moment.
+type RoleKnown struct {
+	Command string        `json:"command"`
+	Role    pipeline.Role `json:"role"`
+	Teams   []string      `json:"teams,omitempty"` // those of the teams asked about of which the person is an active member
+	At      time.Time     `json:"at"`
+}
+
+// Acknowledged says that the person has been shown that the command was heard.
+type Acknowledged struct {
+	Command string `json:"command"`
+}
+
+// Forwarded says that what a command asks of runs has been passed on to them.
+type Forwarded struct {
+	Command string         `json:"command"`
+	Run     pipeline.RunID `json:"run,omitempty"` // the run that was started
+	Say     string         `json:"say"`
+	Refused bool           `json:"refused,omitempty"`
+}
+
+// Answered says that a command has got its answer.
+type Answered struct {
+	Command string `json:"command"`
+}
+
+// Defined says which environments the default branch defines.
+type Defined struct {
+	Repo         pipeline.Repo          `json:"repo"`
+	Commit       pipeline.Commit        `json:"commit"`
+	Pushed       bool                   `json:"pushed"` // from a push to the default branch; else from a pull request's base, which counts only while nothing is known
+	Environments []pipeline.Environment `json:"environments"`
+	Plan         string                 `json:"plan"` // hash of the plan file's meaning
+}
+
+// RunBegan says that a run exists.
+type RunBegan struct {
+	Run     pipeline.RunID   `json:"run"`
+	Trigger pipeline.Trigger `json:"trigger"`
+	Trust   pipeline.Trust   `json:"trust"`
+	At      time.Time        `json:"at"`
+}
+
+// RunEnded says how a run ended and what it offers. Only a successful run offers artifacts.
+type RunEnded struct {
+	Run        pipeline.RunID      `json:"run"`
+	Conclusion pipeline.Conclusion `json:"conclusion"`
+	Artifacts  []pipeline.Artifact `json:"artifacts,omitempty"`
+	At         time.Time           `json:"at"`
+}
+
+// CancelSent says that a run which is no longer wanted has been told so.
+type CancelSent struct {
+	Run pipeline.RunID `json:"run"`
+}
+
+// DeployStarted says that an artifact is on its way into an environment, and on whose word.
+type DeployStarted struct {
+	Deployment  string          `json:"deployment"`
+	Environment string          `json:"environment"`
+	Commit      pipeline.Commit `json:"commit"`
+	Digest      pipeline.Digest `json:"digest"`
+	Approvals   []Approval      `json:"approvals,omitempty"`
+	At          time.Time       `json:"at"`
+}
+
+// DeployFinished says how that ended. It is the one terminal record of a deployment.
+type DeployFinished struct {
+	Deployment string    `json:"deployment"`
+	OK         bool      `json:"ok"`
+	Reason     string    `json:"reason,omitempty"` // one sentence, when it is not
+	Restored   bool      `json:"restored,omitempty"`
+	At         time.Time `json:"at"`
+}
+
+// GateClosed says that a promotion could not start when its turn came, and why.
+type GateClosed struct {
+	Environment string    `json:"environment"`
+	Promotion   string    `json:"promotion"`
+	Reason      string    `json:"reason"`
+	At          time.Time `json:"at"`
+}
+
+// Expired says that an environment's time is up.
+type Expired struct {
+	Environment string    `json:"environment"`
+	At          time.Time `json:"at"`
+}
+
+// Removed says that an environment has been taken down.
+type Removed struct {
+	Environment string    `json:"environment"`
+	At          time.Time `json:"at"`
+}
+
+// DeploymentOpening is written before a deployment is created at GitHub, so that after a crash it is looked for first.
+type DeploymentOpening struct {
+	Deployment string `json:"deployment"`
+}
+
+// DeploymentTold says what GitHub shows of a deployment.
+type DeploymentTold struct {
+	Deployment string `json:"deployment"`
+	ID         int64  `json:"id"`
+	State      string `json:"state"`
+}
+
+// PanelOpening is written before a pull request's panel comment is created.
+type PanelOpening struct {
+	Pull int `json:"pull"`
+}
+
+// PanelTold says what the panel comment of a pull request shows.
+type PanelTold struct {
+	Pull int    `json:"pull"`
+	ID   int64  `json:"id"`
+	Mark string `json:"mark"`
+}
+
+// The kinds, as stored.
+func (PullSeen) Kind() string          { return "pull_seen" }
+func (Commanded) Kind() string         { return "commanded" }
+func (RoleKnown) Kind() string         { return "role_known" }
+func (Acknowledged) Kind() string      { return "acknowledged" }
+func (Forwarded) Kind() string         { return "forwarded" }
+func (Answered) Kind() string          { return "answered" }
+func (Defined) Kind() string           { return "defined" }
+func (RunBegan) Kind() string          { return "run_began" }
+func (RunEnded) Kind() string          { return "run_ended" }
+func (CancelSent) Kind() string        { return "cancel_sent" }
+func (DeployStarted) Kind() string     { return "deploy_started" }
+func (DeployFinished) Kind() string    { return "deploy_finished" }
+func (GateClosed) Kind() string        { return "gate_closed" }
+func (Expired) Kind() string           { return "expired" }
+func (Removed) Kind() string           { return "removed" }
+func (DeploymentOpening) Kind() string { return "deployment_opening" }
+func (DeploymentTold) Kind() string    { return "deployment_told" }
+func (PanelOpening) Kind() string      { return "panel_opening" }
+func (PanelTold) Kind() string         { return "panel_told" }

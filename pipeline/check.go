@@ -1,0 +1,128 @@
+package pipeline
+
+import (
+	"fmt"
+	"time"
+)
+
+// Status is where a check stands, in GitHub's words.
+type Status string
+
+// The statuses that an App may set.
+const (
+	Queued     Status = "queued"
+	InProgress Status = "in_progress"
+	Completed  Status = "completed"
+)
+
+// Check is what GitHub shows of one stage, or of the plan when it is wrong. It is a projection of the state.
+type Check struct {
+	Name        string // stable, so that branch protection can require it: "conveyor / test"
+	External    string // our own name for it, planted at GitHub: run and check
+	Status      Status
+	Conclusion  Conclusion
+	Title       string
+	Steps       []StepState
+	Annotations []Annotation
+	Started     time.Time
+	Finished    time.Time
+}
+
+// Mark changes exactly when GitHub should be told again.
+func (c Check) Mark() string {
+	return fmt.Sprintf("%s:%s:%d", c.Status, c.Conclusion, len(c.Annotations))
+}
+
+// PlanCheck is the name of the check that shows mistakes in the plan file.
+const PlanCheck = "conveyor / plan"
+
+// Checks are all of a run's checks, in the plan's order. Each exists from the start, so that a required check is never
+// missing.
+func Checks(s State) (checks []Check) {
+	if s.Run == "" {
+		return nil
+	}
+	if len(s.Problems) > 0 {
+		return []Check{s.planCheck()}
+	}
+	for i, stage := range s.Plan.Stages {
+		checks = append(checks, s.stageCheck(i, stage))
+	}
+	return checks
+}
+
+func (s State) planCheck() Check {
+	c := Check{
+		Name: PlanCheck, External: s.external(PlanCheck), Status: Completed, Conclusion: Failure,
+		Started: s.Requested, Finished: s.Requested,
+		Title: fmt.Sprintf("%s has a mistake", PlanPath),
+	}
+	if n := len(s.Problems); n > 1 {
+		c.Title = fmt.Sprintf("%s has %d mistakes", PlanPath, n)
+	}
+	for _, p := range s.Problems {
+		message := p.Message
+		if p.Hint != "" {
+			message += "\n" + p.Hint
+		}
+		c.Annotations = append(c.Annotations, Annotation{Path: PlanPath, Line: max(p.Line, 1), Level: "failure", Title: "plan", Message: message})
+	}
+	return c
+}
+
+func (s State) stageCheck(i int, stage Stage) Check {
+	c := Check{Name: "conveyor / " + stage.Name, Status: Queued, Conclusion: s.StageConclusion(i), Steps: s.stageSteps(i)}
+	c.External = s.external(c.Name)
+	passed := 0
+	for _, st := range c.Steps {
+		if st.Phase == Running || st.Phase == Done {
+			c.Status = InProgress
+		}
+		if !st.Started.IsZero() && (c.Started.IsZero() || st.Started.Before(c.Started)) {
+			c.Started = st.Started
+		}
+		if st.Finished.After(c.Finished) {
+			c.Finished = st.Finished
+		}
+		if st.Phase == Done && st.Result.Outcome == Passed {
+			passed++
+		}
+		if st.Phase == Done {
+			c.Annotations = append(c.Annotations, st.Result.Annotations...)
+		}
+	}
+	if c.Conclusion != "" {
+		c.Status = Completed
+		if c.Finished.IsZero() {
+			c.Started, c.Finished = s.Ended, s.Ended
+		}
+	} else {
+		c.Annotations = nil // they are told once, with the conclusion
+	}
+	c.Title = s.title(c, passed)
+	return c
+}
+
+func (s State) title(c Check, passed int) string {
+	switch {
+	case c.Conclusion == ActionRequired:
+		return "Waiting for a maintainer: this code comes from outside"
+	case c.Conclusion == Success:
+		return fmt.Sprintf("%d of %d steps passed", passed, len(c.Steps))
+	case c.Conclusion == WasCancelled && s.Cancel != "":
+		return "Cancelled: " + s.Cancel
+	case c.Conclusion == WasCancelled:
+		return "Not run: an earlier stage failed"
+	case c.Conclusion != "":
+		for _, st := range c.Steps {
+			if st.Phase == Done && st.Result.Outcome != Passed {
+				return fmt.Sprintf("%d of %d steps passed; %s: %s", passed, len(c.Steps), st.Name, st.Result.Reason)
+			}
+		}
+	case c.Status == InProgress:
+		return "Running"
+	}
+	return "Waiting"
+}
+
+func (s State) external(check string) string { return string(s.Run) + " " + check }

@@ -1,0 +1,83 @@
+package pipeline
+
+// Conclusion is how a run or a stage ended, in GitHub's words for check runs. Empty while it is not over.
+type Conclusion string
+
+// The conclusions in use. GitHub counts skipped and neutral as good for required checks, so neither is ever given to
+// something that should have run and did not.
+const (
+	Success        Conclusion = "success"
+	Failure        Conclusion = "failure"
+	ActionRequired Conclusion = "action_required"
+	WasCancelled   Conclusion = "cancelled"
+	RanOutOfTime   Conclusion = "timed_out"
+)
+
+// Over reports whether nothing of the run is left to run.
+func (s State) Over() bool { return s.Conclusion() != "" }
+
+// Conclusion is how the run ended.
+func (s State) Conclusion() Conclusion {
+	switch {
+	case s.Run == "":
+		return ""
+	case len(s.Problems) > 0:
+		return Failure
+	case s.Trust == Outside:
+		return ActionRequired
+	}
+	return s.conclude(s.Steps)
+}
+
+// StageConclusion is how one stage ended.
+func (s State) StageConclusion(stage int) Conclusion {
+	if s.Trust == Outside {
+		return ActionRequired
+	}
+	return s.conclude(s.stageSteps(stage))
+}
+
+func (s State) stageSteps(stage int) (steps []StepState) {
+	for _, st := range s.Steps {
+		if st.Stage == stage {
+			steps = append(steps, st)
+		}
+	}
+	return steps
+}
+
+// conclude is the worst of the steps, once all of them are over.
+func (s State) conclude(steps []StepState) Conclusion {
+	var failed, timedOut, stopped bool
+	for _, st := range steps {
+		switch {
+		case st.Phase == Waiting || st.Phase == Running:
+			return ""
+		case st.Phase == NotRun || st.Result.Outcome == Cancelled:
+			stopped = true
+		case st.Result.Outcome == TimedOut:
+			timedOut = true
+		case st.Result.Outcome != Passed:
+			failed = true
+		}
+	}
+	switch {
+	case failed:
+		return Failure
+	case timedOut:
+		return RanOutOfTime
+	case stopped:
+		return WasCancelled
+	}
+	return Success
+}
+
+// Artifacts are what the run's passed steps made. They count only once the whole run has succeeded.
+func (s State) Artifacts() (made []Artifact) {
+	for _, st := range s.Steps {
+		if st.Phase == Done && st.Result.Outcome == Passed && st.Result.Artifact != nil {
+			made = append(made, *st.Result.Artifact)
+		}
+	}
+	return made
+}

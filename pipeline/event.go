@@ -1,0 +1,117 @@
+package pipeline
+
+import "time"
+
+// Event is a fact about a run, in the past tense. Kinds are stored as words and never renamed.
+type Event interface{ Kind() string }
+
+// Requested is a run's first event: why it exists, what is to be done, and how far its code is trusted.
+type Requested struct {
+	Run      RunID     `json:"run"`
+	Trigger  Trigger   `json:"trigger"`
+	Trust    Trust     `json:"trust"`
+	Plan     Plan      `json:"plan"`
+	PlanFrom Commit    `json:"plan_from"`          // the commit at which the plan was read
+	Problems []Problem `json:"problems,omitempty"` // mistakes in the plan: the run ends at once, and says so
+	At       time.Time `json:"at"`
+}
+
+// StepStarted says that a worker took up a step's attempt.
+type StepStarted struct {
+	Step    string    `json:"step"`
+	Attempt int       `json:"attempt"`
+	Token   int64     `json:"token"` // the lease under which it runs: under a later one it is known to be lost
+	At      time.Time `json:"at"`
+}
+
+// StepFinished says what came of a step's attempt.
+type StepFinished struct {
+	Step    string    `json:"step"`
+	Attempt int       `json:"attempt"`
+	Result  Result    `json:"result"`
+	At      time.Time `json:"at"`
+}
+
+// StepLost says that an attempt ended without a result, and not by its own doing: the server stopped, or the sandbox
+// could not be had.
+type StepLost struct {
+	Step    string    `json:"step"`
+	Attempt int       `json:"attempt"`
+	Reason  string    `json:"reason"`
+	At      time.Time `json:"at"`
+}
+
+// CancelRequested ends a run that is not over.
+type CancelRequested struct {
+	Reason string    `json:"reason"` // in words: "superseded by 1a2b3c4", "cancelled by @x"
+	At     time.Time `json:"at"`
+}
+
+// Reported says that the repository's stream has been told how the run ended.
+type Reported struct {
+	At time.Time `json:"at"`
+}
+
+// CheckOpening is written before a check run is created at GitHub, so that after a crash it is looked for first.
+type CheckOpening struct {
+	Check string `json:"check"`
+}
+
+// CheckTold says what GitHub shows of a check.
+type CheckTold struct {
+	Check     string `json:"check"`
+	ID        int64  `json:"id"`        // GitHub's id of the check run
+	Mark      string `json:"mark"`      // the Check.Mark that was told
+	Confirmed int    `json:"confirmed"` // annotations that GitHub has
+}
+
+// The kinds, as stored.
+func (Requested) Kind() string       { return "requested" }
+func (StepStarted) Kind() string     { return "step_started" }
+func (StepFinished) Kind() string    { return "step_finished" }
+func (StepLost) Kind() string        { return "step_lost" }
+func (CancelRequested) Kind() string { return "cancel_requested" }
+func (Reported) Kind() string        { return "reported" }
+func (CheckOpening) Kind() string    { return "check_opening" }
+func (CheckTold) Kind() string       { return "check_told" }
+
+// Outcome says how a step's attempt ended, and whose doing it was.
+type Outcome string
+
+// The outcomes, as stored.
+const (
+	Passed         Outcome = "passed"
+	Failed         Outcome = "failed"         // your command: it ended with another exit code than 0
+	TimedOut       Outcome = "timed_out"      // your limit: the step's timeout
+	Resource       Outcome = "resource"       // your limit: memory or processes
+	Cancelled      Outcome = "cancelled"      // someone asked
+	Infrastructure Outcome = "infrastructure" // our doing: it is tried again by itself
+)
+
+// Result is what came of a step.
+type Result struct {
+	Outcome     Outcome      `json:"outcome"`
+	ExitCode    int          `json:"exit_code,omitempty"`
+	Reason      string       `json:"reason,omitempty"` // one sentence for people, empty when passed
+	Tests       int          `json:"tests,omitempty"`  // from the declared reports
+	TestsFailed int          `json:"tests_failed,omitempty"`
+	Annotations []Annotation `json:"annotations,omitempty"`
+	Artifact    *Artifact    `json:"artifact,omitempty"`
+}
+
+// Annotation points at a line of the tree.
+type Annotation struct {
+	Path    string `json:"path"`
+	Line    int    `json:"line"`
+	Level   string `json:"level"` // "failure", "warning" or "notice"
+	Title   string `json:"title"`
+	Message string `json:"message"`
+}
+
+// Artifact is what a step made, named by digest.
+type Artifact struct {
+	Name   string `json:"name"`
+	Digest Digest `json:"digest"`
+	Files  int    `json:"files"`
+	Size   int64  `json:"size"` // bytes
+}

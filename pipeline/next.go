@@ -1,0 +1,86 @@
+package pipeline
+
+import (
+	"fmt"
+	"time"
+)
+
+// Effect is something the run still owes the world. Its name is its identity: as long as Next returns it, it is owed
+// once, however often Next is asked.
+type Effect interface{ Name() string }
+
+// Exec owes one attempt of a step.
+type Exec struct {
+	Step    string
+	Attempt int
+}
+
+// Report owes the repository's stream the news of how the run ended.
+type Report struct{}
+
+// TellCheck owes GitHub the newest picture of one check.
+type TellCheck struct {
+	Check    string
+	Mark     string
+	Patience time.Duration // the news may wait this long for newer news to take its place
+}
+
+// Name of the effect.
+func (e Exec) Name() string { return fmt.Sprintf("exec/%s/%d", e.Step, e.Attempt) }
+
+// Name of the effect.
+func (Report) Name() string { return "report" }
+
+// Name of the effect. It holds the mark, so that newer news replaces older news that is still being patient.
+func (e TellCheck) Name() string { return "tell/" + e.Check + "/" + e.Mark }
+
+// Next is what the run still owes; nothing means that it is at rest.
+func Next(s State) (owed []Effect) {
+	if s.Run == "" {
+		return nil
+	}
+	if stage := s.currentStage(); stage >= 0 {
+		for _, st := range s.stageSteps(stage) {
+			switch st.Phase {
+			case Waiting:
+				owed = append(owed, Exec{Step: st.Name, Attempt: st.Attempt + 1})
+			case Running:
+				owed = append(owed, Exec{Step: st.Name, Attempt: st.Attempt})
+			}
+		}
+	}
+	for _, c := range Checks(s) {
+		told := s.Told[c.Name]
+		if told.Mark != c.Mark() {
+			owed = append(owed, TellCheck{Check: c.Name, Mark: c.Mark(), Patience: patience(c, told)})
+		}
+	}
+	if s.Over() && !s.Reported {
+		owed = append(owed, Report{})
+	}
+	return owed
+}
+
+// patience spares GitHub the news that is about to be outdated: a first stage that starts within the blink of an eye is
+// told as running at once, and a stage that ends within seconds is told only as ended.
+func patience(c Check, told Told) time.Duration {
+	switch {
+	case c.Status == Completed:
+		return 0
+	case told.ID == 0 && c.Status == Queued:
+		return 25 * time.Millisecond
+	case told.ID == 0:
+		return 0
+	}
+	return 2 * time.Second
+}
+
+// currentStage is the first stage that is not over, -1 when there is none.
+func (s State) currentStage() int {
+	for _, st := range s.Steps {
+		if st.Phase == Waiting || st.Phase == Running {
+			return st.Stage
+		}
+	}
+	return -1
+}

@@ -1,0 +1,202 @@
+package pipeline
+
+import (
+	"fmt"
+	"time"
+)
+
+// MaxLost is how many attempts of a step may be lost before the step is given up as an infrastructure failure.
+const MaxLost = 3
+
+// State is how far a run has come: everything that Next and the pages need, and nothing else.
+type State struct {
+	Run       RunID
+	Trigger   Trigger
+	Trust     Trust
+	Plan      Plan
+	PlanFrom  Commit
+	Problems  []Problem
+	Steps     []StepState // all steps of all stages, in the plan's order
+	Cancel    string      // why it was cancelled; empty when it was not
+	Reported  bool        // the repository's stream knows how it ended
+	Told      map[string]Told
+	Requested time.Time
+	Ended     time.Time // the time of the last event of a step, or of the cancellation
+}
+
+// StepState is one step's progress.
+type StepState struct {
+	Stage    int // index into the plan's stages
+	Name     string
+	Phase    Phase
+	Attempt  int   // the current or last attempt, from 1; 0 before the first
+	Token    int64 // the lease of the current attempt
+	Lost     int   // attempts that were lost
+	LostWhy  string
+	Result   Result // of the last attempt, when Phase is Done
+	Started  time.Time
+	Finished time.Time
+}
+
+// Phase is where a step stands.
+type Phase int
+
+// The phases of a step, in order.
+const (
+	Waiting Phase = iota
+	Running
+	Done
+	NotRun // will never run: something before it failed, or the run was cancelled
+)
+
+// Told is what GitHub is known to show of one check.
+type Told struct {
+	Opening   bool // a create was begun and its answer is not known
+	ID        int64
+	Mark      string
+	Confirmed int
+}
+
+// Apply folds one event into the state. It is total: an event that no longer fits changes nothing. It never changes s.
+func Apply(s State, e Event) State {
+	switch e := e.(type) {
+	case Requested:
+		return s.requested(e)
+	case StepStarted:
+		return s.onStep(e.Step, func(st *StepState) bool {
+			if st.Phase != Waiting || e.Attempt != st.Attempt+1 {
+				return false
+			}
+			st.Phase, st.Attempt, st.Token, st.Started = Running, e.Attempt, e.Token, e.At
+			return true
+		}, time.Time{})
+	case StepFinished:
+		return s.onStep(e.Step, func(st *StepState) bool {
+			if st.Phase != Running || e.Attempt != st.Attempt {
+				return false
+			}
+			st.Phase, st.Result, st.Finished = Done, e.Result, e.At
+			return true
+		}, e.At).skipAfterFailure()
+	case StepLost:
+		return s.onStep(e.Step, func(st *StepState) bool {
+			if st.Phase != Running || e.Attempt != st.Attempt {
+				return false
+			}
+			st.Lost++
+			st.LostWhy = e.Reason
+			st.Phase = Waiting
+			if st.Lost >= MaxLost {
+				st.Phase, st.Finished = Done, e.At
+				st.Result = Result{Outcome: Infrastructure, Reason: fmt.Sprintf("given up after %d attempts: %s", st.Lost, e.Reason)}
+			}
+			return true
+		}, e.At).skipAfterFailure()
+	case CancelRequested:
+		return s.cancelled(e)
+	case Reported:
+		s.Reported = true
+	case CheckOpening:
+		return s.onTold(e.Check, func(t *Told) { t.Opening = true })
+	case CheckTold:
+		return s.onTold(e.Check, func(t *Told) { *t = Told{ID: e.ID, Mark: e.Mark, Confirmed: e.Confirmed} })
+	}
+	return s
+}
+
+func (s State) requested(e Requested) State {
+	if s.Run != "" {
+		return s // a run is requested once
+	}
+	s.Run, s.Trigger, s.Trust, s.Plan, s.PlanFrom, s.Problems = e.Run, e.Trigger, e.Trust, e.Plan, e.PlanFrom, e.Problems
+	s.Requested, s.Ended = e.At, e.At
+	for i, stage := range e.Plan.Stages {
+		for _, step := range stage.Steps {
+			s.Steps = append(s.Steps, StepState{Stage: i, Name: step.Name})
+		}
+	}
+	if len(s.Problems) > 0 || s.Trust == Outside {
+		return s.stopWaiting()
+	}
+	return s
+}
+
+// onStep applies change to a copy of one step. The end of the run moves to at when the change was made.
+func (s State) onStep(name string, change func(*StepState) bool, at time.Time) State {
+	for i := range s.Steps {
+		if s.Steps[i].Name != name {
+			continue
+		}
+		steps := append([]StepState(nil), s.Steps...)
+		if !change(&steps[i]) {
+			return s
+		}
+		s.Steps = steps
+		if at.After(s.Ended) {
+			s.Ended = at
+		}
+		return s
+	}
+	return s
+}
+
+// skipAfterFailure gives up the stages after the first one that holds a failure. Steps beside the failed one go on.
+func (s State) skipAfterFailure() State {
+	failed := -1
+	for _, st := range s.Steps {
+		if st.Phase == Done && st.Result.Outcome != Passed && (failed < 0 || st.Stage < failed) {
+			failed = st.Stage
+		}
+	}
+	if failed < 0 {
+		return s
+	}
+	steps := append([]StepState(nil), s.Steps...)
+	for i := range steps {
+		if steps[i].Stage > failed && steps[i].Phase == Waiting {
+			steps[i].Phase = NotRun
+		}
+	}
+	s.Steps = steps
+	return s
+}
+
+// cancelled ends every step that is not over. A step that still runs is killed because Next no longer owes it.
+func (s State) cancelled(e CancelRequested) State {
+	if s.Run == "" || s.Over() {
+		return s
+	}
+	s.Cancel = e.Reason
+	steps := append([]StepState(nil), s.Steps...)
+	for i := range steps {
+		if steps[i].Phase == Running {
+			steps[i].Phase, steps[i].Finished = Done, e.At
+			steps[i].Result = Result{Outcome: Cancelled, Reason: e.Reason}
+		}
+	}
+	s.Steps, s.Ended = steps, e.At
+	return s.stopWaiting()
+}
+
+func (s State) stopWaiting() State {
+	steps := append([]StepState(nil), s.Steps...)
+	for i := range steps {
+		if steps[i].Phase == Waiting {
+			steps[i].Phase = NotRun
+		}
+	}
+	s.Steps = steps
+	return s
+}
+
+func (s State) onTold(check string, change func(*Told)) State {
+	told := make(map[string]Told, len(s.Told)+1)
+	for k, v := range s.Told {
+		told[k] = v
+	}
+	t := told[check]
+	change(&t)
+	told[check] = t
+	s.Told = told
+	return s
+}
