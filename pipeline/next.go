@@ -84,3 +84,6 @@ func (s State) currentStage() int {
 	}
 	return -1
 }
+
+// Wait is how long the news may wait for newer news.
+func (e TellCheck) Wait() time.Duration { return e.Patience }

@@ -1,5 +1,7 @@
 package pipeline
 
+import "time"
+
 // TriggerKind says which kind of event started a run.
 type TriggerKind string
 
@@ -14,15 +16,16 @@ type Trigger struct {
 	Kind     TriggerKind `json:"kind"`
 	Delivery string      `json:"delivery"` // the webhook's GUID, or the command's when a person asked again
 	Repo     Repo        `json:"repo"`
-	Commit   Commit      `json:"commit"`         // what is built and reported on
-	Ref      string      `json:"ref"`            // where the commit can be fetched: refs/heads/…, refs/pull/N/head
-	Branch   string      `json:"branch"`         // the pushed branch, or the pull request's head branch
-	Pull     int         `json:"pull,omitempty"` // the pull request's number, 0 for a push
-	Base     string      `json:"base,omitempty"` // the pull request's base branch
-	Actor    Actor       `json:"actor"`          // whose event it is: the one who pushed, opened or asked
-	Fork     bool        `json:"fork,omitempty"` // the head lives in another repository
-	Attempt  int         `json:"attempt,omitempty"`
-	Title    string      `json:"title,omitempty"` // the commit's or pull request's first line; text from outside, for display only
+	Commit   Commit      `json:"commit"`           // what is built and reported on
+	Ref      string      `json:"ref"`              // where the commit can be fetched: refs/heads/…, refs/pull/N/head
+	Branch   string      `json:"branch"`           // the pushed branch, or the pull request's head branch
+	Pull     int         `json:"pull,omitempty"`   // the pull request's number, 0 for a push
+	Base     string      `json:"base,omitempty"`   // the pull request's base branch
+	Actor    Actor       `json:"actor"`            // whose event it is: the one who pushed, opened or asked
+	Fork     bool        `json:"fork,omitempty"`   // the head lives in another repository
+	Before   Commit      `json:"before,omitempty"` // of a push: what the branch held before
+	At       time.Time   `json:"at"`               // GitHub's own time of the event, to put late deliveries in order
+	Title    string      `json:"title,omitempty"`  // the commit's or pull request's first line; text from outside, for display only
 }
 
 // Trust says how far a run's code is trusted. It is computed once per run and recorded; the zero value trusts nothing.

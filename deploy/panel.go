@@ -1,0 +1,108 @@
+package deploy
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/conveyor-ci/conveyor/pipeline"
+)
+
+// Panel is where a pull request's change stands: what its one living comment shows. It is a projection of the state.
+type Panel struct {
+	Pull   int
+	Commit pipeline.Commit // the head, or the merge commit once merged
+	Merged bool
+	Run    *Run // the newest run of that commit
+	Rows   []PanelRow
+}
+
+// PanelRow is one environment.
+type PanelRow struct {
+	Environment string
+	State       string // "live", "deploying", "waiting", "failed", "removed", "replaced"
+	Detail      string // in words, for people
+	URL         string
+	Digest      pipeline.Digest
+	At          time.Time
+}
+
+// Panel projects one pull request. An empty panel is not shown.
+func (s State) Panel(number int) Panel {
+	pull, ok := s.Pulls[number]
+	if !ok {
+		return Panel{}
+	}
+	panel := Panel{Pull: number, Commit: pull.Head, Merged: pull.Merged}
+	if pull.Merged && pull.MergeCommit != "" {
+		panel.Commit = pull.MergeCommit
+	}
+	for _, id := range sortedKeys(s.Runs) {
+		r := s.Runs[id]
+		if r.Trigger.Commit == panel.Commit && (panel.Run == nil || id == pull.LastRun) {
+			panel.Run = &r
+		}
+	}
+	for _, name := range s.PlaceNames() {
+		if row, ok := s.panelRow(s.Places[name], pull, panel.Commit); ok {
+			panel.Rows = append(panel.Rows, row)
+		}
+	}
+	return panel
+}
+
+// panelRow tells of a place what concerns the commit.
+func (s State) panelRow(p Place, pull Pull, c pipeline.Commit) (PanelRow, bool) {
+	row := PanelRow{Environment: p.Name}
+	if p.Pull != 0 && p.Pull != pull.Number {
+		return row, false
+	}
+	switch {
+	case p.Flight != nil && p.Flight.Commit == c:
+		row.State, row.Detail, row.Digest, row.At = "deploying", p.Flight.Why, p.Flight.Digest, p.Flight.Started
+	case p.Waiting != nil && p.Waiting.Commit == c:
+		row.State, row.Digest = "waiting", p.Waiting.Digest
+		row.Detail = p.Waiting.Held
+		if gate := s.Gate(p, time.Time{}); row.Detail == "" && p.Spec.Approve != nil {
+			have := len(p.Waiting.Approvals)
+			row.Detail = fmt.Sprintf("needs %d of %d approvals by %s: comment `/approve %s`", max(gate.Need-have, 0), gate.Need, strings.Join(p.Spec.Approve.By, ", "), p.Name)
+		}
+	case p.Live != nil && p.Live.Commit == c && !p.Closing:
+		row.State, row.URL, row.Digest, row.At = "live", p.Live.URL, p.Live.Digest, p.Live.At
+		row.Detail = p.Failed
+	case p.Failed != "" && p.Pull == pull.Number && p.Pull != 0:
+		row.State, row.Detail = "failed", p.Failed
+	case p.Pull == pull.Number && p.Pull != 0 && p.Live == nil && p.Count > 0:
+		row.State = "removed"
+	case ran(p, c):
+		row.State, row.Detail = "replaced", "runs "+p.Live.Commit.Short()+" now"
+	default:
+		return row, false
+	}
+	return row, true
+}
+
+func ran(p Place, c pipeline.Commit) bool {
+	for _, r := range p.Past {
+		if r.Commit == c {
+			return p.Live != nil
+		}
+	}
+	return false
+}
+
+// Mark changes exactly when the comment should be edited. It is empty when there is nothing to show yet.
+func (p Panel) Mark() string {
+	if p.Run == nil && len(p.Rows) == 0 {
+		return ""
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s", p.Commit.Short())
+	if p.Run != nil {
+		fmt.Fprintf(&b, " %s=%s", p.Run.ID, p.Run.Conclusion)
+	}
+	for _, r := range p.Rows {
+		fmt.Fprintf(&b, " %s=%s/%s/%s", r.Environment, r.State, r.Digest.Short(), r.Detail)
+	}
+	return b.String()
+}

@@ -1,0 +1,289 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/conveyor-ci/conveyor/pipeline/journal"
+)
+
+// How long a failed effect waits before it is tried again: doubling from first to last.
+const (
+	firstRetry = 250 * time.Millisecond
+	lastRetry  = time.Minute
+	handBack   = 5 * time.Second // a stream that has nothing to do for longer is released until then
+)
+
+func (m Machine[S, V, F]) prefix() string { return m.Prefix }
+
+// tend works on one stream: it starts what is owed, ends what is not owed any more, and releases the stream when it
+// rests.
+func (m Machine[S, V, F]) tend(ctx context.Context, e *Engine, t *tended) {
+	d := &desk[S, V, F]{m: m, e: e, t: t, running: map[string]*running{}, done: make(chan outcome, 1)}
+	defer d.wait()
+	log := e.o.Log.With("stream", t.lease.Stream)
+	if err := d.refold(ctx); err != nil {
+		log.Error("the stream could not be read", "err", err)
+		d.release(ctx, e.o.Now().Add(handBack))
+		return
+	}
+	stopping := stoppingOf(ctx)
+	for {
+		drained := false
+		select {
+		case <-stopping:
+			drained = true
+		default:
+		}
+		wake, err := d.start(ctx, drained)
+		if err != nil {
+			log.Error("the machine failed", "err", err)
+			d.release(ctx, e.o.Now().Add(lastRetry))
+			return
+		}
+		if d.active() == 0 {
+			now := e.o.Now()
+			if drained || wake.IsZero() || wake.Sub(now) > handBack {
+				d.release(ctx, wake)
+				return
+			}
+		}
+		var timer <-chan time.Time
+		if !wake.IsZero() {
+			clock := time.NewTimer(max(wake.Sub(e.o.Now()), time.Millisecond))
+			timer = clock.C
+			defer clock.Stop()
+		}
+		watch := stopping
+		if drained {
+			watch = nil
+		}
+		select {
+		case <-ctx.Done():
+			if errors.Is(context.Cause(ctx), ErrHandBack) {
+				d.wait()
+				d.release(context.WithoutCancel(ctx), e.o.Now())
+			}
+			return
+		case <-watch:
+		case <-timer:
+		case <-t.changed:
+			err = d.refold(ctx)
+		case o := <-d.done:
+			d.settle(o)
+			err = d.refold(ctx)
+		}
+		if err != nil && ctx.Err() == nil {
+			log.Error("the stream could not be read", "err", err)
+			d.cancelAll()
+			d.wait()
+			d.release(ctx, e.o.Now().Add(handBack))
+			return
+		}
+	}
+}
+
+// desk is what lies on the table while a stream is tended. Its goroutine alone touches running and retries.
+type desk[S any, V Event, F Effect] struct {
+	m Machine[S, V, F]
+	e *Engine
+	t *tended
+
+	mu      sync.Mutex // guards state and version: effects append, too
+	state   S
+	version int64
+
+	running map[string]*running
+	retries map[string]retry
+	done    chan outcome
+	all     sync.WaitGroup
+}
+
+type running struct{ cancel context.CancelCauseFunc }
+
+type retry struct {
+	at       time.Time
+	attempts int
+}
+
+type outcome struct {
+	name string
+	err  error
+}
+
+// refold takes in what was appended since.
+func (d *desk[S, V, F]) refold(ctx context.Context) (err error) {
+	defer recovered(&err)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.state, d.version, err = d.m.fold(ctx, d.e.o.Journal, d.t.lease.Stream, d.state, d.version)
+	return err
+}
+
+// start begins every owed effect that is not begun, ends those that are not owed, and returns when to look again.
+func (d *desk[S, V, F]) start(ctx context.Context, drained bool) (wake time.Time, err error) {
+	defer recovered(&err)
+	d.mu.Lock()
+	state := d.state
+	d.mu.Unlock()
+	sooner := func(t time.Time) {
+		if wake.IsZero() || t.Before(wake) {
+			wake = t
+		}
+	}
+	now := d.e.o.Now()
+	owed := map[string]bool{}
+	for _, effect := range d.m.Next(state) {
+		name := effect.Name()
+		if owed[name] {
+			continue
+		}
+		owed[name] = true
+		if d.running[name] != nil {
+			continue
+		}
+		if drained {
+			sooner(now)
+			continue
+		}
+		if due, ok := any(effect).(interface{ Due() time.Time }); ok && due.Due().After(now) {
+			sooner(due.Due())
+			continue
+		}
+		if r, ok := d.retries[name]; ok && r.at.After(now) {
+			sooner(r.at)
+			continue
+		}
+		d.begin(ctx, effect)
+	}
+	for name, r := range d.running {
+		if !owed[name] {
+			r.cancel(ErrNotOwed)
+		}
+	}
+	for name := range d.retries {
+		if !owed[name] {
+			delete(d.retries, name)
+		}
+	}
+	return wake, nil
+}
+
+// begin starts one effect in a goroutine of its own.
+func (d *desk[S, V, F]) begin(ctx context.Context, effect F) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	name := effect.Name()
+	d.running[name] = &running{cancel: cancel}
+	d.all.Go(func() {
+		defer cancel(nil)
+		o := outcome{name: name, err: d.do(ctx, effect)}
+		select {
+		case d.done <- o:
+		case <-ctx.Done():
+			// The stream is being left, or the effect is not owed: whoever still listens is told, nobody is waited for.
+			select {
+			case d.done <- o:
+			case <-time.After(time.Second):
+			}
+		}
+	})
+}
+
+func (d *desk[S, V, F]) do(ctx context.Context, effect F) (err error) {
+	defer recovered(&err)
+	if patient, ok := any(effect).(interface{ Wait() time.Duration }); ok && patient.Wait() > 0 {
+		clock := time.NewTimer(patient.Wait())
+		defer clock.Stop()
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-clock.C:
+		}
+	}
+	w := &Work[S, V]{Stream: d.t.lease.Stream, Token: d.t.lease.Token, append: d.append, latest: d.latest}
+	w.State = d.latest()
+	return d.m.Do(ctx, w, effect)
+}
+
+func (d *desk[S, V, F]) latest() S {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.state
+}
+
+// append writes under the lease and folds what the stream holds then.
+func (d *desk[S, V, F]) append(ctx context.Context, events []V) (S, error) {
+	records, err := Records(d.e.o.Now().UTC(), events...)
+	if err != nil {
+		return d.latest(), err
+	}
+	batch := journal.Batch{Stream: d.t.lease.Stream, Expect: journal.Any, Token: d.t.lease.Token, Records: records}
+	// What has been done must be recorded, even when nobody wants it any more.
+	if _, err := d.e.o.Journal.Append(context.WithoutCancel(ctx), batch); err != nil {
+		return d.latest(), err
+	}
+	err = d.refold(context.WithoutCancel(ctx))
+	select {
+	case d.t.changed <- struct{}{}:
+	default:
+	}
+	return d.latest(), err
+}
+
+// settle notes how an effect ended. One that ended well but is owed all the same is treated as failed: otherwise it
+// would be repeated without a pause.
+func (d *desk[S, V, F]) settle(o outcome) {
+	delete(d.running, o.name)
+	if d.retries == nil {
+		d.retries = map[string]retry{}
+	}
+	r := d.retries[o.name]
+	r.attempts++
+	now := d.e.o.Now()
+	r.at = now.Add(min(firstRetry<<min(r.attempts-1, 16), lastRetry))
+	var later interface{ RetryAt() time.Time }
+	if errors.As(o.err, &later) && later.RetryAt().After(now) {
+		r.at = later.RetryAt()
+	}
+	d.retries[o.name] = r
+	switch {
+	case o.err == nil, errors.Is(o.err, ErrNotOwed), errors.Is(o.err, ErrHandBack), errors.Is(o.err, context.Canceled):
+	default:
+		d.e.o.Log.Warn("will be tried again", "stream", d.t.lease.Stream, "effect", o.name, "attempt", r.attempts, "at", r.at, "err", o.err)
+	}
+}
+
+func (d *desk[S, V, F]) active() int { return len(d.running) }
+
+func (d *desk[S, V, F]) cancelAll() {
+	for _, r := range d.running {
+		r.cancel(ErrHandBack)
+	}
+}
+
+// wait returns when every effect has returned.
+func (d *desk[S, V, F]) wait() {
+	finished := make(chan struct{})
+	go func() { d.all.Wait(); close(finished) }()
+	for {
+		select {
+		case <-finished:
+			return
+		case o := <-d.done:
+			delete(d.running, o.name)
+		}
+	}
+}
+
+// release gives the stream back. Whatever was appended after the state that was looked at keeps its work mark.
+func (d *desk[S, V, F]) release(ctx context.Context, wake time.Time) {
+	d.mu.Lock()
+	seen := d.version
+	d.mu.Unlock()
+	err := d.e.o.Journal.Release(context.WithoutCancel(ctx), d.t.lease, seen, wake)
+	if err != nil && !errors.Is(err, journal.ErrLeaseLost) {
+		d.e.o.Log.Warn("the lease will run out by itself", "stream", d.t.lease.Stream, "err", err)
+	}
+}
