@@ -45,7 +45,9 @@ type Work[S any, V Event] struct {
 // Append makes events durable and returns the state after them. It fails with journal.ErrLeaseLost when someone else
 // works on the stream by now. Because Apply ignores what no longer fits, the caller looks at the returned state to see
 // whether the events counted.
-func (w *Work[S, V]) Append(ctx context.Context, events ...V) (S, error) { return w.append(ctx, events) }
+func (w *Work[S, V]) Append(ctx context.Context, events ...V) (S, error) {
+	return w.append(ctx, events)
+}
 
 // Latest is the newest state that is known.
 func (w *Work[S, V]) Latest() S { return w.latest() }

@@ -21,7 +21,7 @@ func (m Machine[S, V, F]) prefix() string { return m.Prefix }
 // tend works on one stream: it starts what is owed, ends what is not owed any more, and releases the stream when it
 // rests.
 func (m Machine[S, V, F]) tend(ctx context.Context, e *Engine, t *tended) {
-	d := &desk[S, V, F]{m: m, e: e, t: t, running: map[string]*running{}, done: make(chan outcome, 1)}
+	d := &desk[S, V, F]{m: m, e: e, t: t, running: map[string]*running{}, retries: map[string]retry{}, done: make(chan outcome, 1), dirty: make(chan struct{}, 1)}
 	defer d.wait()
 	log := e.o.Log.With("stream", t.lease.Stream)
 	if err := d.refold(ctx); err != nil {
@@ -30,7 +30,10 @@ func (m Machine[S, V, F]) tend(ctx context.Context, e *Engine, t *tended) {
 		return
 	}
 	stopping := stoppingOf(ctx)
+	clock := time.NewTimer(lastRetry)
+	defer clock.Stop()
 	for {
+		clock.Stop()
 		drained := false
 		select {
 		case <-stopping:
@@ -50,11 +53,8 @@ func (m Machine[S, V, F]) tend(ctx context.Context, e *Engine, t *tended) {
 				return
 			}
 		}
-		var timer <-chan time.Time
 		if !wake.IsZero() {
-			clock := time.NewTimer(max(wake.Sub(e.o.Now()), time.Millisecond))
-			timer = clock.C
-			defer clock.Stop()
+			clock.Reset(max(wake.Sub(e.o.Now()), time.Millisecond))
 		}
 		watch := stopping
 		if drained {
@@ -68,7 +68,8 @@ func (m Machine[S, V, F]) tend(ctx context.Context, e *Engine, t *tended) {
 			}
 			return
 		case <-watch:
-		case <-timer:
+		case <-clock.C:
+		case <-d.dirty:
 		case <-t.changed:
 			err = d.refold(ctx)
 		case o := <-d.done:
@@ -98,6 +99,7 @@ type desk[S any, V Event, F Effect] struct {
 	running map[string]*running
 	retries map[string]retry
 	done    chan outcome
+	dirty   chan struct{} // holds one: an effect has appended
 	all     sync.WaitGroup
 }
 
@@ -178,16 +180,7 @@ func (d *desk[S, V, F]) begin(ctx context.Context, effect F) {
 	d.running[name] = &running{cancel: cancel}
 	d.all.Go(func() {
 		defer cancel(nil)
-		o := outcome{name: name, err: d.do(ctx, effect)}
-		select {
-		case d.done <- o:
-		case <-ctx.Done():
-			// The stream is being left, or the effect is not owed: whoever still listens is told, nobody is waited for.
-			select {
-			case d.done <- o:
-			case <-time.After(time.Second):
-			}
-		}
+		d.done <- outcome{name: name, err: d.do(ctx, effect)} // tend listens, and after it wait, until all have said it
 	})
 }
 
@@ -221,24 +214,38 @@ func (d *desk[S, V, F]) append(ctx context.Context, events []V) (S, error) {
 	}
 	batch := journal.Batch{Stream: d.t.lease.Stream, Expect: journal.Any, Token: d.t.lease.Token, Records: records}
 	// What has been done must be recorded, even when nobody wants it any more.
-	if _, err := d.e.o.Journal.Append(context.WithoutCancel(ctx), batch); err != nil {
+	version, err := d.e.o.Journal.Append(context.WithoutCancel(ctx), batch)
+	if err != nil {
 		return d.latest(), err
 	}
-	err = d.refold(context.WithoutCancel(ctx))
+	err = d.fold(context.WithoutCancel(ctx), version, events)
 	select {
-	case d.t.changed <- struct{}{}:
+	case d.dirty <- struct{}{}:
 	default:
 	}
 	return d.latest(), err
+}
+
+// fold takes in what this server has appended itself, without reading it again when nothing came between.
+func (d *desk[S, V, F]) fold(ctx context.Context, version int64, events []V) (err error) {
+	defer recovered(&err)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if version != d.version+int64(len(events)) {
+		d.state, d.version, err = d.m.fold(ctx, d.e.o.Journal, d.t.lease.Stream, d.state, d.version)
+		return err
+	}
+	for _, event := range events {
+		d.state = d.m.Apply(d.state, event)
+	}
+	d.version = version
+	return nil
 }
 
 // settle notes how an effect ended. One that ended well but is owed all the same is treated as failed: otherwise it
 // would be repeated without a pause.
 func (d *desk[S, V, F]) settle(o outcome) {
 	delete(d.running, o.name)
-	if d.retries == nil {
-		d.retries = map[string]retry{}
-	}
 	r := d.retries[o.name]
 	r.attempts++
 	now := d.e.o.Now()
