@@ -1,0 +1,163 @@
+package github
+
+import (
+	"context"
+	"crypto/rsa"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	jwt "github.com/golang-jwt/jwt/v4"
+	gh "github.com/google/go-github/v60/github"
+
+	"github.com/conveyor-ci/conveyor/pipeline"
+)
+
+// Config is what an App needs to speak.
+type Config struct {
+	APIURL     string            // "https://api.github.com", or "https://HOST/api/v3" of GitHub Enterprise Server
+	WebURL     string            // "https://github.com": where people and git go
+	AppID      int64             // the App's number
+	PrivateKey []byte            // the App's key, PEM
+	Transport  http.RoundTripper // below everything; nil is a private copy of net/http's own
+	Now        func() time.Time  // nil is time.Now
+	Log        *slog.Logger      // nil says nothing
+	UserAgent  string            // empty is "conveyor"
+	Observe    func(Call)        // told of every request, from many goroutines; nil tells nobody
+}
+
+// Call is one request to GitHub, for counting.
+type Call struct {
+	Installation int64         // 0 for what the App asks as itself
+	Route        string        // what it was for: "checks", "deployments", "comments", "roles", "pulls", "token", …
+	Method       string        // GET, POST, …
+	Status       int           // 0 when there was no answer
+	Outcome      string        // "ok", "refused", "limited", "unavailable"; "held" when it was not sent because of an earlier limit
+	Took         time.Duration // until the whole answer was read
+}
+
+// App is one GitHub App. It is safe for use by many goroutines.
+type App struct {
+	id      int64
+	api     *url.URL // ends with a slash
+	web     *url.URL // ends with a slash
+	key     *rsa.PrivateKey
+	base    http.RoundTripper
+	now     func() time.Time
+	log     *slog.Logger
+	agent   string
+	observe func(Call)
+	self    atomic.Pointer[Self]
+
+	mu        sync.Mutex
+	installed map[int64]*Installation
+}
+
+// New checks the configuration and makes no call. Its error says what to put right, and never holds the key.
+func New(c Config) (*App, error) {
+	if c.AppID <= 0 {
+		return nil, fmt.Errorf("github: the App id is missing; it stands on the App's settings page")
+	}
+	api, err := parseBase("API", c.APIURL)
+	if err != nil {
+		return nil, err
+	}
+	web, err := parseBase("web", c.WebURL)
+	if err != nil {
+		return nil, err
+	}
+	key, err := parseKey(c.PrivateKey)
+	if err != nil {
+		return nil, err
+	}
+	a := &App{
+		id: c.AppID, api: api, web: web, key: key, base: c.Transport, now: c.Now, log: c.Log, agent: c.UserAgent,
+		observe: c.Observe, installed: map[int64]*Installation{},
+	}
+	if a.base == nil {
+		a.base = http.DefaultTransport.(*http.Transport).Clone()
+	}
+	if a.now == nil {
+		a.now = time.Now
+	}
+	if a.log == nil {
+		a.log = slog.New(slog.DiscardHandler)
+	}
+	if a.agent == "" {
+		a.agent = "conveyor"
+	}
+	if a.observe == nil {
+		a.observe = func(Call) {}
+	}
+	return a, nil
+}
+
+func parseKey(pem []byte) (*rsa.PrivateKey, error) {
+	key, err := jwt.ParseRSAPrivateKeyFromPEM(pem)
+	if err != nil {
+		// The parser's own words are left out: they are about the key's bytes.
+		return nil, fmt.Errorf("github: the App's private key is not an RSA key in PEM form; download a new one from the App's settings page")
+	}
+	if key.N.BitLen() < 2048 {
+		return nil, fmt.Errorf("github: the App's private key has only %d bits; generate a new one on the App's settings page", key.N.BitLen())
+	}
+	return key, nil
+}
+
+// Installation is the App in one account. The same id always gives the same Installation. It makes no call.
+func (a *App) Installation(id int64) *Installation {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	in := a.installed[id]
+	if in == nil {
+		in = newInstallation(a, id)
+		a.installed[id] = in
+	}
+	return in
+}
+
+// CloneURL is where git finds the repository. It holds no credentials.
+func (a *App) CloneURL(repo pipeline.Repo) (string, error) {
+	if err := checkRepo(repo); err != nil {
+		return "", err
+	}
+	return a.web.JoinPath(repo.Owner, repo.Name+".git").String(), nil
+}
+
+// client is a go-github client of our own round tripper; all of them go through a guard.
+func newClient(api *url.URL, agent string, g *guard) *gh.Client {
+	c := gh.NewClient(&http.Client{Transport: g, CheckRedirect: g.redirect})
+	c.BaseURL, c.UserAgent = api, agent
+	return c
+}
+
+// WithRun names the run on whose behalf the calls are made. It is sent as X-Conveyor-Run, so that a call can be found
+// again in a proxy's log.
+func WithRun(ctx context.Context, run string) context.Context {
+	return context.WithValue(ctx, runKey{}, headerSafe(run))
+}
+
+type (
+	runKey   struct{}
+	routeKey struct{}
+	tokenKey struct{}
+)
+
+func withRoute(ctx context.Context, route string) context.Context {
+	return context.WithValue(ctx, routeKey{}, route)
+}
+
+// headerSafe keeps what may stand in a header: printable ASCII, and not too much of it.
+func headerSafe(s string) string {
+	safe := make([]byte, 0, len(s))
+	for i := 0; i < len(s) && len(safe) < 200; i++ {
+		if s[i] >= 0x20 && s[i] < 0x7f {
+			safe = append(safe, s[i])
+		}
+	}
+	return string(safe)
+}

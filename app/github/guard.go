@@ -1,0 +1,195 @@
+package github
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+const (
+	maxAnswer    = 16 << 20         // bytes
+	callTimeout  = 30 * time.Second // GitHub gives up after ten; a local proxy may add to it
+	maxCalls     = 20               // at once, of one installation; GitHub's own limit is 100 for all of an App's
+	maxRedirects = 3
+)
+
+// guard is what every request passes through. It sends only to the configured API, holds back while GitHub asks to wait,
+// keeps to one write at a time, caps the answer, and turns limits and outages into errors. It works around what
+// go-github v60 does not know: 429, limits without headers, redirects that change a write into a read, endless answers.
+type guard struct {
+	api          *url.URL // ends with a slash
+	next         http.RoundTripper
+	now          func() time.Time
+	observe      func(Call)
+	installation int64
+	calls        chan struct{}
+	writes       chan struct{} // GitHub asks for writes one after the other
+	limits       limits
+}
+
+func newGuard(a *App, installation int64, next http.RoundTripper) *guard {
+	return &guard{
+		api: a.api, next: next, now: a.now, observe: a.observe, installation: installation,
+		calls: make(chan struct{}, maxCalls), writes: make(chan struct{}, 1),
+	}
+}
+
+// RoundTrip sends one request. The answer's body is already read, so that the place in the queue is held until the end.
+func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.Body != nil {
+		defer req.Body.Close()
+	}
+	if !g.inside(req.URL) {
+		return nil, &Refused{Message: fmt.Sprintf("%s is not the configured API; nothing was sent", req.URL.Host)}
+	}
+	leave, err := g.enter(req)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+
+	call := Call{Installation: g.installation, Method: req.Method}
+	call.Route, _ = req.Context().Value(routeKey{}).(string)
+	if until, closed := g.limits.closed(g.now()); closed {
+		call.Outcome = "held"
+		g.observe(call)
+		return nil, &Limited{Until: until}
+	}
+	started := g.now()
+	resp, err := g.send(req)
+	call.Took = g.now().Sub(started)
+	call.Outcome = outcome(resp, err)
+	var unavailable *Unavailable
+	if resp != nil {
+		call.Status = resp.StatusCode
+	} else if errors.As(err, &unavailable) {
+		call.Status = unavailable.Status
+	}
+	g.observe(call)
+	return resp, err
+}
+
+func outcome(resp *http.Response, err error) string {
+	var limited *Limited
+	switch {
+	case errors.As(err, &limited):
+		return "limited"
+	case err != nil && !errors.Is(err, ErrGone):
+		return "unavailable"
+	case err != nil || resp.StatusCode >= 400:
+		return "refused"
+	}
+	return "ok"
+}
+
+// enter waits for a place. It is the only wait in this package, and ends with the request's context.
+func (g *guard) enter(req *http.Request) (leave func(), err error) {
+	ctx := req.Context()
+	if isWrite(req.Method) {
+		select {
+		case g.writes <- struct{}{}:
+		case <-ctx.Done():
+			return nil, &Unavailable{Err: ctx.Err()}
+		}
+	}
+	leaveWrite := func() {
+		if isWrite(req.Method) {
+			<-g.writes
+		}
+	}
+	select {
+	case g.calls <- struct{}{}:
+		return func() { <-g.calls; leaveWrite() }, nil
+	case <-ctx.Done():
+		leaveWrite()
+		return nil, &Unavailable{Err: ctx.Err()}
+	}
+}
+
+func (g *guard) send(req *http.Request) (*http.Response, error) {
+	ctx, cancel := context.WithTimeout(req.Context(), callTimeout)
+	defer cancel()
+	out := req.Clone(ctx)
+	out.Header.Set("X-GitHub-Api-Version", "2022-11-28")
+	if run, _ := ctx.Value(runKey{}).(string); run != "" {
+		out.Header.Set("X-Conveyor-Run", run)
+	}
+	resp, err := g.next.RoundTrip(out)
+	if err != nil {
+		return nil, lost(err, isWrite(req.Method))
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	if err == nil && len(body) > maxAnswer {
+		err = fmt.Errorf("the answer is larger than %d MiB", maxAnswer>>20)
+	}
+	if err != nil {
+		return nil, &Unavailable{Status: resp.StatusCode, Unknown: isWrite(req.Method), Err: err}
+	}
+	if until, limited := g.limits.read(resp, body, g.now()); limited {
+		return nil, &Limited{Until: until}
+	}
+	if err := trouble(resp, body, isWrite(req.Method)); err != nil {
+		return nil, err
+	}
+	for _, h := range []string{"X-RateLimit-Remaining", "X-RateLimit-Reset", "X-RateLimit-Limit", "Retry-After"} {
+		resp.Header.Del(h) // go-github would hold calls back by its own count and clock
+	}
+	resp.Body = io.NopCloser(bytes.NewReader(body))
+	resp.Request = req // without what was added on the way
+	return resp, nil
+}
+
+// lost is a request without an answer.
+func lost(err error, write bool) error {
+	var (
+		limited     *Limited
+		unavailable *Unavailable
+		refused     *Refused
+		op          *net.OpError
+	)
+	if errors.As(err, &limited) || errors.As(err, &unavailable) || errors.As(err, &refused) || errors.Is(err, ErrGone) {
+		return err // asking for a token went wrong; the request itself was not sent
+	}
+	dialling := errors.As(err, &op) && op.Op == "dial"
+	return &Unavailable{Unknown: write && !dialling, Err: err}
+}
+
+// trouble is an answer that says nothing of what was asked.
+func trouble(resp *http.Response, body []byte, write bool) error {
+	message := strings.ToLower(messageOf(body))
+	switch status := resp.StatusCode; {
+	case status >= 500 || status == http.StatusRequestTimeout:
+		return &Unavailable{Status: status, Unknown: write}
+	case status == http.StatusForbidden && strings.Contains(message, "suspended"):
+		return &goneError{reason: "the installation is suspended"}
+	}
+	return nil
+}
+
+// redirect admits only what stays at the API and keeps the method. net/http turns a POST that is answered with 301 into a
+// GET, which would look like success; GitHub answers writes to a renamed repository with 307, which keeps method and body.
+func (g *guard) redirect(req *http.Request, via []*http.Request) error {
+	switch {
+	case !g.inside(req.URL):
+		return &Refused{Message: fmt.Sprintf("GitHub points to %s, which is not the configured API; nothing was sent there", req.URL.Host)}
+	case req.Method != via[0].Method:
+		return &Refused{Message: "GitHub answers a write with a redirect that drops it; it was not done"}
+	case len(via) > maxRedirects:
+		return &Refused{Message: "GitHub redirects without end"}
+	}
+	return nil
+}
+
+func (g *guard) inside(u *url.URL) bool {
+	return u.Scheme == g.api.Scheme && u.Host == g.api.Host && u.User == nil && strings.HasPrefix(u.Path, g.api.Path)
+}
+
+func isWrite(method string) bool { return method != http.MethodGet && method != http.MethodHead }

@@ -1,0 +1,81 @@
+package github
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/conveyor-ci/conveyor/pipeline"
+)
+
+// Pull is a pull request as it stands now.
+type Pull struct {
+	Number      int
+	State       string // open or closed
+	Draft       bool
+	Merged      bool
+	Head        pipeline.Commit
+	HeadBranch  string
+	HeadRepo    int64 // 0 when the fork has been deleted
+	Base        string
+	MergeCommit pipeline.Commit // what merging made; empty until Merged
+	Author      pipeline.Actor
+}
+
+// Pull reads a pull request. It may be repeated.
+//
+// https://docs.github.com/rest/pulls/pulls#get-a-pull-request
+func (in *Installation) Pull(ctx context.Context, repo pipeline.Repo, number int) (Pull, error) {
+	if err := checkRepo(repo); err != nil {
+		return Pull{}, err
+	}
+	to := fmt.Sprintf("%s#%d", repo.Slug(), number)
+	if number <= 0 {
+		return Pull{}, fmt.Errorf("github: %s is not a pull request", to)
+	}
+	ctx = withRoute(ctx, "pulls")
+	found, _, err := in.client.PullRequests.Get(ctx, repo.Owner, repo.Name, number)
+	if err == nil && found.GetBase().GetRepo().GetID() != repo.ID {
+		err = &goneError{reason: "the name belongs to another repository now"}
+	}
+	if err != nil {
+		return Pull{}, said(ctx, err, false, "read", to)
+	}
+	p := Pull{
+		Number: found.GetNumber(), State: found.GetState(), Draft: found.GetDraft(), Merged: found.GetMerged(),
+		Head: pipeline.Commit(found.GetHead().GetSHA()), HeadBranch: found.GetHead().GetRef(), HeadRepo: found.GetHead().GetRepo().GetID(),
+		Base: found.GetBase().GetRef(),
+		Author: pipeline.Actor{
+			ID: found.GetUser().GetID(), Login: found.GetUser().GetLogin(), Bot: found.GetUser().GetType() == "Bot",
+		},
+	}
+	if p.Merged { // before, it names a trial merge that GitHub makes when it likes
+		p.MergeCommit = pipeline.Commit(found.GetMergeCommitSHA())
+	}
+	if !p.Head.Valid() || p.Merged && !p.MergeCommit.Valid() {
+		return Pull{}, said(ctx, errors.New("GitHub's answer holds no commit"), false, "read", to)
+	}
+	return p, nil
+}
+
+// Repo reads a repository by its name, following a rename. It may be repeated.
+//
+// https://docs.github.com/rest/repos/repos#get-a-repository
+func (in *Installation) Repo(ctx context.Context, owner, name string) (pipeline.Repo, error) {
+	asked := pipeline.Repo{ID: 1, Owner: owner, Name: name} // the number is what we ask for
+	if err := checkRepo(asked); err != nil {
+		return pipeline.Repo{}, err
+	}
+	ctx = withRoute(ctx, "repos")
+	found, _, err := in.client.Repositories.Get(ctx, owner, name)
+	if err != nil {
+		return pipeline.Repo{}, said(ctx, err, false, "read", asked.Slug())
+	}
+	repo := pipeline.Repo{
+		ID: found.GetID(), Owner: found.GetOwner().GetLogin(), Name: found.GetName(), Installation: in.id, Branch: found.GetDefaultBranch(),
+	}
+	if checkRepo(repo) != nil {
+		return pipeline.Repo{}, said(ctx, errors.New("GitHub's answer names no repository"), false, "read", asked.Slug())
+	}
+	return repo, nil
+}
