@@ -64,8 +64,10 @@ func (s State) panelRow(p Place, pull Pull, c pipeline.Commit) (PanelRow, bool) 
 		row.State, row.Digest = "waiting", p.Waiting.Digest
 		row.Detail = p.Waiting.Held
 		if gate := s.Gate(p, time.Time{}); row.Detail == "" && p.Spec.Approve != nil {
-			have := len(p.Waiting.Approvals)
-			row.Detail = fmt.Sprintf("needs %d of %d approvals by %s: comment `/approve %s`", max(gate.Need-have, 0), gate.Need, strings.Join(p.Spec.Approve.By, ", "), p.Name)
+			row.Detail = "approved"
+			if missing := gate.Need - len(p.Waiting.Approvals); missing > 0 {
+				row.Detail = fmt.Sprintf("needs %d of %d approvals by %s: comment `/approve %s`", missing, gate.Need, strings.Join(p.Spec.Approve.By, ", "), p.Name)
+			}
 		}
 	case p.Live != nil && p.Live.Commit == c && !p.Closing:
 		row.State, row.URL, row.Digest, row.At = "live", p.Live.URL, p.Live.Digest, p.Live.At

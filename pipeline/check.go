@@ -75,8 +75,8 @@ func (s State) stageCheck(i int, stage Stage) Check {
 	c.External = s.external(c.Name)
 	passed := 0
 	for _, st := range c.Steps {
-		if st.Phase == Running || st.Phase == Done {
-			c.Status = InProgress
+		if st.Attempt > 0 {
+			c.Status = InProgress // and never queued again, not even while a lost attempt waits for its next
 		}
 		if !st.Started.IsZero() && (c.Started.IsZero() || st.Started.Before(c.Started)) {
 			c.Started = st.Started
