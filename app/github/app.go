@@ -161,3 +161,6 @@ func headerSafe(s string) string {
 	}
 	return string(safe)
 }
+
+// String names the App, and shows nothing of its key.
+func (a *App) String() string { return fmt.Sprintf("GitHub App %d", a.id) }

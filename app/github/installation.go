@@ -41,3 +41,6 @@ func said(ctx context.Context, err error, write bool, what string, to any) error
 	}
 	return fmt.Errorf("github: %s %v: %w", what, to, judge(ctx, err, write))
 }
+
+// String names the installation, and shows nothing of its tokens.
+func (in *Installation) String() string { return fmt.Sprintf("installation %d of %s", in.id, in.app) }
