@@ -195,3 +195,9 @@ func sortedKeys[K ~string, V any](m map[K]V) []K {
 
 // Wait is how long the news may wait for newer news.
 func (e TellPanel) Wait() time.Duration { return e.Patience }
+
+// Lane lets the news of one deployment be told one at a time.
+func (e TellDeployment) Lane() string { return "tell/" + e.Deployment }
+
+// Lane lets the news of one pull request be told one at a time.
+func (e TellPanel) Lane() string { return fmt.Sprintf("panel/%d", e.Pull) }

@@ -87,3 +87,6 @@ func (s State) currentStage() int {
 
 // Wait is how long the news may wait for newer news.
 func (e TellCheck) Wait() time.Duration { return e.Patience }
+
+// Lane lets the news of one check be told one at a time.
+func (e TellCheck) Lane() string { return "tell/" + e.Check }

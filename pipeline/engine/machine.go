@@ -15,7 +15,9 @@ type Event interface{ Kind() string }
 // Effect is something a state owes the world; Name is its identity within the stream.
 //
 // An effect that has a method Due() time.Time is owed at that time and not before. One that has a method
-// Wait() time.Duration is begun that much later, unless it is not owed any more by then.
+// Wait() time.Duration is begun that much later, unless it is not owed any more by then. Effects that share a name given
+// by a method Lane() string are done one at a time, and one that has begun is let finish even when it is not owed any
+// more: newer news waits, so that it can never be overtaken by older.
 type Effect interface{ Name() string }
 
 // Machine is one kind of stream: pure functions, and the one function that touches the world.

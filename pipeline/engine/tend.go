@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/conveyor-ci/conveyor/pipeline/journal"
@@ -103,7 +104,12 @@ type desk[S any, V Event, F Effect] struct {
 	all     sync.WaitGroup
 }
 
-type running struct{ cancel context.CancelCauseFunc }
+// running is an effect that has been started.
+type running struct {
+	cancel context.CancelCauseFunc
+	lane   string
+	begun  atomic.Bool // it is past its patience; decided once, by whoever comes first: do, or start when it is not owed
+}
 
 type retry struct {
 	at       time.Time
@@ -137,6 +143,7 @@ func (d *desk[S, V, F]) start(ctx context.Context, drained bool) (wake time.Time
 	}
 	now := d.e.o.Now()
 	owed := map[string]bool{}
+	var due []F
 	for _, effect := range d.m.Next(state) {
 		name := effect.Name()
 		if owed[name] {
@@ -150,19 +157,24 @@ func (d *desk[S, V, F]) start(ctx context.Context, drained bool) (wake time.Time
 			sooner(now)
 			continue
 		}
-		if due, ok := any(effect).(interface{ Due() time.Time }); ok && due.Due().After(now) {
-			sooner(due.Due())
+		if timed, ok := any(effect).(interface{ Due() time.Time }); ok && timed.Due().After(now) {
+			sooner(timed.Due())
 			continue
 		}
 		if r, ok := d.retries[name]; ok && r.at.After(now) {
 			sooner(r.at)
 			continue
 		}
-		d.begin(ctx, effect)
+		due = append(due, effect)
 	}
 	for name, r := range d.running {
-		if !owed[name] {
+		if !owed[name] && (r.lane == "" || r.begun.CompareAndSwap(false, true)) {
 			r.cancel(ErrNotOwed)
+		}
+	}
+	for _, effect := range due {
+		if lane := laneOf(effect); lane == "" || !d.busy(lane) {
+			d.begin(ctx, effect)
 		}
 	}
 	for name := range d.retries {
@@ -177,14 +189,31 @@ func (d *desk[S, V, F]) start(ctx context.Context, drained bool) (wake time.Time
 func (d *desk[S, V, F]) begin(ctx context.Context, effect F) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	name := effect.Name()
-	d.running[name] = &running{cancel: cancel}
+	r := &running{cancel: cancel, lane: laneOf(effect)}
+	d.running[name] = r
 	d.all.Go(func() {
 		defer cancel(nil)
-		d.done <- outcome{name: name, err: d.do(ctx, effect)} // tend listens, and after it wait, until all have said it
+		d.done <- outcome{name: name, err: d.do(ctx, effect, r)} // tend listens, and after it wait, until all have said it
 	})
 }
 
-func (d *desk[S, V, F]) do(ctx context.Context, effect F) (err error) {
+func laneOf[F Effect](effect F) string {
+	if l, ok := any(effect).(interface{ Lane() string }); ok {
+		return l.Lane()
+	}
+	return ""
+}
+
+func (d *desk[S, V, F]) busy(lane string) bool {
+	for _, r := range d.running {
+		if r.lane == lane {
+			return true
+		}
+	}
+	return false
+}
+
+func (d *desk[S, V, F]) do(ctx context.Context, effect F, r *running) (err error) {
 	defer recovered(&err)
 	if patient, ok := any(effect).(interface{ Wait() time.Duration }); ok && patient.Wait() > 0 {
 		clock := time.NewTimer(patient.Wait())
@@ -194,6 +223,9 @@ func (d *desk[S, V, F]) do(ctx context.Context, effect F) (err error) {
 			return context.Cause(ctx)
 		case <-clock.C:
 		}
+	}
+	if !r.begun.CompareAndSwap(false, true) {
+		return ErrNotOwed
 	}
 	w := &Work[S, V]{Stream: d.t.lease.Stream, Token: d.t.lease.Token, append: d.append, latest: d.latest}
 	w.State = d.latest()
