@@ -47,6 +47,7 @@ CREATE TABLE counter (token INTEGER NOT NULL, changed INTEGER NOT NULL) STRICT;
 INSERT INTO counter VALUES (0, 0);
 
 CREATE TABLE probe (pad BLOB NOT NULL) STRICT;
+INSERT INTO probe VALUES (zeroblob(65536));
 `
 
 // prepare makes the tables of a new file, and refuses a file this program does not understand.

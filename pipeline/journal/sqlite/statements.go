@@ -14,7 +14,7 @@ type statements struct {
 	create, extend, record  *sql.Stmt
 	hold, renew, release    *sql.Stmt
 	forget, forgetRecords   *sql.Stmt
-	fill, empty             *sql.Stmt
+	probe                   *sql.Stmt
 	next                    map[int]*sql.Stmt // by number of prefixes
 	all                     []*sql.Stmt
 }
@@ -42,8 +42,7 @@ func (t *transaction) prepare() error {
 		{&s.release, "UPDATE streams SET held = 0, due = ?2 WHERE id = ?1"},
 		{&s.forget, "DELETE FROM streams WHERE id = ?1 AND due IS NULL AND appended < ?2"},
 		{&s.forgetRecords, "DELETE FROM records WHERE stream = ?1"},
-		{&s.fill, "INSERT INTO probe VALUES (zeroblob(32768))"},
-		{&s.empty, "DELETE FROM probe"},
+		{&s.probe, "UPDATE probe SET pad = randomblob(65536)"},
 	} {
 		var err error
 		if *p.to, err = t.statement(p.sql); err != nil {

@@ -1,0 +1,44 @@
+package sqlite
+
+import (
+	"context"
+
+	"github.com/conveyor-ci/conveyor/pipeline/journal"
+)
+
+// Pragma reads a setting of the connection that writes.
+func Pragma(ctx context.Context, j *Journal, name string) (value string, err error) {
+	err = j.submit(ctx, 0, func(t *transaction) error {
+		return t.conn.QueryRowContext(t.ctx, "PRAGMA "+name).Scan(&value)
+	})
+	return value, err
+}
+
+// Group commits the batches in one transaction, with one write before them that appends and then fails.
+func Group(ctx context.Context, j *Journal, failure error, batches ...journal.Batch) (failed error, errs []error) {
+	writes := []*write{{done: make(chan struct{})}}
+	writes[0].run = func(t *transaction) error {
+		if _, err := t.append(journal.Batch{Stream: "run/poison", Records: []journal.Record{{Kind: "k"}}}, j.now()); err != nil {
+			return err
+		}
+		return failure
+	}
+	for _, b := range batches {
+		w := &write{done: make(chan struct{})}
+		w.run = func(t *transaction) error { _, err := t.append(b, j.now()); return err }
+		writes = append(writes, w)
+	}
+	// The goroutine that owns the connection is asked to run the group itself.
+	_ = j.submit(ctx, 0, func(t *transaction) error {
+		if _, err := t.statements.commit.ExecContext(t.ctx); err != nil {
+			return err
+		}
+		j.commit(t, writes)
+		_, err := t.statements.begin.ExecContext(t.ctx)
+		return err
+	})
+	for _, w := range writes[1:] {
+		errs = append(errs, w.err)
+	}
+	return writes[0].err, errs
+}
