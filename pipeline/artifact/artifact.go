@@ -3,6 +3,10 @@
 // An artifact is a manifest: the list of its files with the SHA-256 of each. The manifest's own SHA-256 is the artifact's
 // name, so the same bytes always have the same name and are stored once. Everything is verified on every read; what does
 // not match its name is refused, never served. The adapters are dir and memory; artifacttest proves them.
+//
+// What every adapter shares stands here, too: Gather reads a workspace that may be hostile, Decode and Manifest.Check
+// refuse a manifest that could leave its folder, Verify checks bytes while they are read, Lay writes an artifact out.
+// Start reading at Store.
 package artifact
 
 import (
@@ -14,7 +18,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sort"
+	"slices"
+	"strings"
 
 	"github.com/conveyor-ci/conveyor/pipeline"
 )
@@ -53,6 +58,20 @@ type Limits struct {
 	File  int64 // one file
 }
 
+// OrDefault fills the zero fields from DefaultLimits.
+func (l Limits) OrDefault() Limits {
+	if l.Files <= 0 {
+		l.Files = DefaultLimits.Files
+	}
+	if l.Bytes <= 0 {
+		l.Bytes = DefaultLimits.Bytes
+	}
+	if l.File <= 0 {
+		l.File = DefaultLimits.File
+	}
+	return l
+}
+
 // DefaultLimits are generous for a site or a service, and small enough to keep a disk.
 var DefaultLimits = Limits{Files: 200_000, Bytes: 4 << 30, File: 2 << 30}
 
@@ -72,7 +91,10 @@ type Manifest struct {
 
 // Encode is the one canonical form, of which Digest is taken.
 func (m Manifest) Encode() []byte {
-	sort.Slice(m.Files, func(i, j int) bool { return m.Files[i].Path < m.Files[j].Path })
+	byPath := func(a, b File) int { return strings.Compare(a.Path, b.Path) }
+	if !slices.IsSortedFunc(m.Files, byPath) {
+		m.Files = slices.SortedFunc(slices.Values(m.Files), byPath) // a copy: the caller's slice may be shared
+	}
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)

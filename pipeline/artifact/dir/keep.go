@@ -1,0 +1,123 @@
+package dir
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"runtime"
+	"sync"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/conveyor-ci/conveyor/pipeline"
+	"github.com/conveyor-ci/conveyor/pipeline/artifact"
+)
+
+// keeper stores the objects of one Put. Its buffers and encoders go with it, so that an idle store holds none.
+type keeper struct {
+	store   *Store
+	round   uint64
+	encoder *zstd.Encoder
+	buffers sync.Pool // *buffers, one per worker
+}
+
+type buffers struct {
+	chunk      []byte
+	compressed []byte
+}
+
+func (s *Store) keeper() (*keeper, error) {
+	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithWindowSize(chunkSize),
+		zstd.WithEncoderConcurrency(runtime.GOMAXPROCS(0)), zstd.WithEncoderCRC(false))
+	if err != nil {
+		return nil, fmt.Errorf("make an encoder: %w", err)
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	k := &keeper{store: s, round: s.round, encoder: encoder}
+	k.buffers.New = func() any { return &buffers{chunk: make([]byte, chunkSize)} }
+	return k, s.broken
+}
+
+func (k *keeper) close() { _ = k.encoder.Close() }
+
+// keep is an artifact.Keep.
+func (k *keeper) keep(r io.Reader, size int64) (pipeline.Digest, error) {
+	buf := k.buffers.Get().(*buffers)
+	defer k.buffers.Put(buf)
+	if size > chunkSize*maxChunks {
+		return "", fmt.Errorf("%w: one file can have %d bytes here", artifact.ErrTooBig, int64(chunkSize*maxChunks))
+	}
+	if size > chunkSize {
+		return k.keepLong(r, size, buf)
+	}
+	chunk := buf.chunk[:size]
+	if _, err := io.ReadFull(r, chunk); err != nil {
+		return "", err
+	}
+	if err := mustEnd(r); err != nil {
+		return "", err
+	}
+	digest := sha256.Sum256(chunk)
+	return digestOf(digest), k.frame(blob, digest, chunk, buf)
+}
+
+// keepLong cuts the object into chunks. The list comes last, when all that it names is stored.
+func (k *keeper) keepLong(r io.Reader, size int64, buf *buffers) (pipeline.Digest, error) {
+	whole := sha256.New()
+	names := binary.LittleEndian.AppendUint64(nil, uint64(size))
+	for left := size; left > 0; {
+		chunk := buf.chunk[:min(left, chunkSize)]
+		if _, err := io.ReadFull(r, chunk); err != nil {
+			return "", err
+		}
+		left -= int64(len(chunk))
+		whole.Write(chunk)
+		digest := sha256.Sum256(chunk)
+		if err := k.frame(blob, digest, chunk, buf); err != nil {
+			return "", err
+		}
+		names = append(names, digest[:]...)
+	}
+	if err := mustEnd(r); err != nil {
+		return "", err
+	}
+	digest := sum256(whole.Sum(nil))
+	return digestOf(digest), k.frame(list, digest, names, buf)
+}
+
+func (k *keeper) keepBytes(b []byte) error {
+	_, err := k.keep(bytes.NewReader(b), int64(len(b)))
+	return err
+}
+
+// mustEnd reads the end, which is where a file that grew is found out.
+func mustEnd(r io.Reader) error {
+	var one [1]byte
+	if n, err := r.Read(one[:]); n != 0 {
+		return fmt.Errorf("more bytes came than were announced")
+	} else if err != io.EOF {
+		return err
+	}
+	return nil
+}
+
+// frame stores one frame unless a sound one is there.
+func (k *keeper) frame(kind byte, digest sum256, content []byte, buf *buffers) error {
+	if k.store.sound(kind, digest) {
+		return nil
+	}
+	h := head{kind: kind, codec: raw, raw: uint32(len(content)), digest: digest}
+	payload := content
+	if kind == blob { // digests do not compress
+		buf.compressed = k.encoder.EncodeAll(content, buf.compressed[:0])
+		if len(buf.compressed) < len(content)-len(content)/32 {
+			h.codec, payload = zstdOne, buf.compressed
+		}
+	}
+	h.stored, h.sum = uint32(len(payload)), crc32.Checksum(payload, castagnoli)
+	return k.store.append(h, payload, k.round)
+}

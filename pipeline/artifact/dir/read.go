@@ -1,0 +1,212 @@
+package dir
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash"
+	"hash/crc32"
+	"io"
+	"os"
+
+	"github.com/conveyor-ci/conveyor/pipeline"
+	"github.com/conveyor-ci/conveyor/pipeline/artifact"
+)
+
+// openObject opens an object by its digest. A short one is verified before the first byte is handed out; of a long one
+// the last chunk is held back until the whole is verified.
+func (s *Store) openObject(d pipeline.Digest) (io.ReadCloser, error) {
+	digest, ok := parseDigest(d)
+	if !ok {
+		return nil, fmt.Errorf("%w: not a digest", artifact.ErrNotFound)
+	}
+	kind, content, err := s.read(digest)
+	if err != nil {
+		return nil, err
+	}
+	if kind == blob {
+		if sha256.Sum256(content) != digest {
+			return nil, fmt.Errorf("%w: %s", artifact.ErrCorrupt, d)
+		}
+		return io.NopCloser(bytes.NewReader(content)), nil
+	}
+	if len(content) < 8 || (len(content)-8)%sha256.Size != 0 {
+		return nil, fmt.Errorf("%w: %s", artifact.ErrCorrupt, d)
+	}
+	return &long{store: s, want: digest, size: int64(binary.LittleEndian.Uint64(content)), names: content[8:], sum: sha256.New()}, nil
+}
+
+// long reads an object chunk by chunk.
+type long struct {
+	store *Store
+	want  sum256
+	size  int64
+	names []byte // digests of the chunks still to come
+	sum   hash.Hash
+	chunk []byte // what is left of the current one
+	seen  int64
+	err   error
+}
+
+func (l *long) Read(p []byte) (int, error) {
+	for len(l.chunk) == 0 && l.err == nil {
+		l.err = l.next()
+	}
+	if l.err != nil {
+		return 0, l.err
+	}
+	n := copy(p, l.chunk)
+	l.chunk = l.chunk[n:]
+	return n, nil
+}
+
+func (l *long) next() error {
+	if len(l.names) == 0 {
+		return io.EOF
+	}
+	_, chunk, err := l.store.read(sum256(l.names))
+	if errors.Is(err, artifact.ErrNotFound) {
+		err = fmt.Errorf("%w: a part of %s is missing", artifact.ErrCorrupt, digestOf(l.want))
+	}
+	if err != nil {
+		return err
+	}
+	l.names = l.names[sha256.Size:]
+	l.sum.Write(chunk)
+	l.seen += int64(len(chunk))
+	if len(l.names) == 0 && (sum256(l.sum.Sum(nil)) != l.want || l.seen != l.size) {
+		return fmt.Errorf("%w: %s", artifact.ErrCorrupt, digestOf(l.want))
+	}
+	l.chunk = chunk
+	return nil
+}
+
+func (l *long) Close() error {
+	l.err, l.chunk = errClosed, nil
+	return nil
+}
+
+// read returns a frame's content. Its checksum is right; whether it has the digest is for the caller to prove.
+func (s *Store) read(digest sum256) (kind byte, content []byte, err error) {
+	h, payload, err := s.frame(digest, s.borrow())
+	defer s.giveBack(payload)
+	if err != nil {
+		return 0, nil, err
+	}
+	content = make([]byte, 0, h.raw)
+	if h.codec == raw {
+		return h.kind, append(content, payload...), nil
+	}
+	if content, err = s.decoder.DecodeAll(payload, content); err != nil || len(content) != int(h.raw) {
+		return 0, nil, damaged(digest, "the payload does not decompress")
+	}
+	return h.kind, content, nil
+}
+
+// frame reads the frame of a digest as it is stored, into buf when that is large enough.
+func (s *Store) frame(digest sum256, buf []byte) (head, []byte, error) {
+	p, at, err := s.find(digest)
+	if err != nil {
+		return head{}, buf, err
+	}
+	var b [headSize]byte
+	if err := readAt(p, b[:], at); err != nil {
+		return head{}, buf, err
+	}
+	h, ok := parseHead(b[:], p.salt)
+	if !ok || h.digest != digest {
+		return head{}, buf, damaged(digest, "the frame's head is damaged")
+	}
+	if cap(buf) < int(h.stored) {
+		buf = make([]byte, h.stored)
+	}
+	buf = buf[:h.stored]
+	if err := readAt(p, buf, at+headSize); err != nil {
+		return head{}, buf, err
+	}
+	if crc32.Checksum(buf, castagnoli) != h.sum {
+		return head{}, buf, damaged(digest, "the frame's payload is damaged")
+	}
+	return h, buf, nil
+}
+
+func readAt(p *pack, b []byte, at int64) error {
+	_, err := p.file.ReadAt(b, at)
+	switch {
+	case errors.Is(err, io.EOF):
+		return fmt.Errorf("%w: %s ends too early", artifact.ErrCorrupt, p.name)
+	case errors.Is(err, os.ErrClosed):
+		return errClosed
+	}
+	return err
+}
+
+func damaged(digest sum256, how string) error {
+	return fmt.Errorf("%w: %s: %s", artifact.ErrCorrupt, digestOf(digest), how)
+}
+
+// find returns the place of a frame that can be read from its file.
+func (s *Store) find(digest sum256) (*pack, int64, error) {
+	s.mu.RLock()
+	at, ok := s.index[keyOf(digest)]
+	closed := s.broken == errClosed
+	written := ok && !closed && int64(at.offset) < s.packs[at.number()].size
+	s.mu.RUnlock()
+	if closed {
+		return nil, 0, errClosed
+	}
+	if !ok {
+		return nil, 0, artifact.ErrNotFound
+	}
+	if !written { // it still is in pending
+		s.mu.Lock()
+		err := s.flush()
+		s.mu.Unlock()
+		if err != nil {
+			return nil, 0, err
+		}
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.packs[at.number()], int64(at.offset), nil
+}
+
+// sound tells whether a good frame of this digest is stored. One that this process did not write is read once: after a
+// crash, or on an old disk, a frame may be there and still be damaged, and an artifact must not be built on it.
+func (s *Store) sound(kind byte, digest sum256) bool {
+	s.mu.RLock()
+	at, ok := s.index[keyOf(digest)]
+	s.mu.RUnlock()
+	if !ok {
+		return false
+	}
+	if at.pack&proven != 0 {
+		return true
+	}
+	h, payload, err := s.frame(digest, s.borrow())
+	s.giveBack(payload)
+	if err != nil || h.kind != kind {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.index[keyOf(digest)] == at {
+		s.index[keyOf(digest)] = place{at.pack | proven, at.offset}
+	}
+	return true
+}
+
+func (s *Store) borrow() []byte {
+	if b, ok := s.scratch.Get().(*[]byte); ok {
+		return *b
+	}
+	return nil
+}
+
+func (s *Store) giveBack(b []byte) {
+	if b != nil {
+		s.scratch.Put(&b)
+	}
+}
