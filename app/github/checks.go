@@ -98,6 +98,11 @@ func (c CheckRun) check() error {
 	case c.Confirmed < 0 || len(c.Actions) > 3:
 		return fmt.Errorf("github: check %q: at most three actions, at least no annotations", c.Name)
 	}
+	for _, a := range c.Actions {
+		if a.Label == "" || a.Description == "" || a.Identifier == "" || len(a.Identifier) > 20 {
+			return fmt.Errorf("github: check %q: an action needs a label, a description and an identifier of at most 20 characters", c.Name)
+		}
+	}
 	return nil
 }
 

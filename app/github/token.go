@@ -43,12 +43,15 @@ func (in *Installation) Token(ctx context.Context, repo pipeline.Repo) (Token, e
 // Revoke ends the repository's token at once, for everyone who shares it; the next Token is a new one. Without a token,
 // or with one that has already ended, it does nothing. It may be repeated.
 func (in *Installation) Revoke(ctx context.Context, repo pipeline.Repo) error {
-	value := in.scope(repo.ID).drop()
-	if value == "" {
-		return nil
+	if err := checkRepo(repo); err != nil {
+		return err
+	}
+	value, err := in.scope(repo.ID).drop(ctx)
+	if value == "" || err != nil {
+		return said(ctx, err, false, "revoke a token of", repo.Slug())
 	}
 	ctx = context.WithValue(withRoute(ctx, "token"), tokenKey{}, value)
-	_, err := in.client.Apps.RevokeInstallationToken(ctx)
+	_, err = in.client.Apps.RevokeInstallationToken(ctx)
 	var answer *gh.ErrorResponse
 	if err == nil || errors.As(err, &answer) && (answer.Response.StatusCode == http.StatusUnauthorized || answer.Response.StatusCode == http.StatusNotFound) {
 		return nil // it has ended
@@ -116,12 +119,10 @@ func newSource(now func() time.Time, margin time.Duration, mint func(context.Con
 
 // token is the kept token, or a new one. refused is a token that GitHub no longer takes; it is not given again.
 func (s *source) token(ctx context.Context, refused string) (string, time.Time, error) {
-	select {
-	case s.turn <- struct{}{}:
-		defer func() { <-s.turn }()
-	case <-ctx.Done():
-		return "", time.Time{}, &Unavailable{Err: ctx.Err()}
+	if err := s.take(ctx); err != nil {
+		return "", time.Time{}, err
 	}
+	defer func() { <-s.turn }()
 	now := s.now()
 	if s.value != "" && s.value != refused && now.Before(s.renew) {
 		return s.value, s.expires, nil
@@ -137,12 +138,23 @@ func (s *source) token(ctx context.Context, refused string) (string, time.Time, 
 }
 
 // drop forgets the token, and gives it back so that it can be revoked.
-func (s *source) drop() string {
-	s.turn <- struct{}{}
+func (s *source) drop(ctx context.Context) (string, error) {
+	if err := s.take(ctx); err != nil {
+		return "", err
+	}
 	defer func() { <-s.turn }()
 	value := s.value
 	s.value = ""
-	return value
+	return value, nil
+}
+
+func (s *source) take(ctx context.Context) error {
+	select {
+	case s.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return &Unavailable{Err: ctx.Err()}
+	}
 }
 
 // bearer puts the installation's token on a request; when GitHub does not take it (revoked, or the permissions changed),
