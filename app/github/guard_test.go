@@ -12,7 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
+	"testing/synctest"
 
 	"github.com/conveyor-ci/conveyor/app/github"
 	"github.com/conveyor-ci/conveyor/pipeline"
@@ -189,64 +189,69 @@ func TestAWriteThatNeverLeftIsNotUnknown(t *testing.T) {
 	}
 }
 
+// held is a GitHub that answers nothing until it is let go.
+type held struct {
+	mu            sync.Mutex
+	reads, writes int
+	letGo         chan struct{}
+}
+
+func (h *held) RoundTrip(r *http.Request) (*http.Response, error) {
+	body := `{"token":"ghs_x","expires_at":"2099-01-01T00:00:00Z","id":4711,"base":{"repo":{"id":501}},"head":{"sha":"` + string(sha) + `"}}`
+	if !strings.HasSuffix(r.URL.Path, "/access_tokens") {
+		count := &h.reads
+		if r.Method == http.MethodPost {
+			count = &h.writes
+		}
+		h.add(count, 1)
+		<-h.letGo
+		h.add(count, -1)
+	}
+	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
+}
+
+func (h *held) add(count *int, n int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	*count += n
+}
+
 func TestWritesGoOneByOneAndReadsTwentyAtATime(t *testing.T) {
 	t.Parallel()
-	var (
-		mu                          sync.Mutex
-		reads, writes, mostR, mostW int
-		full                        = make(chan struct{})
-	)
-	s := newStub(t, func(w http.ResponseWriter, r *http.Request) {
-		mu.Lock()
-		if r.Method == http.MethodPost {
-			writes++
-			mostW = max(mostW, writes)
-			mu.Unlock()
-			created(w, r)
-			mu.Lock()
-			writes--
-			mu.Unlock()
-			return
+	pem := keyPEM() // outside of the bubble, as others wait for it
+	synctest.Test(t, func(t *testing.T) {
+		h := &held{letGo: make(chan struct{})}
+		app, err := github.New(github.Config{APIURL: "https://api.github.com", WebURL: "https://github.com", AppID: appID, PrivateKey: pem, Transport: h})
+		if err != nil {
+			t.Fatal(err)
 		}
-		reads++
-		mostR = max(mostR, reads)
-		if reads == 20 && mostR == 20 {
-			select {
-			case <-full:
-			default:
-				close(full)
+		in, ctx := app.Installation(installation), t.Context()
+		var all sync.WaitGroup
+		for range 5 {
+			all.Go(func() {
+				if _, _, err := in.UpsertCheck(ctx, shop, check()); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		synctest.Wait()
+		for range 30 {
+			all.Go(func() {
+				if _, err := in.Pull(ctx, shop, 3); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		for left := 35; left > 0; {
+			synctest.Wait()
+			if h.writes > 1 || h.reads+h.writes > 20 || left == 35 && h.reads+h.writes != 20 {
+				t.Errorf("%d reads and %d writes at once with %d left", h.reads, h.writes, left)
 			}
+			h.letGo <- struct{}{}
+			left--
 		}
-		mu.Unlock()
-		<-full // until twenty have come
-		pull(w, r)
-		mu.Lock()
-		reads--
-		mu.Unlock()
+		all.Wait()
 	})
-	in, ctx := s.installation(t), testContext(t)
-	var all sync.WaitGroup
-	for range 60 {
-		all.Go(func() {
-			if _, err := in.Pull(ctx, shop, 3); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	all.Wait()
-	for i := range 30 {
-		all.Go(func() {
-			c := check()
-			c.ExternalID = fmt.Sprint(i)
-			if _, _, err := in.UpsertCheck(ctx, shop, c); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	all.Wait()
-	if mostR != 20 || mostW != 1 {
-		t.Fatalf("%d reads and %d writes at once, want 20 and 1", mostR, mostW)
-	}
 }
 
 func TestEveryRequestSaysWhichVersionAndWhichRun(t *testing.T) {
@@ -322,21 +327,6 @@ func TestAConfigurationThatCannotWorkIsRefusedAtOnce(t *testing.T) {
 		change(&c)
 		if _, err := github.New(c); err == nil {
 			t.Errorf("%s was taken", name)
-		}
-	}
-}
-
-// waitFor polls a condition until it holds.
-func waitFor(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	deadline := time.After(10 * time.Second)
-	for !holds() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("waited in vain: %s", what)
 		}
 	}
 }

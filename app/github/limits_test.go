@@ -130,8 +130,29 @@ func TestTheLastCallOfAWindowIsGoodAndTheNextIsHeldBack(t *testing.T) {
 	if _, err := in.Pull(ctx, shop, 3); !errors.As(err, &l) {
 		t.Fatalf("got %v", err)
 	}
-	if fmt.Sprint(outcomes) != "[ok held]" {
+	s.clock.move(time.Hour)
+	if _, err := in.Pull(ctx, shop, 3); err != nil {
+		t.Fatalf("after the window: %v", err)
+	}
+	if fmt.Sprint(outcomes) != "[ok held ok]" {
 		t.Fatalf("observed %v", outcomes)
+	}
+}
+
+func TestAResetIsReadByGitHubsClock(t *testing.T) {
+	t.Parallel()
+	s := newStub(t, nil)
+	s.answer = func(w http.ResponseWriter, _ *http.Request) {
+		github := s.clock.now().Add(40 * time.Minute) // this machine is late
+		w.Header().Set("Date", github.Format(http.TimeFormat))
+		w.Header().Set("X-RateLimit-Remaining", "0")
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(github.Add(10*time.Minute).Unix()))
+		w.WriteHeader(http.StatusForbidden)
+	}
+	_, err := s.installation(t).Pull(testContext(t), shop, 3)
+	var l *github.Limited
+	if !errors.As(err, &l) || l.Until.Sub(s.clock.now()) != 10*time.Minute {
+		t.Fatalf("got %v at %v", err, s.clock.now())
 	}
 }
 

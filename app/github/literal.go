@@ -32,8 +32,6 @@ func Literal(text string) string {
 			b.WriteString("&#36;" + breaker)
 		case strings.ContainsRune("\\`*_{}[]()+-.!~=\"'^", r):
 			b.WriteString(`\` + string(r))
-		case r == '@' || r == '#' || r == ':':
-			b.WriteString(`\` + string(r))
 		default:
 			b.WriteRune(r)
 		}
