@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/conveyor-ci/conveyor/app/github"
 	"github.com/conveyor-ci/conveyor/pipeline"
@@ -176,15 +177,20 @@ func TestAnAnswerThatDoesNotComeEndsWithTheCallersContext(t *testing.T) {
 
 func TestAWriteThatNeverLeftIsNotUnknown(t *testing.T) {
 	t.Parallel()
-	s := newStub(t, created)
-	in, ctx := s.installation(t), testContext(t)
-	if _, err := in.Token(ctx, shop); err != nil {
+	s := newStub(t, pull)
+	in := s.app(t, func(c *github.Config) { c.Transport = &http.Transport{DisableKeepAlives: true} }).Installation(installation)
+	ctx := testContext(t)
+	if _, err := in.Pull(ctx, shop, 3); err != nil {
 		t.Fatal(err)
 	}
 	s.Close()
 	_, _, err := in.UpsertCheck(ctx, shop, check())
 	var u *github.Unavailable
 	if !errors.As(err, &u) || u.Unknown {
+		t.Fatalf("got %#v", err)
+	}
+	s.clock.move(time.Hour) // and without a token
+	if _, _, err = in.UpsertCheck(ctx, shop, check()); !errors.As(err, &u) || u.Unknown {
 		t.Fatalf("got %#v", err)
 	}
 }
