@@ -36,7 +36,7 @@ type Call struct {
 	Route        string        // what it was for: "checks", "deployments", "comments", "roles", "pulls", "token", …
 	Method       string        // GET, POST, …
 	Status       int           // 0 when there was no answer
-	Outcome      string        // "ok", "refused", "limited", "unavailable"; "held" when it was not sent because of an earlier limit
+	Outcome      string        // "ok", "refused", "limited", "unavailable"; "held" when it was not sent, for an earlier limit or want of a token
 	Took         time.Duration // until the whole answer was read
 }
 

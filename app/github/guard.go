@@ -63,22 +63,20 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, &Limited{Until: until}
 	}
 	started := g.now()
-	resp, err := g.send(req)
-	call.Took = g.now().Sub(started)
-	call.Outcome = outcome(resp, err)
-	var unavailable *Unavailable
-	if resp != nil {
-		call.Status = resp.StatusCode
-	} else if errors.As(err, &unavailable) {
-		call.Status = unavailable.Status
-	}
+	resp, status, err := g.send(req)
+	call.Took, call.Status, call.Outcome = g.now().Sub(started), status, outcome(resp, err)
 	g.observe(call)
 	return resp, err
 }
 
 func outcome(resp *http.Response, err error) string {
-	var limited *Limited
+	var (
+		before  unsent
+		limited *Limited
+	)
 	switch {
+	case errors.As(err, &before):
+		return "held"
 	case errors.As(err, &limited):
 		return "limited"
 	case err != nil && !errors.Is(err, ErrGone):
@@ -113,7 +111,7 @@ func (g *guard) enter(req *http.Request) (leave func(), err error) {
 	}
 }
 
-func (g *guard) send(req *http.Request) (*http.Response, error) {
+func (g *guard) send(req *http.Request) (resp *http.Response, status int, err error) {
 	ctx, cancel := context.WithTimeout(req.Context(), callTimeout)
 	defer cancel()
 	out := req.Clone(ctx)
@@ -121,9 +119,9 @@ func (g *guard) send(req *http.Request) (*http.Response, error) {
 	if run, _ := ctx.Value(runKey{}).(string); run != "" {
 		out.Header.Set("X-Conveyor-Run", run)
 	}
-	resp, err := g.next.RoundTrip(out)
+	resp, err = g.next.RoundTrip(out)
 	if err != nil {
-		return nil, lost(err, isWrite(req.Method))
+		return nil, 0, lost(err, isWrite(req.Method))
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
@@ -131,36 +129,39 @@ func (g *guard) send(req *http.Request) (*http.Response, error) {
 		err = fmt.Errorf("the answer is larger than %d MiB", maxAnswer>>20)
 	}
 	if err != nil {
-		return nil, &Unavailable{Status: resp.StatusCode, Unknown: isWrite(req.Method), Err: err}
+		return nil, resp.StatusCode, &Unavailable{Status: resp.StatusCode, Unknown: isWrite(req.Method), Err: err}
 	}
 	if until, limited := g.limits.read(resp, body, g.now()); limited {
-		return nil, &Limited{Until: until}
+		return nil, resp.StatusCode, &Limited{Until: until}
 	}
 	if err := trouble(resp, body, isWrite(req.Method)); err != nil {
-		return nil, err
+		return nil, resp.StatusCode, err
 	}
 	for _, h := range []string{"X-RateLimit-Remaining", "X-RateLimit-Reset", "X-RateLimit-Limit", "Retry-After"} {
 		resp.Header.Del(h) // go-github would hold calls back by its own count and clock
 	}
 	resp.Body = io.NopCloser(bytes.NewReader(body))
 	resp.Request = req // without what was added on the way
-	return resp, nil
+	return resp, resp.StatusCode, nil
 }
 
 // lost is a request without an answer.
 func lost(err error, write bool) error {
 	var (
-		limited     *Limited
-		unavailable *Unavailable
-		refused     *Refused
-		op          *net.OpError
+		before unsent
+		op     *net.OpError
 	)
-	if errors.As(err, &limited) || errors.As(err, &unavailable) || errors.As(err, &refused) || errors.Is(err, ErrGone) {
-		return err // asking for a token went wrong; the request itself was not sent
+	if errors.As(err, &before) {
+		return before
 	}
 	dialling := errors.As(err, &op) && op.Op == "dial"
 	return &Unavailable{Unknown: write && !dialling, Err: err}
 }
+
+// unsent is what came of asking for a token, so that the request itself was not sent.
+type unsent struct{ error }
+
+func (u unsent) Unwrap() error { return u.error }
 
 // trouble is an answer that says nothing of what was asked.
 func trouble(resp *http.Response, body []byte, write bool) error {

@@ -171,7 +171,7 @@ func (b *bearer) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	token, _, err := b.source.token(ctx, "")
 	if err != nil {
-		return nil, err
+		return nil, unsent{err}
 	}
 	resp, err := b.next.RoundTrip(bearing(req, token))
 	if err != nil || resp.StatusCode != http.StatusUnauthorized || (req.Body != nil && req.GetBody == nil) {
@@ -179,18 +179,18 @@ func (b *bearer) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	resp.Body.Close()
 	if token, _, err = b.source.token(ctx, token); err != nil {
-		return nil, err
+		return nil, unsent{err}
 	}
 	again := bearing(req, token)
 	if req.GetBody != nil {
 		if again.Body, err = req.GetBody(); err != nil {
-			return nil, err
+			return nil, unsent{err}
 		}
 	}
 	resp, err = b.next.RoundTrip(again)
 	if err == nil && resp.StatusCode == http.StatusUnauthorized {
 		resp.Body.Close() // the App is installed, or there would be no token: GitHub has not yet heard of it everywhere
-		return nil, &Unavailable{Status: http.StatusUnauthorized, Err: errors.New("GitHub does not take the token it has just given")}
+		return nil, unsent{&Unavailable{Status: http.StatusUnauthorized, Err: errors.New("GitHub does not take the token it has just given")}}
 	}
 	return resp, err
 }

@@ -117,6 +117,26 @@ func TestAnInstallationThatIsGoneSaysSo(t *testing.T) {
 	})
 }
 
+func TestAWriteWithoutATokenIsNotUnknown(t *testing.T) {
+	t.Parallel()
+	s := newStub(t, created)
+	s.setMint(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
+	var calls []string
+	in := s.app(t, func(c *github.Config) {
+		c.Observe = func(call github.Call) {
+			calls = append(calls, fmt.Sprintf("%s %s %d %s", call.Route, call.Method, call.Status, call.Outcome))
+		}
+	}).Installation(installation)
+	_, _, err := in.UpsertCheck(testContext(t), shop, check())
+	var u *github.Unavailable
+	if !errors.As(err, &u) || u.Unknown || u.Status != http.StatusBadGateway {
+		t.Fatalf("got %v", err)
+	}
+	if got := fmt.Sprint(calls); got != "[token POST 502 unavailable checks POST 0 held]" {
+		t.Errorf("observed %s", got)
+	}
+}
+
 func TestAWaitForATokenEndsWithTheWaitersOwnContext(t *testing.T) {
 	t.Parallel()
 	arrived, answer := make(chan struct{}), make(chan struct{})
