@@ -1,0 +1,5 @@
+-- KEYS: queue leases     ARGV: now, then prefixes
+-- Returns {name, since}, or nothing. It writes nothing.
+local name, since = first(KEYS[1], KEYS[2], ARGV[1], 2)
+if not name then return {} end
+return {name, string.format('%.0f', since)}
