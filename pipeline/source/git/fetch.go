@@ -1,0 +1,205 @@
+package git
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/conveyor-ci/conveyor/pipeline"
+	"github.com/conveyor-ci/conveyor/pipeline/source"
+)
+
+// Fetch implements source.Source. ref may be empty: then only servers that serve commits by id will do.
+//
+// Every commit is fetched alone, without its history: the first contact with a big repository costs a snapshot and not
+// a clone, and a commit far from everything known costs its difference and not all that lies between. One fetch per
+// mirror runs at a time; who waits for the same commit finds it there and fetches nothing.
+func (s *Source) Fetch(ctx context.Context, repo pipeline.Repo, ref string, commit pipeline.Commit, token source.Token) error {
+	if err := checkCommit(commit); err != nil {
+		return err
+	}
+	if ref != "" {
+		if err := checkRef(ref); err != nil {
+			return err
+		}
+	}
+	r, err := s.repository(repo)
+	if err != nil {
+		return err
+	}
+	if ok, err := s.holds(ctx, r, commit); ok || err != nil {
+		return err
+	}
+	if err := r.fetch.enter(ctx); err != nil {
+		return fmt.Errorf("source: wait for another fetch of %s: %w", repo.Slug(), err)
+	}
+	defer r.fetch.leave()
+	if ok, err := s.holds(ctx, r, commit); ok || err != nil {
+		return err
+	}
+	if err := s.openMirror(ctx, r); err != nil {
+		return err
+	}
+	secret := ""
+	if token != nil {
+		if secret, err = token(ctx); err != nil {
+			return fmt.Errorf("source: ask for a token to fetch %s: %w", repo.Slug(), err)
+		}
+	}
+	began := time.Now()
+	if err := s.download(ctx, r, repo, ref, commit, secret); err != nil {
+		return err
+	}
+	r.know(commit)
+	s.log.Debug("commit fetched", "repo", repo.Slug(), "commit", string(commit), "took", time.Since(began))
+	s.tidy(ctx, r)
+	return nil
+}
+
+// reach is how far below a ref's tip a commit is looked for, where a server serves no commits by id.
+const reach = "500"
+
+// download brings one commit from the server and records it as held.
+func (s *Source) download(ctx context.Context, r *repository, repo pipeline.Repo, ref string, commit pipeline.Commit, secret string) error {
+	address, scheme, err := s.address(repo)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, s.opts.Timeout, fmt.Errorf("the server took longer than %s", s.opts.Timeout))
+	defer cancel()
+	base := call{dir: r.mirror, network: true, env: []string{"GIT_ALLOW_PROTOCOL=" + scheme}}
+	if secret != "" {
+		if strings.ContainsFunc(secret, func(c rune) bool { return c <= ' ' || c >= 0x7f }) {
+			return fmt.Errorf("source: the token for %s holds characters that no token holds", repo.Slug())
+		}
+		header := "Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte("x-access-token:"+secret))
+		base.config = [][2]string{{"http." + address + ".extraHeader", header}}
+	}
+	get := func(depth, refspec string) error {
+		c := base
+		c.args = []string{"fetch", "--quiet", "--no-progress", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance",
+			"--no-recurse-submodules", "--no-show-forced-updates", "--force", "--depth=" + depth,
+			"--end-of-options", address, refspec}
+		_, err := s.git.run(ctx, c)
+		return err
+	}
+	fail := func(err error) error {
+		return explain(repo, commit, err, secret, base64.StdEncoding.EncodeToString([]byte("x-access-token:"+secret)))
+	}
+
+	removeStaleLocks(r.mirror, commit)
+	err = get("1", string(commit)+":"+keptRef(commit))
+	if err == nil {
+		return s.confirm(ctx, r, repo, commit)
+	}
+	if !lacks(err) || ref == "" {
+		return fail(err)
+	}
+	// The server wants to be asked by name. What comes is checked: only the commit itself, at the tip or behind it, counts.
+	for _, depth := range []string{"1", reach} {
+		if err := get(depth, ref+":"+tipRef); err != nil {
+			return fail(err)
+		}
+		found := call{dir: r.mirror, args: []string{"merge-base", "--is-ancestor", string(commit), tipRef}}
+		if _, err := s.git.run(ctx, found); err == nil {
+			keep := call{dir: r.mirror, args: []string{"update-ref", "--no-deref", "--end-of-options", keptRef(commit), string(commit)}}
+			if _, err := s.git.run(ctx, keep); err != nil {
+				return fmt.Errorf("source: keep %s of %s: %w", commit.Short(), repo.Slug(), err)
+			}
+			return s.confirm(ctx, r, repo, commit)
+		} else if ctx.Err() != nil {
+			return fail(err)
+		}
+	}
+	return fmt.Errorf("%w: %s does not show %s under %s (anymore); it may have been removed by a forced push", source.ErrNoCommit, repo.Slug(), commit.Short(), ref)
+}
+
+// tipRef holds the last tip that was fetched by name.
+const tipRef = "refs/tip"
+
+// keptRef keeps a fetched commit reachable. It is written by git after the commit and all its files are there, so
+// that it also says: complete.
+func keptRef(commit pipeline.Commit) string { return "refs/conveyor/" + string(commit) }
+
+// confirm asks whether what was fetched is a commit; the id of a tag or of a folder names none.
+func (s *Source) confirm(ctx context.Context, r *repository, repo pipeline.Repo, commit pipeline.Commit) error {
+	kind, err := s.git.run(ctx, call{dir: r.mirror, args: []string{"cat-file", "-t", keptRef(commit)}})
+	if err != nil {
+		return fmt.Errorf("source: look at %s of %s: %w", commit.Short(), repo.Slug(), err)
+	}
+	if k := strings.TrimSpace(string(kind)); k != "commit" {
+		return fmt.Errorf("%w: %s of %s is a %s", source.ErrNoCommit, commit.Short(), repo.Slug(), k)
+	}
+	return nil
+}
+
+// holds reports whether the mirror has the commit with all its files.
+func (s *Source) holds(ctx context.Context, r *repository, commit pipeline.Commit) (bool, error) {
+	r.state.Lock()
+	_, ok := r.known[commit]
+	if ok {
+		r.moment++
+		r.known[commit] = r.moment
+	}
+	r.state.Unlock()
+	if ok {
+		return true, nil
+	}
+	if _, err := os.Stat(r.mirror); err != nil {
+		return false, nil
+	}
+	kind, err := s.git.run(ctx, call{dir: r.mirror, args: []string{"cat-file", "-t", keptRef(commit)}})
+	if ctx.Err() != nil {
+		return false, fmt.Errorf("source: look for a commit: %w", err)
+	}
+	if err != nil || strings.TrimSpace(string(kind)) != "commit" {
+		return false, nil
+	}
+	r.know(commit)
+	return true, nil
+}
+
+func (r *repository) know(commit pipeline.Commit) {
+	r.state.Lock()
+	defer r.state.Unlock()
+	r.moment++
+	r.known[commit] = r.moment
+}
+
+// openMirror creates the mirror when it is not there. The caller holds the repository's fetch gate.
+func (s *Source) openMirror(ctx context.Context, r *repository) error {
+	if _, err := os.Stat(r.mirror); err == nil {
+		return nil
+	} else if !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("source: open a mirror: %w", err)
+	}
+	fresh := r.mirror + ".new"
+	if err := os.RemoveAll(fresh); err != nil {
+		return fmt.Errorf("source: clear a half-made mirror: %w", err)
+	}
+	c := call{args: []string{"init", "--quiet", "--bare", "--template=", "--initial-branch=none", "--end-of-options", fresh}}
+	if _, err := s.git.run(ctx, c); err != nil {
+		return fmt.Errorf("source: create a mirror: %w", err)
+	}
+	if err := os.Rename(fresh, r.mirror); err != nil {
+		return fmt.Errorf("source: create a mirror: %w", err)
+	}
+	return nil
+}
+
+// removeStaleLocks removes the lock files of a git that was killed. The fetch gate and the folder's lock together mean
+// that nobody else writes to this mirror.
+func removeStaleLocks(mirror string, commit pipeline.Commit) {
+	for _, name := range []string{"shallow.lock", "packed-refs.lock", tipRef + ".lock", keptRef(commit) + ".lock", "gc.pid.lock", "gc.pid"} {
+		_ = os.Remove(filepath.Join(mirror, name))
+	}
+	old, _ := filepath.Glob(filepath.Join(mirror, "objects", "pack", "tmp_*"))
+	for _, name := range old {
+		_ = os.Remove(name)
+	}
+}

@@ -1,0 +1,134 @@
+package git
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/conveyor-ci/conveyor/pipeline"
+	"github.com/conveyor-ci/conveyor/pipeline/source"
+)
+
+// mostPaths bounds a list of paths, in bytes: some 700,000 files.
+const mostPaths = 64 << 20
+
+// File implements source.Source. A link or a submodule is not a file: a link would let a commit choose what is read.
+func (s *Source) File(ctx context.Context, repo pipeline.Repo, commit pipeline.Commit, path string, limit int64) ([]byte, error) {
+	if err := checkPath(path); err != nil {
+		return nil, err
+	}
+	out, err := s.ask(ctx, repo, []pipeline.Commit{commit}, call{args: []string{"ls-tree", "-z", "-l", "--full-tree", "--end-of-options", string(commit), path}})
+	if err != nil {
+		return nil, err
+	}
+	line, _, _ := strings.Cut(string(out), "\x00")
+	head, _, _ := strings.Cut(line, "\t")
+	f := strings.Fields(head) // mode, type, object, size
+	switch {
+	case len(f) != 4:
+		return nil, fmt.Errorf("%w: %s is not in %s", source.ErrNoFile, path, commit.Short())
+	case f[0] == "120000":
+		return nil, fmt.Errorf("%w: %s is a symbolic link in %s; put the file itself there", source.ErrNoFile, path, commit.Short())
+	case f[1] == "commit":
+		return nil, fmt.Errorf("%w: %s is a submodule in %s", source.ErrNoFile, path, commit.Short())
+	case f[1] != "blob":
+		return nil, fmt.Errorf("%w: %s is a folder in %s", source.ErrNoFile, path, commit.Short())
+	}
+	size, err := strconv.ParseInt(f[3], 10, 64)
+	if err != nil {
+		return nil, fmt.Errorf("source: read the size of %s: %w", path, err)
+	}
+	if size > limit {
+		return nil, fmt.Errorf("source: %s has %d bytes in %s, more than the %d that are read", path, size, commit.Short(), limit)
+	}
+	return s.ask(ctx, repo, nil, call{limit: max(size, 1), args: []string{"cat-file", "blob", f[2]}})
+}
+
+// Changed lists the paths that differ between two fetched commits, by their files alone and not by history. Renames
+// show as both paths. A pull request compared with its base's head also shows what the base got in the meantime:
+// more than was changed, never less.
+func (s *Source) Changed(ctx context.Context, repo pipeline.Repo, from, to pipeline.Commit) ([]string, error) {
+	out, err := s.ask(ctx, repo, []pipeline.Commit{from, to}, call{limit: mostPaths,
+		args: []string{"diff-tree", "-r", "-z", "--name-only", "--no-renames", "--no-ext-diff", "--end-of-options", string(from), string(to), "--"}})
+	if err != nil {
+		return nil, err
+	}
+	return paths(out), nil
+}
+
+// Subject is the first line of a fetched commit's message, in one line of printable text, at most 200 characters.
+func (s *Source) Subject(ctx context.Context, repo pipeline.Repo, commit pipeline.Commit) (string, error) {
+	out, err := s.ask(ctx, repo, []pipeline.Commit{commit}, call{limit: 1 << 20,
+		args: []string{"log", "-1", "--no-show-signature", "--encoding=UTF-8", "--format=%s", "--end-of-options", string(commit), "--"}})
+	if err != nil {
+		return "", err
+	}
+	return oneLine(string(out), 200), nil
+}
+
+// Paths lists a fetched commit's files once and returns a function that knows them. It knows files, links and
+// submodules, not folders, and it does no more reading.
+func (s *Source) Paths(ctx context.Context, repo pipeline.Repo, commit pipeline.Commit) (func(string) bool, error) {
+	out, err := s.ask(ctx, repo, []pipeline.Commit{commit}, call{limit: mostPaths,
+		args: []string{"ls-tree", "-r", "-z", "--name-only", "--full-tree", "--end-of-options", string(commit)}})
+	if err != nil {
+		return nil, err
+	}
+	there := map[string]struct{}{}
+	for _, p := range paths(out) {
+		there[p] = struct{}{}
+	}
+	return func(p string) bool { _, ok := there[p]; return ok }, nil
+}
+
+// Exists reports whether a fetched commit has a file, link, submodule or folder of that path.
+func (s *Source) Exists(ctx context.Context, repo pipeline.Repo, commit pipeline.Commit, path string) (bool, error) {
+	if err := checkPath(path); err != nil {
+		return false, err
+	}
+	out, err := s.ask(ctx, repo, []pipeline.Commit{commit}, call{args: []string{"ls-tree", "-z", "--full-tree", "--end-of-options", string(commit), path}})
+	return len(out) > 0, err
+}
+
+// ask runs a reading command on a repository's mirror. Should it fail because one of the commits is not there, the
+// error says so.
+func (s *Source) ask(ctx context.Context, repo pipeline.Repo, commits []pipeline.Commit, c call) ([]byte, error) {
+	for _, commit := range commits {
+		if err := checkCommit(commit); err != nil {
+			return nil, err
+		}
+	}
+	r, err := s.repository(repo)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(r.mirror); errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("%w: nothing of %s was fetched", source.ErrNoCommit, repo.Slug())
+	}
+	c.dir = r.mirror
+	out, err := s.git.run(ctx, c)
+	if err == nil {
+		return out, nil
+	}
+	for _, commit := range commits {
+		if ok, _ := s.holds(ctx, r, commit); !ok && ctx.Err() == nil {
+			return nil, fmt.Errorf("%w: %s of %s was not fetched", source.ErrNoCommit, commit.Short(), repo.Slug())
+		}
+	}
+	return nil, fmt.Errorf("source: read %s: %w", repo.Slug(), err)
+}
+
+// paths splits a list that git ended with zero bytes.
+func paths(out []byte) []string {
+	var list []string
+	for p := range bytes.SplitSeq(out, []byte{0}) {
+		if len(p) > 0 {
+			list = append(list, string(p))
+		}
+	}
+	return list
+}
