@@ -58,6 +58,7 @@ func Run(t *testing.T, open Open) {
 		{"only the prefixes are leased", onlyThePrefixesAreLeased},
 		{"an expired lease goes to another", anExpiredLeaseGoesToAnother},
 		{"tokens rise and a lower one is refused for ever", aLowerTokenIsRefused},
+		{"tokens rise when the clock stands still or goes back", tokensRiseWithoutTheClock},
 		{"a token outlives its lease until the next one", aTokenOutlivesItsLease},
 		{"a token that was never given is refused", anInventedTokenIsRefused},
 		{"renewing keeps a lease", renewingKeepsALease},
