@@ -246,20 +246,25 @@ func growing(t *testing.T, s artifact.Store) {
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		line := strings.Repeat("0", 4095) + "\n"
-		for n := 0; !stop.Load() && n < 20_000; n++ {
+		for n := 0; !stop.Load() && n < 500; n++ {
 			if _, err := f.WriteString(line); err != nil {
 				t.Error(err)
 				return
 			}
 		}
 	})
-	for range 20 {
+	for range 10 {
 		m, err := s.Put(t.Context(), root, everything, artifact.Limits{})
 		if err != nil && !strings.Contains(err.Error(), "changed while it was stored") {
 			t.Errorf("want the sentence about a file that changes, got %v", err)
 		}
-		if err == nil && (m.Files[0].Size-2)%4096 != 0 {
-			t.Errorf("stored %d bytes, which the file never had", m.Files[0].Size)
+		if err != nil {
+			continue
+		}
+		content, err := Content(t.Context(), s, m.Files[0])
+		must(t, err)
+		if int64(len(content)) != m.Files[0].Size {
+			t.Errorf("stored %d bytes, announced were %d", len(content), m.Files[0].Size)
 		}
 	}
 	stop.Store(true)

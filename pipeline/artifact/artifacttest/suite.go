@@ -69,7 +69,7 @@ func roundTrip(t *testing.T, s artifact.Store) {
 				path += "!"
 			}
 			content := rapid.SliceOfN(rapid.Byte(), 0, 300).Draw(r, "content")
-			repeat := rapid.SampledFrom([]int{1, 1, 1, 100, 9000}).Draw(r, "repeat")
+			repeat := rapid.SampledFrom([]int{1, 1, 1, 1, 1, 1, 100, 5000}).Draw(r, "repeat")
 			files[path] = strings.Repeat(string(content), repeat)
 		}
 		for path := range files {

@@ -37,7 +37,8 @@ type Store struct {
 	dir      string
 	log      *slog.Logger
 	lock     *os.File
-	packSize int64
+	packSize int64 // a pack that has reached it is followed by the next one
+	chunk    int64 // longer objects are cut into pieces of this size, at most chunkSize
 	decoder  *zstd.Decoder
 	scratch  sync.Pool // *[]byte of up to chunkSize, for what was read and not yet decompressed
 
@@ -55,9 +56,9 @@ type Store struct {
 var _ artifact.Store = (*Store)(nil)
 
 // Open takes the directory, makes it if it is absent, and rebuilds the index. ErrInUse when someone else has it.
-func Open(dir string, log *slog.Logger) (*Store, error) { return open(dir, log, 1<<30) }
+func Open(dir string, log *slog.Logger) (*Store, error) { return open(dir, log, 1<<30, chunkSize) }
 
-func open(dir string, log *slog.Logger, packSize int64) (s *Store, err error) {
+func open(dir string, log *slog.Logger, packSize, chunk int64) (s *Store, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("artifact/dir: make the directory: %w", err)
 	}
@@ -78,7 +79,7 @@ func open(dir string, log *slog.Logger, packSize int64) (s *Store, err error) {
 		_ = lock.Close()
 		return nil, fmt.Errorf("artifact/dir: make a decoder: %w", err)
 	}
-	s = &Store{dir: dir, log: log, lock: lock, packSize: packSize, decoder: decoder, index: make(map[key]place)}
+	s = &Store{dir: dir, log: log, lock: lock, packSize: packSize, chunk: chunk, decoder: decoder, index: make(map[key]place)}
 	if err := s.load(); err != nil {
 		return nil, errors.Join(err, s.release())
 	}

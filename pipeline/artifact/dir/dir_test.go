@@ -16,14 +16,14 @@ func TestTheDirectoryStoreKeepsTheContract(t *testing.T) {
 // TestTinyPacksKeepTheContract begins a pack for every few frames, which otherwise takes a gigabyte.
 func TestTinyPacksKeepTheContract(t *testing.T) {
 	t.Parallel()
-	artifacttest.Run(t, func(t testing.TB) artifact.Store { return openedWith(t, t.TempDir(), 1000) })
+	artifacttest.Run(t, func(t testing.TB) artifact.Store { return openedWith(t, t.TempDir(), 1000, chunkSize) })
 }
 
-func opened(t testing.TB, dir string) *Store { return openedWith(t, dir, 1<<30) }
+func opened(t testing.TB, dir string) *Store { return openedWith(t, dir, 1<<30, chunkSize) }
 
-func openedWith(t testing.TB, dir string, packSize int64) *Store {
+func openedWith(t testing.TB, dir string, packSize, chunk int64) *Store {
 	t.Helper()
-	s, err := open(dir, slog.New(slog.DiscardHandler), packSize)
+	s, err := open(dir, slog.New(slog.DiscardHandler), packSize, chunk)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package dir
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"hash/crc32"
 	"os"
 )
@@ -28,7 +29,12 @@ func (s *Store) writeIndex(i int) {
 		}
 	}
 	b = binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
-	if err := os.WriteFile(s.path(p, indexEnding), b, 0o600); err != nil {
+	path := s.path(p, indexEnding)
+	err := os.Remove(path) // writing over it would make some file systems wait for the disk
+	if err == nil || errors.Is(err, os.ErrNotExist) {
+		err = os.WriteFile(path, b, 0o600)
+	}
+	if err != nil {
 		s.log.Warn("artifact pack: its index was not written; the next start takes longer", "pack", p.name, "error", err)
 	}
 }

@@ -48,10 +48,10 @@ func (k *keeper) close() { _ = k.encoder.Close() }
 func (k *keeper) keep(r io.Reader, size int64) (pipeline.Digest, error) {
 	buf := k.buffers.Get().(*buffers)
 	defer k.buffers.Put(buf)
-	if size > chunkSize*maxChunks {
-		return "", fmt.Errorf("%w: one file can have %d bytes here", artifact.ErrTooBig, int64(chunkSize*maxChunks))
+	if most := k.store.chunk * maxChunks; size > most {
+		return "", fmt.Errorf("%w: one file can have %d bytes here", artifact.ErrTooBig, most)
 	}
-	if size > chunkSize {
+	if size > k.store.chunk {
 		return k.keepLong(r, size, buf)
 	}
 	chunk := buf.chunk[:size]
@@ -70,7 +70,7 @@ func (k *keeper) keepLong(r io.Reader, size int64, buf *buffers) (pipeline.Diges
 	whole := sha256.New()
 	names := binary.LittleEndian.AppendUint64(nil, uint64(size))
 	for left := size; left > 0; {
-		chunk := buf.chunk[:min(left, chunkSize)]
+		chunk := buf.chunk[:min(left, k.store.chunk)]
 		if _, err := io.ReadFull(r, chunk); err != nil {
 			return "", err
 		}
