@@ -1,0 +1,49 @@
+# `make` alone lists what there is. Each target does its own set-up on a fresh Debian or Ubuntu machine with Go and git.
+GO      ?= go
+BIN     := bin
+ONCE    ?=
+KILL    ?=
+SOURCES := $(shell find app cmd deploy handlers pipeline -name '*.go' -o -name '*.html' -o -name '*.css' -o -name '*.js' -o -name 'schema.json') go.mod go.sum
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint race bench fuzz build setup-demo setup-test clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+demo: setup-demo $(BIN)/conveyor $(BIN)/demo ## the main job on this machine, with a local GitHub (ONCE=1: play it and stop, KILL=1: with a crash in it)
+	$(BIN)/demo -conveyor $(BIN)/conveyor $(if $(ONCE),-once) $(if $(KILL),-kill)
+
+test: setup-test lint race ## lint, race detector, stories, contracts, golden files, end to end
+
+lint: ## formatting, go vet, staticcheck, errcheck
+	@test -z "$$(gofmt -l app cmd deploy handlers pipeline test)" || { gofmt -l app cmd deploy handlers pipeline test; echo 'run gofmt -w on these files'; exit 1; }
+	$(GO) vet ./...
+	$(GO) run -modfile=test/lint/go.mod honnef.co/go/tools/cmd/staticcheck ./...
+	$(GO) run -modfile=test/lint/go.mod github.com/kisielk/errcheck -exclude test/lint/errcheck.txt -ignoretests ./...
+
+race: setup-test $(BIN)/conveyor $(BIN)/demo
+	CONVEYOR_BIN=$(CURDIR)/$(BIN) $(GO) test -race -timeout 15m ./...
+
+bench: setup-test $(BIN)/conveyor ## figures as ratios measured in one run; writes bench.json
+	$(GO) run ./test/bench -conveyor $(BIN)/conveyor -out bench.json
+
+fuzz: ## each fuzz target for a minute
+	@test/setup/fuzz.sh
+
+build: $(BIN)/conveyor ## bin/conveyor, as it is released
+
+$(BIN)/conveyor: $(SOURCES)
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -buildid=' -o $@ ./cmd/conveyor
+
+$(BIN)/demo: $(SOURCES) $(shell find test/github -name '*.go')
+	$(GO) build -o $@ ./cmd/demo
+
+setup-demo:
+	@test/setup/packages.sh runtime
+
+setup-test:
+	@test/setup/packages.sh runtime redis browser
+
+clean:
+	rm -rf $(BIN) .demo demo-ledger.json bench.json

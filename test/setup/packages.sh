@@ -1,0 +1,45 @@
+#!/bin/sh
+# Installs what is missing, from the distribution's packages: runtime (an OCI runtime), redis, browser.
+# As root or through sudo; where neither is possible, it says in one sentence what to install.
+set -eu
+
+missing=
+want() { # name of a command, name of its package
+	command -v "$1" >/dev/null 2>&1 || [ -x "/usr/sbin/$1" ] || missing="$missing $2"
+}
+
+for what in "$@"; do
+	case $what in
+	runtime) command -v crun >/dev/null 2>&1 || want runc runc ;;
+	redis) want redis-server redis-server ;;
+	browser) want chromium chromium ;;
+	esac
+done
+# git is needed by everything; http-backend is part of it.
+want git git
+
+[ -n "$missing" ] || exit 0
+if ! command -v apt-get >/dev/null 2>&1; then
+	echo "Please install:$missing" >&2
+	exit 1
+fi
+as=
+if [ "$(id -u)" != 0 ]; then
+	if command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null; then
+		as="sudo -n"
+	else
+		echo "Please install:$missing (for example: sudo apt-get install$missing)" >&2
+		exit 1
+	fi
+fi
+echo "Installing:$missing" >&2
+export DEBIAN_FRONTEND=noninteractive
+log=$(mktemp)
+# shellcheck disable=SC2086 # the words are package names
+if ! { $as apt-get update -qq && $as apt-get install -y -qq --no-install-recommends $missing; } >"$log" 2>&1; then
+	tail -20 "$log" >&2
+	rm -f "$log"
+	echo "These packages could not be installed:$missing" >&2
+	exit 1
+fi
+rm -f "$log"
