@@ -59,6 +59,9 @@ type Source struct {
 	lay  layering
 	lock *os.File
 
+	packsBeforeTidy, commitsKept int // see tidy
+	layersFrom                   int // files of a complete tree; below it another complete checkout is as quick as a layer
+
 	mu    sync.Mutex
 	repos map[int64]*repository
 	open  map[string]*workspace // by id; an entry is there while its folder is
@@ -91,7 +94,8 @@ func New(opts Options) (*Source, error) {
 	if !opts.Owner.unchanged() && os.Geteuid() != 0 && (opts.Owner.UID != os.Geteuid() && opts.Owner.UID >= 0) {
 		return nil, fmt.Errorf("source: workspaces shall belong to user %d, but only root can give files away; run Conveyor as root or leave the owner unset", opts.Owner.UID)
 	}
-	s := &Source{opts: opts, log: opts.Log, repos: map[int64]*repository{}, open: map[string]*workspace{}}
+	s := &Source{opts: opts, log: opts.Log, repos: map[int64]*repository{}, open: map[string]*workspace{},
+		packsBeforeTidy: 100, commitsKept: 256, layersFrom: 400}
 	if s.git, err = findProgram(s.path("home")); err != nil {
 		return nil, err
 	}

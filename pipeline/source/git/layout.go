@@ -18,10 +18,8 @@ import (
 	"github.com/conveyor-ci/conveyor/pipeline"
 )
 
-const (
-	smallTree  = 400 // files; below it a complete checkout is as quick as a layer
-	basesTried = 4
-)
+// basesTried bounds how many complete trees are compared with a commit, the last used first.
+const basesTried = 4
 
 // layOut writes a commit's files into a new tree and publishes it with one rename. The caller holds the layout gate.
 func (s *Source) layOut(ctx context.Context, r *repository, repo pipeline.Repo, commit pipeline.Commit) (*tree, error) {
@@ -130,7 +128,7 @@ func (s *Source) chooseBase(ctx context.Context, r *repository, commit pipeline.
 	r.state.Lock()
 	var bases []*tree
 	for _, t := range r.kept {
-		if t.base == nil && t.entries >= smallTree {
+		if t.base == nil && t.entries >= s.layersFrom {
 			bases = append(bases, t)
 		}
 	}

@@ -10,18 +10,12 @@ import (
 	"github.com/conveyor-ci/conveyor/pipeline"
 )
 
-// Each fetch leaves one pack and one ref. Both make the next fetch a little slower, so now and then the packs are made
-// one and the commits that nobody asked for recently are dropped.
-const (
-	packsBeforeTidy = 100
-	commitsKept     = 256
-)
-
-// tidy puts the mirror in order when it has become long. The caller holds the fetch gate; readers go on meanwhile. What
+// tidy puts the mirror in order now and then: each fetch leaves one pack and one ref, and both make the next fetch a
+// little slower. The packs are made one, and the commits that nobody asked for recently are dropped. The caller holds the fetch gate; readers go on meanwhile. What
 // fails here has no consequence but the next attempt. A dropped commit that is asked for again is fetched again.
 func (s *Source) tidy(ctx context.Context, r *repository) {
 	packs, _ := filepath.Glob(filepath.Join(r.mirror, "objects", "pack", "*.pack"))
-	if len(packs) < packsBeforeTidy {
+	if len(packs) < s.packsBeforeTidy {
 		return
 	}
 	if err := s.drop(ctx, r); err != nil {
@@ -46,7 +40,7 @@ func (s *Source) drop(ctx context.Context, r *repository) error {
 			commits = append(commits, c)
 		}
 	}
-	if len(commits) <= commitsKept {
+	if len(commits) <= s.commitsKept {
 		return nil
 	}
 	r.state.Lock()
@@ -61,7 +55,7 @@ func (s *Source) drop(ctx context.Context, r *repository) error {
 		return 0
 	})
 	var gone bytes.Buffer
-	for _, c := range commits[commitsKept:] {
+	for _, c := range commits[s.commitsKept:] {
 		delete(r.known, c)
 		gone.WriteString("delete " + keptRef(c) + "\n")
 	}

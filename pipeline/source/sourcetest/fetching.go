@@ -89,7 +89,7 @@ func goneIsNoCommit(t *testing.T, b *bench) {
 }
 
 func byNameOnly(t *testing.T, b *bench) {
-	b.ByNameOnly = true
+	b.Change(func(r *Rules) { r.ByNameOnly = true })
 	first := b.repo.Commit(t, "refs/heads/main", "", Files{"a": Text("1")})
 	second := b.repo.Commit(t, "refs/heads/main", first, Files{"a": Text("2")})
 	third := b.repo.Commit(t, "refs/heads/main", second, Files{"a": Text("3")})
@@ -100,7 +100,7 @@ func byNameOnly(t *testing.T, b *bench) {
 }
 
 func byNameForcedAway(t *testing.T, b *bench) {
-	b.ByNameOnly = true
+	b.Change(func(r *Rules) { r.ByNameOnly = true })
 	lost := b.repo.Commit(t, "refs/heads/main", "", Files{"a": Text("lost")})
 	now := b.repo.Commit(t, "refs/heads/main", "", Files{"a": Text("new")})
 	b.repo.git(t, nil, "update-ref", "-d", "refs/made")
@@ -157,13 +157,13 @@ func hostileNames(t *testing.T, b *bench) {
 
 func wrongToken(t *testing.T, b *bench) {
 	c := b.repo.Commit(t, "refs/heads/main", "", Files{"a": Text("1")})
-	given := b.Token
-	b.Token = "ghs_another"
+	given := b.Token()
+	b.Change(func(r *Rules) { r.Token = "ghs_another" })
 	err := b.src.Fetch(t.Context(), b.repo.Repo, "refs/heads/main", c, func(context.Context) (string, error) { return given, nil })
 	if err == nil || errors.Is(err, source.ErrNoCommit) || !strings.Contains(err.Error(), "token") {
 		t.Fatalf("%v, want a sentence about the token", err)
 	}
-	b.Token = given
+	b.Change(func(r *Rules) { r.Token = given })
 	b.noSecret(t, "the error", err.Error())
 	if strings.ContainsAny(err.Error(), "\x1b\n\r") {
 		t.Errorf("the error holds control characters: %q", err)
@@ -172,12 +172,12 @@ func wrongToken(t *testing.T, b *bench) {
 }
 
 func tokenOnce(t *testing.T, b *bench) {
-	b.ByNameOnly = true // takes two attempts
+	b.Change(func(r *Rules) { r.ByNameOnly = true }) // takes two attempts
 	c := b.repo.Commit(t, "refs/heads/main", "", Files{"a": Text("1")})
 	var asked atomic.Int64
 	err := b.src.Fetch(t.Context(), b.repo.Repo, "refs/heads/main", c, func(context.Context) (string, error) {
 		asked.Add(1)
-		return b.Token, nil
+		return b.Token(), nil
 	})
 	if err != nil || asked.Load() != 1 {
 		t.Fatalf("%v after asking %d times for a token", err, asked.Load())
@@ -194,7 +194,7 @@ func tokenNeverSeen(t *testing.T, b *bench) {
 	c := b.repo.Commit(t, "refs/heads/main", "", Files{"a": Text("1")})
 	var mu sync.Mutex
 	seen, asGit := 0, false
-	b.OnRequest = func(*http.Request) {
+	look := func(*http.Request) {
 		all := commandLines()
 		mu.Lock()
 		defer mu.Unlock()
@@ -202,6 +202,7 @@ func tokenNeverSeen(t *testing.T, b *bench) {
 		asGit = asGit || strings.Contains(all, string(c))
 		b.noSecret(t, "a command line", all)
 	}
+	b.Change(func(r *Rules) { r.OnRequest = look })
 	b.fetch(t, c)
 	mu.Lock()
 	defer mu.Unlock()
@@ -214,10 +215,10 @@ func tokenNeverSeen(t *testing.T, b *bench) {
 
 func redirect(t *testing.T, b *bench) {
 	other := NewServer(t)
-	other.Token = ""
+	other.Change(func(r *Rules) { r.Token = "" })
 	other.Repository(t, 1001, "acme", "store")
 	c := b.repo.Commit(t, "refs/heads/main", "", Files{"a": Text("1")})
-	b.Moved["/acme/shop.git"] = other.base + "/acme/store.git"
+	b.Change(func(r *Rules) { r.Moved = map[string]string{"/acme/shop.git": other.base + "/acme/store.git"} })
 	err := b.src.Fetch(t.Context(), b.repo.Repo, "refs/heads/main", c, b.token)
 	if err == nil || errors.Is(err, source.ErrNoCommit) || !strings.Contains(err.Error(), "renamed") {
 		t.Fatalf("%v, want a sentence about a renamed repository", err)
@@ -228,12 +229,14 @@ func redirect(t *testing.T, b *bench) {
 }
 
 func anonymous(t *testing.T, b *bench) {
-	b.Token = ""
-	b.OnRequest = func(r *http.Request) {
-		if r.Header.Get("Authorization") != "" {
-			t.Error("an anonymous fetch sent credentials")
+	b.Change(func(rules *Rules) {
+		rules.Token = ""
+		rules.OnRequest = func(r *http.Request) {
+			if r.Header.Get("Authorization") != "" {
+				t.Error("an anonymous fetch sent credentials")
+			}
 		}
-	}
+	})
 	c := b.repo.Commit(t, "refs/heads/main", "", Files{"a": Text("1")})
 	d := b.repo.Commit(t, "refs/heads/main", c, Files{"a": Text("2")})
 	b.fetch(t, c)
@@ -246,16 +249,13 @@ func cancelled(t *testing.T, b *bench) {
 	c := b.repo.Commit(t, "refs/heads/main", "", Files{"a": Text("1")})
 	reached := make(chan struct{})
 	var once sync.Once
-	var free atomic.Bool
-	b.Hold = func(r *http.Request) error {
-		if free.Load() {
-			return nil
-		}
+	hold := func(r *http.Request) error {
 		_, _ = io.Copy(io.Discard, r.Body) // a server notices that a client hung up once it has read all
 		once.Do(func() { close(reached) })
 		<-r.Context().Done() // ends when git hangs up, which is what this test waits for
 		return r.Context().Err()
 	}
+	b.Change(func(r *Rules) { r.Hold = hold })
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	result := make(chan error, 1)
@@ -275,7 +275,7 @@ func cancelled(t *testing.T, b *bench) {
 	if strings.Contains(commandLines(), string(c)) {
 		t.Error("git is still running")
 	}
-	free.Store(true)
+	b.Change(func(r *Rules) { r.Hold = nil })
 	b.fetch(t, c)
 	b.wantFile(t, c, "a", "1")
 }

@@ -34,7 +34,7 @@ func Submodule(commit pipeline.Commit) Entry { return Entry{"160000", string(com
 type Files map[string]Entry
 
 // Commit makes a commit that holds exactly these files, and lets ref show it. parent may be empty.
-func (r *Repository) Commit(t *testing.T, ref string, parent pipeline.Commit, files Files) pipeline.Commit {
+func (r *Repository) Commit(t testing.TB, ref string, parent pipeline.Commit, files Files) pipeline.Commit {
 	t.Helper()
 	r.mu.Lock()
 	r.number++
@@ -78,7 +78,7 @@ func quote(path string) string {
 }
 
 // Show lets ref show a commit, whatever it showed before.
-func (r *Repository) Show(t *testing.T, ref string, commit pipeline.Commit) {
+func (r *Repository) Show(t testing.TB, ref string, commit pipeline.Commit) {
 	t.Helper()
 	r.git(t, nil, "update-ref", ref, string(commit))
 }
@@ -91,7 +91,7 @@ type RawTree struct {
 }
 
 // RawCommit makes a commit of trees that a well-behaved client never makes.
-func (r *Repository) RawCommit(t *testing.T, ref string, entries ...RawTree) pipeline.Commit {
+func (r *Repository) RawCommit(t testing.TB, ref string, entries ...RawTree) pipeline.Commit {
 	t.Helper()
 	tree := r.rawTree(t, entries)
 	commit := pipeline.Commit(strings.TrimSpace(r.git(t, nil, "commit-tree", "-m", "by hand", tree)))
@@ -99,7 +99,7 @@ func (r *Repository) RawCommit(t *testing.T, ref string, entries ...RawTree) pip
 	return commit
 }
 
-func (r *Repository) rawTree(t *testing.T, entries []RawTree) string {
+func (r *Repository) rawTree(t testing.TB, entries []RawTree) string {
 	t.Helper()
 	var body bytes.Buffer
 	for _, e := range entries {
@@ -119,13 +119,13 @@ func (r *Repository) rawTree(t *testing.T, entries []RawTree) string {
 }
 
 // Forget removes a commit from the server for good, after refs were moved away from it.
-func (r *Repository) Forget(t *testing.T) {
+func (r *Repository) Forget(t testing.TB) {
 	t.Helper()
 	r.git(t, nil, "update-ref", "-d", "refs/made")
 	r.git(t, nil, "gc", "--quiet", "--prune=now")
 }
 
-func (r *Repository) git(t *testing.T, stdin []byte, args ...string) string {
+func (r *Repository) git(t testing.TB, stdin []byte, args ...string) string {
 	t.Helper()
 	cmd := exec.Command("git", args...)
 	cmd.Dir = r.dir

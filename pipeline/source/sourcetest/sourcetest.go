@@ -76,7 +76,7 @@ type bench struct {
 }
 
 // token hands out the right one.
-func (b *bench) token(context.Context) (string, error) { return b.Token, nil }
+func (b *bench) token(context.Context) (string, error) { return b.Token(), nil }
 
 // fetch fetches from main and must succeed.
 func (b *bench) fetch(t *testing.T, commit pipeline.Commit) {
@@ -124,8 +124,8 @@ func (b *bench) noSecret(t *testing.T, where, text string) {
 }
 
 func (b *bench) forms() []string {
-	basic := base64.StdEncoding.EncodeToString([]byte("x-access-token:" + b.Token))
-	return []string{b.Token, basic, base64.StdEncoding.EncodeToString([]byte(b.Token))}
+	basic := base64.StdEncoding.EncodeToString([]byte("x-access-token:" + b.Token()))
+	return []string{b.Token(), basic, base64.StdEncoding.EncodeToString([]byte(b.Token()))}
 }
 
 // noSecretOnDisk looks into every file of the source.
