@@ -1,0 +1,112 @@
+package planfile
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/conveyor-ci/conveyor/pipeline"
+)
+
+// decode makes the plan of a file that has no mistakes.
+func decode(root *value) pipeline.Plan {
+	p := pipeline.Plan{Version: 1}
+	p.On.Push = filter(root.get("on").get("push"))
+	p.On.PullRequest = filter(root.get("on").get("pull_request"))
+	for _, v := range root.get("stages").list() {
+		stage := pipeline.Stage{Name: v.get("name").text()}
+		for _, s := range v.get("steps").list() {
+			stage.Steps = append(stage.Steps, step(s))
+		}
+		p.Stages = append(p.Stages, stage)
+	}
+	for _, f := range root.get("environments").mapping() {
+		p.Environments = append(p.Environments, environment(f.key, f.value))
+	}
+	return p
+}
+
+func filter(v *value) *pipeline.Filter {
+	if v == nil {
+		return nil
+	}
+	return &pipeline.Filter{Branches: texts(v.get("branches"), false)}
+}
+
+func step(v *value) pipeline.Step {
+	s := pipeline.Step{
+		Name: v.get("name").text(), Run: v.get("run").text(),
+		Timeout: orDefault(v.get("timeout"), pipeline.Duration(defaultTimeout)),
+		Reports: pipeline.Reports{
+			JUnit: strings.TrimPrefix(v.get("reports").get("junit").text(), "./"),
+			Go:    strings.TrimPrefix(v.get("reports").get("go").text(), "./"),
+		},
+	}
+	for _, f := range v.get("env").mapping() {
+		if s.Env == nil {
+			s.Env = map[string]string{}
+		}
+		s.Env[f.key] = f.value.word
+	}
+	if a := v.get("artifact"); a != nil {
+		s.Artifact = &pipeline.ArtifactSpec{Name: a.get("name").text(), Paths: texts(a.get("paths"), true)}
+	}
+	return s
+}
+
+func environment(name string, v *value) pipeline.Environment {
+	return pipeline.Environment{
+		Name:     name,
+		On:       pipeline.EnvOn{PullRequest: perPull(v), Branch: v.get("on").get("branch").text()},
+		After:    v.get("after").text(),
+		Artifact: v.get("artifact").text(),
+		URL:      tidy(v.get("url").text()),
+		Expires:  orDefault(v.get("expires"), 0),
+		Target:   target(v.get("target").fields[0]),
+		Verify:   pipeline.Verify{HTTP: v.get("verify").get("http").text(), Contains: v.get("verify").get("contains").text()},
+		Approve:  approve(v.get("approve")),
+	}
+}
+
+// target reads the short form, a text, as the adapter's first setting.
+func target(f *field) pipeline.Target {
+	t := pipeline.Target{Kind: f.key, Settings: map[string]string{}}
+	if f.value.is(text) {
+		first := map[string]string{"static": "root", "exec": "script"}
+		t.Settings[first[f.key]] = f.value.text()
+		return t
+	}
+	for _, setting := range f.value.mapping() {
+		t.Settings[setting.key] = setting.value.word
+	}
+	return t
+}
+
+func approve(v *value) *pipeline.Approve {
+	if v == nil {
+		return nil
+	}
+	a := &pipeline.Approve{By: texts(v.get("by"), false), Count: 1, Expires: orDefault(v.get("expires"), pipeline.Duration(defaultApproval))}
+	if n, err := strconv.Atoi(wordOf(v.get("count"))); err == nil {
+		a.Count = n
+	}
+	a.NotAuthor = strings.EqualFold(wordOf(v.get("not_author")), "true") // YAML knows True and TRUE, too
+	return a
+}
+
+func texts(v *value, files bool) (all []string) {
+	for _, item := range v.list() {
+		word := item.text()
+		if files {
+			word = strings.TrimPrefix(word, "./")
+		}
+		all = append(all, word)
+	}
+	return all
+}
+
+func orDefault(v *value, otherwise pipeline.Duration) pipeline.Duration {
+	if d, ok := parseDuration(v.text()); ok {
+		return d
+	}
+	return otherwise
+}

@@ -1,0 +1,143 @@
+package planfile
+
+import "time"
+
+// grammar is the table of everything that may stand in a pipeline file.
+func grammar() *rule {
+	return &rule{
+		about: "What Conveyor does with this repository: which events start a run, what is built and tested, and where the artifacts go.",
+		example: `{"version": 1, "on": {"push": {"branches": ["main"]}, "pull_request": {}},
+			"stages": [{"name": "test", "steps": [{"name": "unit", "run": "go test ./..."}]}]}`,
+		kind: mapping, hint: "start the file with version: 1",
+		later: laterKeys("needs", "services", "cache", "matrix", "if", "buildspec", "strategy", "image"),
+		keys: []key{
+			{name: "version", needed: true, missing: "start the file with version: 1", rule: &rule{
+				about: "The version of this file's form.", example: `1`,
+				kind: number, least: 1, most: 1, hint: "write version: 1, the only version there is",
+			}},
+			{name: "on", needed: true, rule: onRule(),
+				missing: "say which events start a run, for example on: {push: {branches: [main]}, pull_request: {}}; nothing is assumed here"},
+			{name: "stages", needed: true, rule: stagesRule(),
+				missing: "write at least one stage with a step that has run"},
+			{name: "environments", rule: environmentsRule()},
+		},
+	}
+}
+
+func onRule() *rule {
+	const hint = "write for example on: {push: {branches: [main]}, pull_request: {}}"
+	filter := func(about, example, branches string) *rule {
+		return &rule{about: about, example: example, kind: mapping, hint: "write {} for all of them, or {branches: [main]}", keys: []key{
+			{name: "branches", rule: &rule{
+				about: branches, example: `["main", "release/**"]`,
+				kind: list, least: 1, most: 50, hint: "write for example branches: [main], or leave it out to mean every branch",
+				item: &rule{about: "A branch, or a glob: * stands for anything without a slash, ** for anything.", example: `"main"`,
+					kind: text, words: &wording{check: branchGlob, longest: 255, says: "write a branch or a glob: main, release/**"}},
+			}},
+		}}
+	}
+	return &rule{
+		about:   "Which events start a run. Nothing is assumed: what is left out starts none.",
+		example: `{"push": {"branches": ["main"]}, "pull_request": {}}`,
+		kind:    mapping, least: 1, hint: hint,
+		keys: []key{
+			{name: "push", rule: filter("Start a run for each push to these branches.", `{"branches": ["main"]}`,
+				"The pushed branches that count; all when left out.")},
+			{name: "pull_request", rule: filter("Start a run for each commit of a pull request.", `{}`,
+				"The base branches that count; all when left out.")},
+		},
+	}
+}
+
+func stagesRule() *rule {
+	return &rule{
+		about:   "The stages of a run. They run in the order in which they are written; a stage starts when all steps of the one before have passed.",
+		example: `[{"name": "test", "steps": [{"name": "unit", "run": "go test ./..."}]}]`,
+		kind:    list, least: 1, most: maxStages, hint: "write at least one stage with a step that has run",
+		item: &rule{
+			about: "Steps that may run together. GitHub shows each stage as one check.", example: `{"name": "test", "steps": [{"name": "unit", "run": "go test ./..."}]}`,
+			kind: mapping, hint: "write - name: test, and its steps below",
+			later: laterKeys("needs", "services", "cache", "matrix", "if", "strategy", "image"),
+			keys: []key{
+				{name: "name", needed: true, missing: "give the stage a name, for example name: test", rule: &rule{
+					about: "The stage's name, unique in the file. Its check is called conveyor / <name>.", example: `"test"`,
+					kind: text, words: reserve(aName(), `^plan$`, "the check conveyor / plan shows mistakes in this file"),
+				}},
+				{name: "steps", needed: true, missing: "write at least one step with name and run", rule: &rule{
+					about: "The stage's steps. Each runs in its own sandbox, in a fresh copy of the source.", example: `[{"name": "unit", "run": "go test ./..."}]`,
+					kind: list, least: 1, most: maxSteps, hint: "write at least one step with name and run", item: stepRule(),
+				}},
+			},
+		},
+	}
+}
+
+func stepRule() *rule {
+	return &rule{
+		about: "One list of commands in one sandbox.", example: `{"name": "unit", "run": "go test ./...", "timeout": "10m"}`,
+		kind: mapping, hint: "write - name: unit, and run: with its commands below",
+		later: laterKeys("image", "needs", "services", "cache", "matrix", "if", "buildspec", "strategy"),
+		keys: []key{
+			{name: "name", needed: true, missing: "give the step a name, for example name: unit", rule: &rule{
+				about: "The step's name, unique in the file.", example: `"unit"`, kind: text, words: aName(),
+			}},
+			{name: "run", needed: true, missing: "say what the step does, for example run: go test ./...", rule: &rule{
+				about: "The commands, run by a shell that stops at the first one that fails. They are never filled in: what the event says comes as environment variables.", example: `"npm ci && npm test"`,
+				kind: text, words: &wording{lines: true, longest: 64 << 10, says: "say what the step does, for example run: go test ./..."},
+			}},
+			{name: "env", rule: &rule{
+				about: "Environment variables of the step, in plain text. Secrets do not belong here.", example: `{"CGO_ENABLED": "0"}`,
+				kind: mapping, most: 100, hint: "write names and values, for example env: {CGO_ENABLED: 0}", called: "the variable", names: &wording{
+					pattern: `^[A-Za-z_][A-Za-z0-9_]*$`, longest: 128, says: "use letters, digits and _, and no digit first",
+					never: `^(PATH|ENV|BASH_ENV|LD_.*|GIT_.*|CONVEYOR_.*)$`, taken: "PATH, ENV, BASH_ENV, LD_*, GIT_* and CONVEYOR_* are reserved",
+				},
+				rest: &rule{about: "The variable's value. Numbers, true and false are passed on as they are written.", example: `"0"`,
+					kind: text, scalar: true, words: &wording{lines: true, longest: 32 << 10}},
+			}},
+			{name: "timeout", rule: &rule{
+				about: "How long the step may take, 30m when left out and 6h at most.", example: `"30m"`,
+				kind: text, words: between(time.Second, maxTimeout),
+			}},
+			{name: "reports", rule: &rule{
+				about: "Files that the step writes and that become annotations of the changed lines.", example: `{"junit": "reports/*.xml"}`,
+				kind: mapping, least: 1, hint: "write for example reports: {junit: reports/*.xml}", keys: []key{
+					{name: "junit", rule: &rule{about: "Test reports in JUnit's XML form, as jest, pytest and Maven write them.", example: `"reports/*.xml"`, kind: text, words: aFileGlob()}},
+					{name: "go", rule: &rule{about: "What go test printed, plain, with -v or with -json.", example: `"test.log"`, kind: text, words: aFileGlob()}},
+				},
+			}},
+			{name: "artifact", rule: &rule{
+				about: "Files of the workspace that are kept, named by their digest, and can be deployed.", example: `{"name": "site", "paths": ["dist/**"]}`,
+				kind: mapping, hint: "write for example artifact: {name: site, paths: [dist/**]}", keys: []key{
+					{name: "name", needed: true, missing: "give the artifact a name, for example name: site", rule: &rule{
+						about: "The artifact's name, unique in the file. Environments refer to it.", example: `"site"`, kind: text, words: aName(),
+					}},
+					{name: "paths", needed: true, missing: "say which files belong to it, for example paths: [dist/**]", rule: &rule{
+						about: "Globs of its files, relative to the top of the repository.", example: `["dist/**"]`,
+						kind: list, least: 1, most: 100, hint: "write for example paths: [dist/**]",
+						item: &rule{about: "A glob: * stands for anything without a slash, ** for anything.", example: `"dist/**"`, kind: text, words: aFileGlob()},
+					}},
+				},
+			}},
+		},
+	}
+}
+
+const (
+	defaultTimeout = 30 * time.Minute
+	maxTimeout     = 6 * time.Hour
+)
+
+// aName is the wording of all names that people give in the file.
+func aName() *wording {
+	return &wording{pattern: `^[a-z0-9][a-z0-9_-]{0,39}$`, longest: 100,
+		says: "use lower-case letters, digits, - and _, a letter or digit first, 40 characters at most"}
+}
+
+func reserve(w *wording, never, why string) *wording {
+	w.never, w.taken = never, why
+	return w
+}
+
+func aFileGlob() *wording {
+	return &wording{check: fileGlob, says: "write a path or glob relative to the top of the repository"}
+}

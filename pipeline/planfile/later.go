@@ -1,0 +1,24 @@
+package planfile
+
+// laterKeys picks the keys that the next versions bring to a place, with what to write until then.
+func laterKeys(names ...string) (keys []later) {
+	instead := map[string]string{
+		"image":      "leave it out: steps run with the tools of Conveyor's machine; install there what they need",
+		"strategy":   "leave it out: a deployment switches from the old release to the new one at once",
+		"needs":      "leave it out: stages run in the order in which they are written; put the step into a later stage",
+		"services":   "start what the step needs in its run, in the background, before the tests",
+		"cache":      "leave it out: each step starts from a fresh copy of the source",
+		"matrix":     "write one step for each combination, and set what differs in env",
+		"if":         "choose branches in on, or decide in run: if [ … ]; then …; fi",
+		"buildspec":  "copy the commands of the buildspec into run",
+		"window":     "ask for approve, and approve when the time has come",
+		"ssh":        "write target: {exec: <script>} with a script of the operator that copies the files by ssh",
+		"s3":         "write target: {exec: <script>} with a script of the operator that uploads the files",
+		"kubernetes": "write target: {exec: <script>} with a script of the operator that calls kubectl",
+		"ecs":        "write target: {exec: <script>} with a script of the operator that updates the service",
+	}
+	for _, name := range names {
+		keys = append(keys, later{name, instead[name]})
+	}
+	return keys
+}

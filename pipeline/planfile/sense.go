@@ -1,0 +1,165 @@
+package planfile
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// makeSense checks what no single place shows: names that must be unique, and names that must exist.
+func makeSense(root *value, m *mistakes) {
+	var stages, steps, artifacts names
+	count := 0
+	for _, stage := range root.get("stages").list() {
+		stages.add(stage.get("name"), "stage", m)
+		for _, step := range stage.get("steps").list() {
+			steps.add(step.get("name"), "step", m)
+			artifacts.add(step.get("artifact").get("name"), "artifact", m)
+			if count++; count == maxSteps+1 {
+				m.add(step.at, "join some of them", "the file has more than %d steps", maxSteps)
+			}
+		}
+	}
+	var earlier []*field
+	for _, env := range root.get("environments").mapping() {
+		environmentSense(env, earlier, artifacts, m)
+		earlier = append(earlier, env)
+	}
+}
+
+// names are the names of one kind that have been given, in order.
+type names struct {
+	all []string
+	at  map[string]place
+}
+
+func (n *names) add(v *value, what string, m *mistakes) {
+	name := v.text()
+	if name == "" {
+		return
+	}
+	if first, twice := n.at[name]; twice {
+		m.add(v.at, "give it another name", "the %s %s is on line %d already", what, quote(name), first.line)
+		return
+	}
+	if n.at == nil {
+		n.at = map[string]place{}
+	}
+	n.at[name] = v.at
+	n.all = append(n.all, name)
+}
+
+func environmentSense(env *field, earlier []*field, artifacts names, m *mistakes) {
+	v := env.value
+	if !v.is(mapping) {
+		return
+	}
+	if v.get("on") == nil && v.get("after") == nil {
+		m.add(env.at, "write on: pull_request, on: {branch: main}, or after: with the environment before it",
+			"nothing brings an artifact to the environment %s", quote(env.key))
+	}
+	if artifact := v.get("artifact"); artifact.text() != "" {
+		if _, made := artifacts.at[artifact.text()]; !made {
+			m.add(artifact.at, meant(artifact.text(), artifacts.all, "the file's artifacts are", "write artifact: {name: …, paths: […]} in a step"),
+				"no step makes an artifact named %s", quote(artifact.text()))
+		}
+	}
+	orderSense(env, earlier, m)
+	addressSense(v, m)
+	approveSense(v.get("approve"), m)
+	if expires := v.get("expires"); expires != nil && !perPull(v) {
+		m.add(expires.at, "remove it, or write on: pull_request", "only an environment with on: pull_request expires")
+	}
+}
+
+// orderSense checks that a promotion can ever get here.
+func orderSense(env *field, earlier []*field, m *mistakes) {
+	after := env.value.get("after")
+	name := after.text()
+	if name == "" {
+		return
+	}
+	var before []string
+	for _, e := range earlier {
+		if e.key == name {
+			if perPull(e.value) {
+				m.add(after.at, "name an environment that there is once", "%s is there once for each pull request, so that nothing can come after it", quote(name))
+			}
+			if perPull(env.value) {
+				m.add(after.at, "remove after or on", "an environment with on: pull_request comes after no other")
+			}
+			return
+		}
+		if !perPull(e.value) {
+			before = append(before, e.key)
+		}
+	}
+	if name == env.key {
+		m.add(after.at, "name the environment before it", "an environment cannot come after itself")
+		return
+	}
+	m.add(after.at, meant(name, before, "earlier in the file are", "environments stand in promotion order; write the first one with on"),
+		"there is no environment %s earlier in the file", quote(name))
+}
+
+func perPull(env *value) bool { return env.get("on").text() == "pull_request" }
+
+func addressSense(env *value, m *mistakes) {
+	address := env.get("url")
+	if http := env.get("verify").get("http"); http != nil && address == nil {
+		m.add(http.at, "write url: https://… in the environment", "verify asks the environment's address, and it has no url")
+	}
+	if address.text() == "" {
+		return
+	}
+	pr, _ := holds(address.text(), "pr")
+	_, envInHost := holds(address.text(), "env")
+	switch {
+	case perPull(env) && !pr:
+		m.add(address.at, "write for example http://pr-{{ pr }}.preview.example.com", "all pull requests would share this address")
+	case !perPull(env) && pr:
+		m.add(address.at, "use {{ pr }} with on: pull_request only", "there is no pull request here")
+	case perPull(env) && envInHost:
+		m.add(address.at, "use {{ pr }} in the host's name", "{{ env }} holds a slash here, as in preview/pr-12")
+	}
+}
+
+// approveSense refuses a gate that nobody could ever open.
+func approveSense(approve *value, m *mistakes) {
+	by := approve.get("by")
+	seen := map[string]bool{}
+	people := 0
+	for _, item := range by.list() {
+		word := strings.ToLower(item.text())
+		switch {
+		case word == "":
+		case seen[word]:
+			m.add(item.at, "keep one", "%s stands here twice", quote(item.text()))
+		case strings.HasPrefix(word, "user:"):
+			people++
+		}
+		seen[word] = true
+	}
+	count := approve.get("count")
+	if n, err := strconv.Atoi(wordOf(count)); err == nil && people > 0 && people == len(seen) && n > people {
+		m.add(count.at, "name more people, a team or a role", "%d people must approve, and by names %d", n, people)
+	}
+}
+
+func wordOf(v *value) string {
+	if v == nil {
+		return ""
+	}
+	return v.word
+}
+
+// meant proposes the name that was meant, or lists those that there are.
+func meant(name string, known []string, list, none string) string {
+	if best := near(name, known); best != "" {
+		return fmt.Sprintf("did you mean %s?", quote(best))
+	}
+	if len(known) == 0 {
+		return none
+	}
+	return list + " " + strings.Join(known[:min(len(known), 10)], ", ")
+}
