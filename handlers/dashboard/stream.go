@@ -94,7 +94,7 @@ func (p *Pages) log(c *gin.Context) {
 		return
 	}
 	defer func() { _ = r.Close() }() // it was only read
-	block := make([]byte, logs.Block)
+	block := make([]byte, 256<<10)
 	for at := int64(0); at < r.Size(); {
 		n, err := r.ReadAt(block[:min(int64(len(block)), r.Size()-at)], at)
 		if n == 0 || err != nil && n == 0 {
