@@ -114,3 +114,13 @@ func TestNoRoleComesWithAnError(t *testing.T) {
 		t.Errorf("got %v, %v", member, err)
 	}
 }
+
+func TestAPullRequestOfARepositoryThatTookTheNameIsNotOurs(t *testing.T) {
+	t.Parallel()
+	s := newStub(t, pull)
+	other := shop
+	other.ID = 999
+	if p, err := s.installation(t).Pull(testContext(t), other, 3); !errors.Is(err, github.ErrGone) || p != (github.Pull{}) {
+		t.Fatalf("got %+v, %v", p, err)
+	}
+}
