@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -490,4 +491,34 @@ func (c *company) as(t *testing.T, token, method, path, body string) int {
 	must(t, err)
 	resp.Body.Close()
 	return resp.StatusCode
+}
+
+func TestAnAppMadeFromAManifestCanSpeakAtOnce(t *testing.T) {
+	t.Parallel()
+	c, ctx := newCompany(t), testContext(t)
+	browser := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	form := url.Values{"manifest": {`{"name":"Second","url":"https://conveyor.example","redirect_url":"https://conveyor.example/made","hook_attributes":{"url":"https://conveyor.example/hook"},"default_permissions":{"checks":"write","metadata":"read"}}`}}
+	resp, err := browser.PostForm(c.URL()+"/organizations/acme/settings/apps/new?state=s", form)
+	must(t, err)
+	resp.Body.Close()
+	to, err := resp.Location()
+	must(t, err)
+	made, err := github.ConvertManifest(ctx, c.APIURL(), nil, to.Query().Get("code"))
+	must(t, err)
+	if _, err = github.ConvertManifest(ctx, c.APIURL(), nil, to.Query().Get("code")); err == nil || !strings.Contains(err.Error(), "begin the set-up again") {
+		t.Errorf("a code was good twice: %v", err)
+	}
+	installed, err := c.InstallApp(made.Slug, "acme")
+	must(t, err)
+	app, err := github.New(github.Config{APIURL: c.APIURL(), WebURL: c.URL(), AppID: made.AppID, PrivateKey: []byte(made.PEM.Reveal())})
+	must(t, err)
+	if _, _, err = app.Installation(installed.ID).UpsertCheck(ctx, c.repo, c.check()); err != nil {
+		t.Error(err)
+	}
+	// What was not granted is refused, with what to do about it.
+	_, err = app.Installation(installed.ID).UpsertDeployment(ctx, c.repo, c.deployment())
+	var refused *github.Refused
+	if !errors.As(err, &refused) || refused.Status != http.StatusForbidden || !strings.Contains(err.Error(), "must accept them") {
+		t.Errorf("got %v", err)
+	}
 }
