@@ -2,8 +2,8 @@
 //
 // It keeps one bare, shallow mirror per repository, and one laid out tree per commit that is used; a workspace is an
 // overlay mount over that tree, so that the second checkout of a commit costs a mount and no copy. It never runs
-// anything that a repository brings along (hooks, filters, submodules), never follows a redirect, never writes a token
-// anywhere, and never names a folder after something that came from outside.
+// anything that a repository brings along (hooks, filters, submodules; files in Git LFS stay pointers), never follows a
+// redirect, never writes a token anywhere, and never names a folder after something that came from outside.
 //
 // A token reaches git in the environment of the one process that fetches (git config by GIT_CONFIG_COUNT). The kernel
 // shows that environment to root and to the server's own user only, who could read the token in the server's memory as

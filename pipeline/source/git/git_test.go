@@ -1,4 +1,4 @@
-package git_test
+package git
 
 import (
 	"path/filepath"
@@ -6,16 +6,16 @@ import (
 
 	"github.com/conveyor-ci/conveyor/pipeline"
 	"github.com/conveyor-ci/conveyor/pipeline/source"
-	"github.com/conveyor-ci/conveyor/pipeline/source/git"
 	"github.com/conveyor-ci/conveyor/pipeline/source/sourcetest"
 )
 
 func open(t *testing.T, dir string, url func(pipeline.Repo) string) source.Source {
 	t.Helper()
-	s, err := git.New(git.Options{Dir: dir, URL: url, Owner: git.Owner{UID: -1, GID: -1}})
+	s, err := New(Options{Dir: dir, URL: url, Owner: Owner{UID: -1, GID: -1}})
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.layersFrom = 100
 	t.Cleanup(func() {
 		if err := s.Close(); err != nil {
 			t.Error(err)

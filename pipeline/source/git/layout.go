@@ -25,19 +25,21 @@ const basesTried = 4
 func (s *Source) layOut(ctx context.Context, r *repository, repo pipeline.Repo, commit pipeline.Commit) (*tree, error) {
 	began := time.Now()
 	fresh := filepath.Join(r.trees, ".new-"+string(commit))
-	if err := removeAll(fresh); err != nil {
-		return nil, fmt.Errorf("source: clear a half-made tree: %w", err)
-	}
-	if err := os.MkdirAll(filepath.Join(fresh, "files"), 0o700); err != nil {
+	if err := emptyAgain(fresh); err != nil {
 		return nil, fmt.Errorf("source: make room for a tree: %w", err)
 	}
 	t := &tree{commit: commit, folder: filepath.Join(r.trees, string(commit))}
+	var err error
 	base, objects := s.chooseBase(ctx, r, commit)
-	err := errors.New("no base")
 	if base != nil {
-		t.base = base
-		err = s.layer(ctx, r, base, commit, objects, fresh)
-	} else {
+		t.base, err = base, s.layer(ctx, r, base, commit, objects, fresh)
+		if err != nil && ctx.Err() == nil { // whatever it was, a complete checkout does not depend on it
+			s.log.Warn("a layer could not be made, all files are checked out", "repo", repo.Slug(), "commit", string(commit), "error", err)
+			t.base = nil
+			err = emptyAgain(fresh)
+		}
+	}
+	if t.base == nil && err == nil {
 		t.entries, err = s.complete(ctx, r, commit, fresh)
 	}
 	if err == nil {
@@ -46,8 +48,16 @@ func (s *Source) layOut(ctx context.Context, r *repository, repo pipeline.Repo, 
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("source: lay out %s of %s: %w", commit.Short(), repo.Slug(), err), removeAll(fresh))
 	}
-	s.log.Debug("tree laid out", "repo", repo.Slug(), "commit", string(commit), "layer", base != nil, "took", time.Since(began))
+	s.log.Debug("tree laid out", "repo", repo.Slug(), "commit", string(commit), "layer", t.base != nil, "took", time.Since(began))
 	return t, nil
+}
+
+// emptyAgain makes room for a tree, whatever was there.
+func emptyAgain(fresh string) error {
+	if err := removeAll(fresh); err != nil {
+		return err
+	}
+	return os.MkdirAll(filepath.Join(fresh, "files"), 0o700)
 }
 
 // complete checks all files out. git itself refuses to write through a link and outside of the folder.
@@ -70,16 +80,20 @@ func (s *Source) complete(ctx context.Context, r *repository, commit pipeline.Co
 		return 0, fmt.Errorf("its files have %d bytes, more than the %d that are allowed", total, s.opts.MaxTree)
 	}
 	files, index := filepath.Join(fresh, "files"), filepath.Join(fresh, "index")
-	if err := s.readTree(ctx, r, commit, files, index); err != nil {
+	if err := s.readTree(ctx, r, files, index, commit); err != nil {
 		return 0, err
 	}
 	return entries, s.seal(files)
 }
 
-// readTree makes the folder hold what the commit holds. index tells what it holds now.
-func (s *Source) readTree(ctx context.Context, r *repository, commit pipeline.Commit, folder, index string) error {
-	_, err := s.git.run(ctx, call{dir: r.mirror, env: []string{"GIT_WORK_TREE=" + folder, "GIT_INDEX_FILE=" + index},
-		args: []string{"read-tree", "--reset", "-u", "--no-recurse-submodules", string(commit)}})
+// readTree brings a folder from what the first of two commits holds to what the last holds; with one commit, it starts
+// from nothing. Only files that differ are looked at. index is git's note of what is there.
+func (s *Source) readTree(ctx context.Context, r *repository, folder, index string, commits ...pipeline.Commit) error {
+	args := []string{"read-tree", "-m", "-u", "--no-recurse-submodules"}
+	for _, c := range commits {
+		args = append(args, string(c))
+	}
+	_, err := s.git.run(ctx, call{dir: r.mirror, env: []string{"GIT_WORK_TREE=" + folder, "GIT_INDEX_FILE=" + index}, args: args})
 	return err
 }
 
@@ -104,7 +118,7 @@ func (s *Source) layer(ctx context.Context, r *repository, base *tree, commit pi
 	if err := s.lay.mount([]string{base.files()}, at("files"), at("scratch"), at("merged")); err != nil {
 		return err
 	}
-	err = s.readTree(ctx, r, commit, at("merged"), at("index"))
+	err = s.readTree(ctx, r, at("merged"), at("index"), base.commit, commit)
 	if err = errors.Join(err, unmount(at("merged"))); err != nil {
 		return err
 	}

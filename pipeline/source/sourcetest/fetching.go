@@ -272,9 +272,10 @@ func cancelled(t *testing.T, b *bench) {
 	if err := <-result; !errors.Is(err, context.Canceled) {
 		t.Fatalf("%v, want context.Canceled", err)
 	}
-	if strings.Contains(commandLines(), string(c)) {
-		t.Error("git is still running")
-	}
+	soon(t, "git and its helpers have ended", func() bool {
+		all := commandLines()
+		return !strings.Contains(all, string(c)) && !strings.Contains(all, b.base)
+	})
 	b.Change(func(r *Rules) { r.Hold = nil })
 	b.fetch(t, c)
 	b.wantFile(t, c, "a", "1")

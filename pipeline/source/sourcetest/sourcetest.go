@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/conveyor-ci/conveyor/pipeline"
 	"github.com/conveyor-ci/conveyor/pipeline/source"
@@ -158,6 +159,18 @@ func commandLines() string {
 		all.WriteByte('\n')
 	}
 	return all.String()
+}
+
+// soon waits for what another process does in its own time.
+func soon(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(10 * time.Second); !is(); <-tick.C {
+		if time.Now().After(end) {
+			t.Fatalf("after 10 seconds it is still not so that %s", what)
+		}
+	}
 }
 
 // look describes a folder: each path with its kind, mode and content.

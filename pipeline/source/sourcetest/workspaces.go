@@ -251,7 +251,7 @@ func noPrograms(t *testing.T, b *bench) {
 
 func following(t *testing.T, b *bench) {
 	files := Files{"link": Link("f1"), "will-be-dir": Text("file"), "will-be-file/in": Text("in"), "gone/a": Text("a"), "gone/b/c": Text("c")}
-	for i := range 450 { // enough that a source has a reason to be clever
+	for i := range 150 { // enough that a source has a reason to be clever
 		files[fmt.Sprintf("d%d/f%d", i%7, i)] = Text(fmt.Sprint("file ", i))
 	}
 	var last pipeline.Commit

@@ -1,7 +1,6 @@
 package git
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -18,69 +17,6 @@ import (
 	"github.com/conveyor-ci/conveyor/pipeline/source"
 	"github.com/conveyor-ci/conveyor/pipeline/source/sourcetest"
 )
-
-// bench is a server with one repository, and the options of a source for it.
-type bench struct {
-	*sourcetest.Server
-	repo *sourcetest.Repository
-	opts Options
-}
-
-func newBench(t testing.TB) *bench {
-	t.Helper()
-	b := &bench{Server: sourcetest.NewServer(t)}
-	b.repo = b.Repository(t, 7, "acme", "shop")
-	b.opts = Options{Dir: filepath.Join(t.TempDir(), "source"), URL: b.URL, Owner: Owner{-1, -1}}
-	return b
-}
-
-func (b *bench) open(t testing.TB) *Source {
-	t.Helper()
-	s, err := New(b.opts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.layersFrom = many / 2
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return s
-}
-
-func (b *bench) fetch(t testing.TB, s *Source, commit pipeline.Commit) {
-	t.Helper()
-	err := s.Fetch(t.Context(), b.repo.Repo, "refs/heads/main", commit, func(context.Context) (string, error) { return b.Token(), nil })
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-func (b *bench) workspace(t testing.TB, s *Source, commit pipeline.Commit, id string) source.Workspace {
-	t.Helper()
-	w, err := s.Workspace(t.Context(), b.repo.Repo, commit, id)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return w
-}
-
-func (b *bench) commit(t testing.TB, parent pipeline.Commit, files sourcetest.Files) pipeline.Commit {
-	t.Helper()
-	return b.repo.Commit(t, "refs/heads/main", parent, files)
-}
-
-// many files are enough here to make layers worth while.
-const many = 120
-
-// crash leaves everything as a killed server does: only its hold on the folder ends.
-func crash(t *testing.T, s *Source) {
-	t.Helper()
-	if err := s.lock.Close(); err != nil {
-		t.Fatal(err)
-	}
-}
 
 func TestWhatACrashedServerLeftIsCleared(t *testing.T) {
 	t.Parallel()
@@ -336,35 +272,31 @@ func TestALayerOutlivesARestartOnItsBase(t *testing.T) {
 	}
 }
 
-func TestATidiedMirrorKeepsWhatWasUsedLast(t *testing.T) {
+func TestADamagedBaseCostsTimeAndNothingElse(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	s := b.open(t)
-	s.packsBeforeTidy, s.commitsKept = 6, 4
-	var commits []pipeline.Commit
-	var last pipeline.Commit
-	for i := range 12 {
-		last = b.commit(t, last, sourcetest.Files{"a": sourcetest.Text(fmt.Sprint(i)), "same": sourcetest.Text("same")})
-		commits = append(commits, last)
-		b.fetch(t, s, last)
-		b.fetch(t, s, commits[0]) // stays in use
+	files := sourcetest.Files{}
+	for i := range many {
+		files[fmt.Sprint("f", i)] = sourcetest.Text("old")
 	}
-	packs, err := filepath.Glob(filepath.Join(s.repos[7].mirror, "objects", "pack", "*.pack"))
-	if err != nil || len(packs) >= 6 {
-		t.Errorf("%d packs, %v", len(packs), err)
+	base := b.commit(t, "", files)
+	b.fetch(t, s, base)
+	b.workspace(t, s, base, "base")
+	if err := os.Truncate(s.path("trees", "7", string(base), "index"), 40); err != nil {
+		t.Fatal(err)
 	}
-	for _, i := range []int{0, 11} {
-		got, err := s.File(t.Context(), b.repo.Repo, commits[i], "a", 10)
-		if err != nil || string(got) != fmt.Sprint(i) {
-			t.Errorf("commit %d: %q, %v", i, got, err)
-		}
+	files["f1"] = sourcetest.Text("new")
+	next := b.commit(t, base, files)
+	b.fetch(t, s, next)
+	w := b.workspace(t, s, next, "next")
+	if s.repos[7].kept[next].base != nil {
+		t.Error("the damaged base was used")
 	}
-	if _, err := s.File(t.Context(), b.repo.Repo, commits[1], "a", 10); !errors.Is(err, source.ErrNoCommit) {
-		t.Errorf("a commit that nobody used gave %v, want ErrNoCommit", err)
-	}
-	b.fetch(t, s, commits[1])
-	if got, err := s.File(t.Context(), b.repo.Repo, commits[1], "a", 10); err != nil || string(got) != "1" {
-		t.Errorf("fetched again: %q, %v", got, err)
+	names, err := os.ReadDir(w.Dir())
+	got, readErr := os.ReadFile(filepath.Join(w.Dir(), "f1"))
+	if err != nil || readErr != nil || len(names) != many || string(got) != "new" {
+		t.Errorf("%d files, f1 holds %q; %v, %v", len(names), got, err, readErr)
 	}
 }
 
@@ -395,39 +327,6 @@ func TestATreeThatUnfoldsTooBigIsRefused(t *testing.T) {
 	}
 	if left, err := filepath.Glob(s.path("trees", "7", ".*")); err != nil || len(left) != 0 {
 		t.Errorf("left over: %v, %v", left, err)
-	}
-}
-
-func TestCommitsCanBeAskedAbout(t *testing.T) {
-	t.Parallel()
-	b := newBench(t)
-	s := b.open(t)
-	from := b.commit(t, "", sourcetest.Files{"a": sourcetest.Text("1"), "old": sourcetest.Text("same bytes"), "dir/x": sourcetest.Text("x")})
-	to := b.commit(t, from, sourcetest.Files{"a": sourcetest.Text("2"), "new \"name\"\n": sourcetest.Text("same bytes"), "dir/x": sourcetest.Text("x"), "l": sourcetest.Link("dir")})
-	b.fetch(t, s, from)
-	if _, err := s.Changed(t.Context(), b.repo.Repo, from, to); !errors.Is(err, source.ErrNoCommit) {
-		t.Errorf("a comparison with a commit that was not fetched gave %v", err)
-	}
-	b.fetch(t, s, to)
-	got, err := s.Changed(t.Context(), b.repo.Repo, from, to)
-	if want := []string{"a", "l", "new \"name\"\n", "old"}; err != nil || !slices.Equal(got, want) {
-		t.Errorf("changed are %q, %v; want %q", got, err, want)
-	}
-	if got, err := s.Subject(t.Context(), b.repo.Repo, to); err != nil || got != "Change 2" {
-		t.Errorf("the subject is %q, %v", got, err)
-	}
-	has, err := s.Paths(t.Context(), b.repo.Repo, to)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for path, want := range map[string]bool{"a": true, "dir/x": true, "l": true, "new \"name\"\n": true, "dir": false, "old": false} {
-		if has(path) != want {
-			t.Errorf("Paths says %t of %q", has(path), path)
-		}
-		there, err := s.Exists(t.Context(), b.repo.Repo, to, path)
-		if wantThere := want || path == "dir"; err != nil || there != wantThere {
-			t.Errorf("Exists says %t, %v of %q", there, err, path)
-		}
 	}
 }
 
@@ -481,68 +380,5 @@ func TestAWorkspaceBelongsToItsOwner(t *testing.T) {
 	}
 	if info, err := os.Lstat("/etc/passwd"); err != nil || info.Sys().(*syscall.Stat_t).Uid == 12345 {
 		t.Errorf("a link was followed when files were given away: %v", err)
-	}
-}
-
-func TestOnlyWebAddressesWithoutCredentialsAreTaken(t *testing.T) {
-	t.Parallel()
-	b := newBench(t)
-	c := b.commit(t, "", sourcetest.Files{"a": sourcetest.Text("1")})
-	for _, address := range []string{"", "/srv/git/shop.git", "file:///srv/git/shop.git", "ssh://git@github.com/a/b", "git@github.com:a/b",
-		"ext::sh -c id", "--upload-pack=id", "https://", "https://x:sesame@github.com/a/b", "https://github.com/a/b?token=sesame",
-		"https://github.com/a/b#sesame", "https://x:sesame@bad host/%zz", "ftp://github.com/a"} {
-		b.opts.URL = func(pipeline.Repo) string { return address }
-		s := b.open(t)
-		err := s.Fetch(t.Context(), b.repo.Repo, "", c, nil)
-		if err == nil || strings.Contains(err.Error(), "sesame") {
-			t.Errorf("%q gave %v", address, err)
-		}
-		if err := s.Close(); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-func TestForeignTextIsTamed(t *testing.T) {
-	t.Parallel()
-	for in, want := range map[string]string{
-		"fatal: \x1b[31mred\x1b[0m\r\n\ttext \u202e\x00":                "fatal: [31mred[0m text",
-		"token ghs_AbC123 and github_pat_11AA_bb, gho_x":                "token *** and ***, ***",
-		"fatal: 'https://x-access-token:abc@github.com/a/b/' not found": "fatal: 'https***github.com/a/b/' not found",
-		"Authorization: Basic eHg6eXk= sent":                            "*** sent",
-		"remote: sesame c2VzYW1l":                                       "remote: *** ***",
-		"":                                                              "it gave no reason",
-		"eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOjF9.c2ln is a JWT":               "*** is a JWT",
-	} {
-		if got := tame(in, "sesame"); got != want {
-			t.Errorf("%q became %q, want %q", in, got, want)
-		}
-	}
-	if got := tame(strings.Repeat("ä", 5000)); len([]rune(got)) > 300 {
-		t.Errorf("%d characters remain", len([]rune(got)))
-	}
-}
-
-// This test changes the environment of the whole process and therefore does not run beside others.
-func TestGitSeesNothingOfTheServersEnvironment(t *testing.T) {
-	b := newBench(t)
-	trace := filepath.Join(t.TempDir(), "trace")
-	rc := filepath.Join(t.TempDir(), "config")
-	if err := os.WriteFile(rc, []byte("[core]\n\tfsmonitor = /bin/false\n[url \"file:///\"]\n\tinsteadOf = http://\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	c := b.commit(t, "", sourcetest.Files{"a": sourcetest.Text("1")})
-	for name, value := range map[string]string{"GIT_TRACE": trace, "GIT_TRACE_CURL": trace, "GIT_CONFIG_GLOBAL": rc, "GIT_CONFIG_SYSTEM": rc,
-		"GIT_EXEC_PATH": "/nowhere", "GIT_DIR": "/nowhere", "GIT_INDEX_FILE": "/nowhere/index", "GIT_ASKPASS": "/bin/echo", "CONVEYOR_KEY": "sesame"} {
-		t.Setenv(name, value)
-	}
-	s := b.open(t)
-	b.fetch(t, s, c)
-	b.workspace(t, s, c, "w")
-	if _, err := os.Stat(trace); err == nil {
-		t.Error("git wrote a trace")
-	}
-	if env := strings.Join(s.git.environment(call{network: true}), "\n"); strings.Contains(env, "sesame") {
-		t.Errorf("git sees %s", env)
 	}
 }
