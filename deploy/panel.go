@@ -108,3 +108,19 @@ func (p Panel) Mark() string {
 	}
 	return b.String()
 }
+
+// Standing is where a commit stands in each environment, in promotion order.
+func (s State) Standing(c pipeline.Commit) (rows []PanelRow) {
+	var pull Pull
+	for _, n := range s.pullNumbers() {
+		if p := s.Pulls[n]; p.Head == c || p.MergeCommit == c {
+			pull = p
+		}
+	}
+	for _, name := range s.PlaceNames() {
+		if row, ok := s.panelRow(s.Places[name], pull, c); ok {
+			rows = append(rows, row)
+		}
+	}
+	return rows
+}

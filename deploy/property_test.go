@@ -20,7 +20,6 @@ type history struct {
 	s       deploy.State
 	second  int
 	next    int
-	built   map[pipeline.Commit]pipeline.Digest
 	words   []word // every approval or rollback that someone with the right has said
 	asked   map[string]word
 	flights map[string]string          // environment → deployment on its way, by our own account

@@ -1,0 +1,254 @@
+// Package app is the assembled product: it opens the stores, finds a sandbox, wires the machines to the world, and runs
+// until it is told to stop.
+//
+// There is one file for each effect: what a state owes (pipeline.Next, deploy.Next) is done in do_*.go and told to GitHub
+// in tell_*.go. Nothing here decides what may happen; that is in the pure packages. Start reading at New and Run, then
+// follow a delivery: delivery.go, route.go, run.go, do_exec.go, repo.go, do_deploy.go.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/conveyor-ci/conveyor/app/github"
+	"github.com/conveyor-ci/conveyor/deploy/target"
+	targetexec "github.com/conveyor-ci/conveyor/deploy/target/exec"
+	"github.com/conveyor-ci/conveyor/deploy/target/static"
+	"github.com/conveyor-ci/conveyor/pipeline"
+	"github.com/conveyor-ci/conveyor/pipeline/artifact"
+	artifactdir "github.com/conveyor-ci/conveyor/pipeline/artifact/dir"
+	"github.com/conveyor-ci/conveyor/pipeline/engine"
+	"github.com/conveyor-ci/conveyor/pipeline/journal"
+	"github.com/conveyor-ci/conveyor/pipeline/journal/redis"
+	"github.com/conveyor-ci/conveyor/pipeline/journal/sqlite"
+	"github.com/conveyor-ci/conveyor/pipeline/logs"
+	"github.com/conveyor-ci/conveyor/pipeline/sandbox"
+	"github.com/conveyor-ci/conveyor/pipeline/sandbox/none"
+	"github.com/conveyor-ci/conveyor/pipeline/sandbox/oci"
+	"github.com/conveyor-ci/conveyor/pipeline/source/git"
+)
+
+// App is a running Conveyor.
+type App struct {
+	config    Config
+	log       *slog.Logger
+	clock     func() time.Time
+	linkKey   []byte
+	journal   journal.Journal
+	artifacts artifact.Store
+	logs      *logs.Store
+	source    *git.Source
+	sandbox   sandbox.Sandbox
+	targets   map[string]target.Target
+	github    *github.App
+	verifier  *http.Client
+	workers   chan struct{} // holds one for each step that runs
+	meter     *meter
+	changes   *changes
+	listener  net.Listener
+	server    *http.Server
+	closers   []func() error
+}
+
+// New opens everything that c names, tries it out, and listens. Nothing is worked on before Run. Its error is for the
+// operator: what is wrong, and what to do.
+func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
+	if problems := c.Check(); len(problems) > 0 {
+		return nil, &ConfigError{Problems: problems}
+	}
+	a := &App{config: c, log: log, clock: time.Now, verifier: verifyClient(), workers: make(chan struct{}, c.Workers), meter: newMeter(), changes: newChanges()}
+	defer func() {
+		if err != nil {
+			_ = a.Close() // the first error is the one that matters
+		}
+	}()
+	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
+		return nil, fmt.Errorf("app: CONVEYOR_DATA_DIR cannot be used: %w", err)
+	}
+	for _, open := range []func(context.Context) error{a.openJournal, a.openStores, a.openSandbox, a.openSource, a.openTargets, a.openGitHub} {
+		if err := open(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if a.listener, err = net.Listen("tcp", c.Listen); err != nil {
+		return nil, fmt.Errorf("app: CONVEYOR_LISTEN %s cannot be used: %w", c.Listen, err)
+	}
+	handler, err := a.handler()
+	if err != nil {
+		return nil, fmt.Errorf("app: %w", err)
+	}
+	a.server = &http.Server{
+		Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	return a, nil
+}
+
+// ConfigError is a configuration that cannot be used.
+type ConfigError struct{ Problems []string }
+
+func (e *ConfigError) Error() string { return strings.Join(e.Problems, "\n") }
+
+// Addr is where the server listens.
+func (a *App) Addr() string { return a.listener.Addr().String() }
+
+// Isolation is what keeps steps apart from this machine.
+func (a *App) Isolation() sandbox.Isolation { return a.sandbox.Isolation() }
+
+// Run serves and works until ctx ends. Then it takes up nothing new, lets running steps finish within the grace time,
+// hands the others back, and returns.
+func (a *App) Run(ctx context.Context) error {
+	work := engine.New(engine.Options{Journal: a.journal, Log: a.log, Now: a.clock, Grace: a.config.Grace}, a.deliveries(), a.runs(), a.repos())
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var all sync.WaitGroup
+	all.Go(func() {
+		if err := a.server.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {
+			stop(fmt.Errorf("app: the server stopped: %w", err))
+		}
+	})
+	all.Go(func() { a.forget(ctx) })
+	all.Go(func() { a.changes.run(ctx, a.journal) })
+	err := work.Run(ctx)
+
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if a.server.Shutdown(closing) != nil {
+		_ = a.server.Close() // those who follow a log live are cut off; they come back by themselves
+	}
+	all.Wait()
+	if cause := context.Cause(ctx); err == nil && cause != nil && !errors.Is(cause, context.Canceled) {
+		err = cause
+	}
+	return err
+}
+
+// Close ends what New opened, the last first.
+func (a *App) Close() error {
+	var all []error
+	for i := len(a.closers) - 1; i >= 0; i-- {
+		all = append(all, a.closers[i]())
+	}
+	a.closers = nil
+	return errors.Join(all...)
+}
+
+func (a *App) openJournal(ctx context.Context) (err error) {
+	if url := a.config.RedisURL.Reveal(); url != "" {
+		a.journal, err = redis.Open(ctx, redis.Options{URL: url, AcceptLoss: a.config.AcceptLoss, Now: a.clock})
+	} else {
+		a.journal, err = sqlite.Open(ctx, filepath.Join(a.config.DataDir, "journal.db"), a.clock)
+	}
+	if err != nil {
+		return fmt.Errorf("app: the journal cannot be opened: %w", err)
+	}
+	a.closers = append(a.closers, a.journal.Close)
+	return nil
+}
+
+func (a *App) openStores(context.Context) (err error) {
+	if a.linkKey, err = linkKey(a.config.DataDir); err != nil {
+		return err
+	}
+	store, err := artifactdir.Open(filepath.Join(a.config.DataDir, "artifacts"))
+	if err != nil {
+		return fmt.Errorf("app: the artifact store cannot be opened: %w", err)
+	}
+	a.artifacts = store
+	a.closers = append(a.closers, store.Close)
+	if a.logs, err = logs.Open(filepath.Join(a.config.DataDir, "logs")); err != nil {
+		return fmt.Errorf("app: the log store cannot be opened: %w", err)
+	}
+	a.closers = append(a.closers, a.logs.Close)
+	return nil
+}
+
+func (a *App) openSandbox(ctx context.Context) error {
+	if a.config.Sandbox == "none" {
+		a.sandbox = none.New()
+		a.log.Warn("steps run without a sandbox, because CONVEYOR_SANDBOX=none says so: only code of people with write access is run")
+		return nil
+	}
+	runtime := a.config.Sandbox
+	if runtime == "auto" {
+		runtime = ""
+	}
+	box, err := oci.Probe(ctx, oci.Options{Runtime: runtime, Dir: filepath.Join(a.config.DataDir, "sandbox"), Tools: a.config.Tools, Log: a.log})
+	if err != nil {
+		return fmt.Errorf("app: no sandbox, so no step could run: %w; or choose CONVEYOR_SANDBOX=none, for trusted code only", err)
+	}
+	a.sandbox = box
+	in := box.Isolation()
+	a.log.Info("sandbox found", "level", in.Level, "runtime", in.Runtime, "detail", in.Detail)
+	return nil
+}
+
+func (a *App) openSource(context.Context) error {
+	uid, gid := -1, -1
+	if o, ok := a.sandbox.(interface{ Owner() (int, int) }); ok {
+		uid, gid = o.Owner()
+	}
+	s, err := git.New(git.Options{
+		Dir: filepath.Join(a.config.DataDir, "source"), UID: uid, GID: gid, Log: a.log,
+		URL: func(r pipeline.Repo) string {
+			return strings.TrimSuffix(a.config.GitHubURL, "/") + "/" + r.Slug() + ".git"
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("app: the mirrors cannot be kept: %w", err)
+	}
+	a.source = s
+	return nil
+}
+
+func (a *App) openTargets(context.Context) error {
+	sites, err := static.New(static.Options{Base: filepath.Join(a.config.DataDir, "sites"), Roots: a.config.DeployRoots, Now: a.clock})
+	if err != nil {
+		return fmt.Errorf("app: the static target cannot be used: %w", err)
+	}
+	scripts, err := targetexec.New(targetexec.Options{Dir: a.config.ExecDir, Scratch: filepath.Join(a.config.DataDir, "exec")})
+	if err != nil {
+		return fmt.Errorf("app: the exec target cannot be used: %w", err)
+	}
+	a.targets = map[string]target.Target{"static": sites, "exec": scripts}
+	return nil
+}
+
+func (a *App) openGitHub(context.Context) (err error) {
+	a.github, err = github.New(github.Config{
+		APIURL: a.config.GitHubAPIURL, WebURL: a.config.GitHubURL, AppID: a.config.AppID,
+		PrivateKey: []byte(a.config.PrivateKey.Reveal()), Now: a.clock, Log: a.log, Observe: a.meter.call,
+	})
+	return err
+}
+
+// How long a delivery's GUID is remembered, to refuse it a second time. GitHub redelivers for three days.
+const deliveryMemory = 7 * 24 * time.Hour
+
+// forget removes deliveries that were answered long ago.
+func (a *App) forget(ctx context.Context) {
+	tick := time.NewTicker(time.Hour)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		n, err := a.journal.Forget(ctx, "delivery/", a.now().Add(-deliveryMemory), 10_000)
+		if err != nil {
+			a.log.Warn("old deliveries could not be removed", "err", err)
+		} else if n > 0 {
+			a.log.Info("old deliveries removed", "count", n)
+		}
+	}
+}

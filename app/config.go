@@ -1,0 +1,97 @@
+package app
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/conveyor-ci/conveyor/app/github"
+)
+
+// Config is everything that an operator decides. It is read once, and checked before anything starts.
+type Config struct {
+	Listen    string // "127.0.0.1:8080"
+	PublicURL string // where people and GitHub reach this server
+	DataDir   string // journal, artifacts, logs, mirrors
+
+	RedisURL   github.Secret // the journal's server; empty keeps the journal in DataDir
+	AcceptLoss bool          // start on a Redis that may lose acknowledged writes
+
+	GitHubURL      string // "https://github.com"
+	GitHubAPIURL   string // "https://api.github.com"
+	AppID          int64
+	PrivateKey     github.Secret   // PEM
+	WebhookSecrets []github.Secret // one or, while it is changed, two
+
+	Sandbox     string   // "auto", "crun", "runc", "runsc" or "none"
+	Tools       []string // folders of tools outside of /usr that steps may see, read-only
+	Workers     int      // steps that run at once
+	DeployRoots []string // absolute folders below which the static target may publish
+	ExecDir     string   // the folder of the exec target's scripts
+	OpenPages   bool     // the list of runs is shown to everyone who reaches the server
+
+	Grace time.Duration // for running steps when the server stops
+}
+
+// minSecret is how short a webhook secret may be, in bytes: what GitHub makes itself is longer.
+const minSecret = 16
+
+// Check says what is wrong, a sentence for each value, with what to do about it. Nothing means that all is well.
+func (c Config) Check() (problems []string) {
+	say := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
+
+	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
+		say("CONVEYOR_LISTEN %q is not an address; give HOST:PORT, for example 127.0.0.1:8080.", c.Listen)
+	}
+	for _, v := range [][2]string{{"CONVEYOR_PUBLIC_URL", c.PublicURL}, {"CONVEYOR_GITHUB_URL", c.GitHubURL}, {"CONVEYOR_GITHUB_API_URL", c.GitHubAPIURL}} {
+		if u, err := url.Parse(v[1]); err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+			say("%s %q is not an address; give an http or https URL without credentials.", v[0], v[1])
+		}
+	}
+	if c.DataDir == "" || !filepath.IsAbs(c.DataDir) {
+		say("CONVEYOR_DATA_DIR %q is not an absolute folder; give one that is kept over restarts, for example /var/lib/conveyor.", c.DataDir)
+	}
+	if u, err := url.Parse(c.RedisURL.Reveal()); c.RedisURL.Reveal() != "" && (err != nil || (u.Scheme != "redis" && u.Scheme != "rediss" && u.Scheme != "unix")) {
+		say("CONVEYOR_REDIS_URL is not a Redis address; give redis://HOST:PORT/0, rediss:// or unix://.")
+	}
+	if c.AppID <= 0 {
+		say("CONVEYOR_APP_ID is missing; the App's page at GitHub shows it as a number.")
+	}
+	switch key := c.PrivateKey.Reveal(); {
+	case key == "":
+		say("CONVEYOR_PRIVATE_KEY_FILE is missing; make a private key on the App's page at GitHub and name its file.")
+	case !strings.Contains(key, "PRIVATE KEY-----"):
+		say("CONVEYOR_PRIVATE_KEY is not a key in PEM form; it begins with -----BEGIN RSA PRIVATE KEY-----.")
+	}
+	if len(c.WebhookSecrets) == 0 {
+		say("CONVEYOR_WEBHOOK_SECRET_FILE is missing; without a secret anyone could pretend to be GitHub.")
+	}
+	if len(c.WebhookSecrets) > 2 {
+		say("CONVEYOR_WEBHOOK_SECRET holds %d secrets; at most two are in force while one replaces the other.", len(c.WebhookSecrets))
+	}
+	for _, s := range c.WebhookSecrets {
+		if n := len(s.Reveal()); n < minSecret {
+			say("A webhook secret has %d bytes; give at least %d random ones, for example from `openssl rand -hex 32`.", n, minSecret)
+		}
+	}
+	switch c.Sandbox {
+	case "auto", "crun", "runc", "runsc", "none":
+	default:
+		say("CONVEYOR_SANDBOX %q is unknown; give auto, crun, runc, runsc or none.", c.Sandbox)
+	}
+	if c.Workers < 1 {
+		say("CONVEYOR_WORKERS is %d; at least one step must be able to run.", c.Workers)
+	}
+	for _, root := range c.DeployRoots {
+		if !filepath.IsAbs(root) || filepath.Clean(root) == "/" {
+			say("CONVEYOR_DEPLOY_ROOTS names %q; give absolute folders, and not the whole disk.", root)
+		}
+	}
+	if c.ExecDir != "" && !filepath.IsAbs(c.ExecDir) {
+		say("CONVEYOR_EXEC_DIR %q is not an absolute folder.", c.ExecDir)
+	}
+	return problems
+}

@@ -1,0 +1,181 @@
+package app
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/conveyor-ci/conveyor/app/github"
+	"github.com/conveyor-ci/conveyor/deploy"
+	"github.com/conveyor-ci/conveyor/pipeline"
+)
+
+// Reactions, in GitHub's words.
+const (
+	heard   = "eyes"
+	done    = "rocket"
+	refused = "-1"
+	puzzled = "confused"
+)
+
+// acknowledge shows the one who commands that the command was heard. GitHub keeps one reaction of a kind, so that it may
+// be repeated. A comment that is gone is no reason to wait.
+func (a *App) acknowledge(ctx context.Context, w *repoWork, id string) error {
+	s := w.Latest()
+	c := s.Commands[id].Command
+	if err := a.github.Installation(s.Repo.Installation).React(ctx, s.Repo, c.Comment, heard); err != nil && !a.useless(err) {
+		return err
+	}
+	_, err := w.Append(ctx, deploy.Acknowledged{Command: id})
+	return err
+}
+
+// lookupRole asks GitHub, by number, what the one who commands may do at this moment. When GitHub says that there is no
+// such right, the answer is "none"; when it does not answer, nothing is decided.
+func (a *App) lookupRole(ctx context.Context, w *repoWork, id string) error {
+	s := w.Latest()
+	c := s.Commands[id].Command
+	known := deploy.RoleKnown{Command: id, At: a.now().UTC()}
+	if c.Problem == "" && c.Verb != deploy.Help && c.Verb != deploy.Unknown && !c.Actor.Bot {
+		in := a.github.Installation(s.Repo.Installation)
+		var err error
+		if known.Role, err = in.Role(ctx, s.Repo, c.Actor.Login, c.Actor.ID); err != nil && !a.useless(err) {
+			return err
+		}
+		for _, team := range s.Teams() {
+			member, err := in.TeamMember(ctx, s.Repo.Owner, team, c.Actor.Login, c.Actor.ID)
+			if err != nil && !a.useless(err) {
+				return err
+			}
+			if err == nil && member {
+				known.Teams = append(known.Teams, team)
+			}
+		}
+	}
+	_, err := w.Append(ctx, known)
+	return err
+}
+
+// answer gives the ruling: a reaction when it was granted, the reason and the command to type when it was not.
+func (a *App) answer(ctx context.Context, w *repoWork, id string) error {
+	s := w.Latest()
+	p := s.Commands[id]
+	in := a.github.Installation(s.Repo.Installation)
+	reaction := done
+	switch {
+	case p.Command.Verb == deploy.Unknown:
+		reaction = puzzled
+	case p.Refused:
+		reaction = refused
+	}
+	if err := in.React(ctx, s.Repo, p.Command.Comment, reaction); err != nil && !a.useless(err) {
+		return err
+	}
+	if p.Say != "" {
+		_, err := in.UpsertComment(ctx, s.Repo, p.Command.Pull, github.Comment{
+			Unknown: true, // an answer is rare: looking first is cheaper than remembering
+			Marker:  "conveyor/answer/" + id, Body: answerBody(p),
+		})
+		if err != nil && !a.useless(err) {
+			return err
+		}
+	}
+	a.log.Info("command answered", "repo", s.Repo.Slug(), "pull", p.Command.Pull, "verb", p.Command.Verb, "actor", p.Command.Actor.Login, "refused", p.Refused)
+	_, err := w.Append(ctx, deploy.Answered{Command: id})
+	return err
+}
+
+// answerBody mentions nobody: the person who asked is notified by the comment anyway.
+func answerBody(p deploy.Pending) string {
+	head := fmt.Sprintf("> %s\n\n", github.Literal(p.Command.Line))
+	if p.Refused {
+		return head + "Refused. " + unmention(p.Say) + "\n"
+	}
+	return head + unmention(p.Say) + "\n"
+}
+
+// unmention breaks the @ of our own sentences, so that they ping nobody.
+func unmention(words string) string {
+	out := make([]rune, 0, len(words))
+	for _, r := range words {
+		out = append(out, r)
+		if r == '@' {
+			out = append(out, '\u200b')
+		}
+	}
+	return string(out)
+}
+
+// forward passes on what a command asks of runs.
+func (a *App) forward(ctx context.Context, w *repoWork, id string) error {
+	s := w.Latest()
+	p := s.Commands[id]
+	forwarded := deploy.Forwarded{Command: id}
+	var err error
+	switch p.Command.Verb {
+	case deploy.Retest:
+		forwarded, err = a.retest(ctx, s, p)
+	case deploy.Cancel:
+		forwarded, err = a.cancelRuns(ctx, s, p)
+	}
+	if err != nil {
+		return err
+	}
+	_, err = w.Append(ctx, forwarded)
+	return err
+}
+
+// retest starts a new run of the pull request's head, as far trusted as the one before.
+func (a *App) retest(ctx context.Context, s deploy.State, p deploy.Pending) (deploy.Forwarded, error) {
+	f := deploy.Forwarded{Command: p.Command.ID}
+	pull := s.Pulls[p.Command.Pull]
+	if !pull.Open {
+		f.Refused, f.Say = true, "The pull request is closed, so there is nothing to test again."
+		return f, nil
+	}
+	last, ok := s.Runs[pull.LastRun]
+	if !ok || last.Trigger.Commit != pull.Head {
+		f.Refused, f.Say = true, "There is no run of "+pull.Head.Short()+" to do again."
+		return f, nil
+	}
+	t := last.Trigger
+	t.Delivery, t.Actor, t.At = p.Command.ID, p.Command.Actor, p.Command.At
+	run := pipeline.NewRunID(t.Repo.ID, p.Command.ID)
+	old, _, err := a.runs().Load(ctx, a.journal, string(last.ID))
+	if err != nil {
+		return f, err
+	}
+	why, err := a.request(ctx, pipeline.Requested{
+		Run: run, Trigger: t, Trust: last.Trust, Plan: old.Plan, PlanFrom: old.PlanFrom, Problems: old.Problems, At: a.now().UTC(),
+	}, "run/"+p.Command.ID)
+	if err != nil {
+		return f, err
+	}
+	if why != "" {
+		f.Refused, f.Say = true, why
+		return f, nil
+	}
+	f.Run, f.Say = run, fmt.Sprintf("The checks of %s [run again](%s).", t.Commit.Short(), a.RunURL(run))
+	return f, nil
+}
+
+// cancelRuns ends the runs of a pull request that are not over.
+func (a *App) cancelRuns(ctx context.Context, s deploy.State, p deploy.Pending) (deploy.Forwarded, error) {
+	f := deploy.Forwarded{Command: p.Command.ID}
+	why := "cancelled by " + p.Command.Actor.Login
+	ended := 0
+	for id, r := range s.Runs {
+		if r.Trigger.Pull != p.Command.Pull || r.Conclusion != "" {
+			continue
+		}
+		if _, err := a.post(ctx, string(id), "cancel/"+p.Command.ID, pipeline.CancelRequested{Reason: why, At: a.now().UTC()}); err != nil {
+			return f, err
+		}
+		ended++
+	}
+	if ended == 0 {
+		f.Refused, f.Say = true, "No run of this pull request is on its way."
+		return f, nil
+	}
+	f.Say = fmt.Sprintf("%d run(s) cancelled.", ended)
+	return f, nil
+}

@@ -1,0 +1,253 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"sort"
+	"strings"
+
+	"github.com/bmatcuk/doublestar/v4"
+
+	"github.com/conveyor-ci/conveyor/pipeline"
+	"github.com/conveyor-ci/conveyor/pipeline/artifact"
+	"github.com/conveyor-ci/conveyor/pipeline/engine"
+	"github.com/conveyor-ci/conveyor/pipeline/sandbox"
+)
+
+// exec runs one attempt of a step: take a place among the workers, say that it starts, run it, say what came of it.
+//
+// It is done again under a later lease when the server was lost in the middle. Then the attempt is given up as lost, and
+// the state owes the next one: a step's log is written by exactly one process.
+func (a *App) exec(ctx context.Context, w *runWork, e pipeline.Exec) error {
+	select {
+	case a.workers <- struct{}{}:
+		defer func() { <-a.workers }()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	s := w.Latest()
+	step, spec := find(s, e.Step)
+	if spec == nil || s.Over() {
+		return nil
+	}
+	if step.Phase == pipeline.Running && step.Attempt == e.Attempt {
+		if step.Token == w.Token {
+			return a.lose(ctx, w, e, "the worker failed in the middle of it")
+		}
+		return a.lose(ctx, w, e, "the server stopped while it ran")
+	}
+	s, err := w.Append(ctx, pipeline.StepStarted{Step: e.Step, Attempt: e.Attempt, Token: w.Token, At: a.now().UTC()})
+	if err != nil {
+		return err
+	}
+	if step, _ = find(s, e.Step); step.Phase != pipeline.Running || step.Attempt != e.Attempt || step.Token != w.Token {
+		return nil // it was cancelled, or someone else has it
+	}
+	result, err := a.step(ctx, s, *spec, e.Attempt)
+	switch cause := context.Cause(ctx); {
+	case errors.Is(cause, engine.ErrHandBack):
+		return a.lose(ctx, w, e, "the server was stopped while it ran")
+	case cause != nil:
+		return cause // cancelled: the state says so already; or the lease is lost: someone else decides
+	case err != nil:
+		a.log.Error("step lost", "stream", w.Stream, "step", e.Step, "attempt", e.Attempt, "err", err)
+		return a.lose(ctx, w, e, err.Error())
+	}
+	_, err = w.Append(ctx, pipeline.StepFinished{Step: e.Step, Attempt: e.Attempt, Result: result, At: a.now().UTC()})
+	return err
+}
+
+// lose gives an attempt up, and completes its log, so that nobody waits for more of it.
+func (a *App) lose(ctx context.Context, w *runWork, e pipeline.Exec, why string) error {
+	if log, err := a.logs.Resume(LogName(w.State.Run, e.Step, e.Attempt), nil, stepLogLimit); err == nil {
+		fmt.Fprintf(log, "\nThis attempt was lost: %s.\n", why)
+		if err := log.Close(); err != nil {
+			a.log.Warn("the log of a lost attempt is not complete", "stream", w.Stream, "step", e.Step, "err", err)
+		}
+	}
+	_, err := w.Append(ctx, pipeline.StepLost{Step: e.Step, Attempt: e.Attempt, Reason: why, At: a.now().UTC()})
+	return err
+}
+
+// step runs one step in a fresh copy of the source. An error is ours, never the step's.
+func (a *App) step(ctx context.Context, s pipeline.State, spec pipeline.Step, attempt int) (_ pipeline.Result, err error) {
+	if s.Trust < pipeline.Writer && !a.sandbox.Isolation().FitForStrangers() {
+		return pipeline.Result{Outcome: pipeline.Failed, Reason: "this server has no sandbox that is fit for code from outside"}, nil
+	}
+	id := workID(s.Run, spec.Name, attempt)
+	t := s.Trigger
+	if err := a.source.Fetch(ctx, t.Repo, t.Ref, t.Commit, a.token(t.Repo)); err != nil {
+		return pipeline.Result{}, fmt.Errorf("the source could not be fetched: %w", err)
+	}
+	ws, err := a.source.Workspace(ctx, t.Repo, t.Commit, id)
+	if err != nil {
+		return pipeline.Result{}, fmt.Errorf("no workspace: %w", err)
+	}
+	defer func() { err = errors.Join(err, ws.Close()) }()
+
+	log, err := a.logs.Writer(LogName(s.Run, spec.Name, attempt), nil, stepLogLimit)
+	if err != nil {
+		return pipeline.Result{}, fmt.Errorf("no log: %w", err)
+	}
+	defer func() { err = errors.Join(err, log.Close()) }()
+
+	verdict, err := a.sandbox.Run(ctx, sandbox.Spec{
+		ID: id, Script: spec.Run, Workspace: ws.Dir(), Env: environ(s, spec), Output: log,
+		Limits: sandbox.Limits{Wall: spec.Timeout.Std()},
+	})
+	if err != nil {
+		return pipeline.Result{}, fmt.Errorf("the sandbox failed: %w", err)
+	}
+	if ctx.Err() != nil {
+		return pipeline.Result{}, ctx.Err()
+	}
+	result := judge(verdict, spec)
+	a.readReports(ctx, s, spec, ws.Dir(), &result)
+	if result.Outcome == pipeline.Passed && spec.Artifact != nil {
+		a.keepArtifact(ctx, ws.Dir(), *spec.Artifact, &result)
+	}
+	return result, nil
+}
+
+// stepLogLimit is how much of a step's output is kept, in bytes.
+const stepLogLimit = 64 << 20
+
+// LogName is the name of a step attempt's log.
+func LogName(run pipeline.RunID, step string, attempt int) string {
+	return fmt.Sprintf("%s/%s/%d", run, step, attempt)
+}
+
+var notWord = regexp.MustCompile(`[^a-zA-Z0-9-]+`)
+
+func workID(run pipeline.RunID, step string, attempt int) string {
+	return notWord.ReplaceAllString(fmt.Sprintf("%s-%s-%d", run, step, attempt), "-")
+}
+
+// environ is what a step is told of its run. Text from outside comes as a value of a variable, and in no other way.
+func environ(s pipeline.State, spec pipeline.Step) []string {
+	t := s.Trigger
+	env := []string{
+		"CONVEYOR=true",
+		"CONVEYOR_RUN=" + string(s.Run),
+		"CONVEYOR_STEP=" + spec.Name,
+		"CONVEYOR_EVENT=" + string(t.Kind),
+		"CONVEYOR_REPOSITORY=" + t.Repo.Slug(),
+		"CONVEYOR_COMMIT=" + string(t.Commit),
+		"CONVEYOR_BRANCH=" + t.Branch,
+	}
+	if t.Pull != 0 {
+		env = append(env, fmt.Sprintf("CONVEYOR_PULL_REQUEST=%d", t.Pull), "CONVEYOR_BASE_BRANCH="+t.Base)
+	}
+	names := make([]string, 0, len(spec.Env))
+	for name := range spec.Env {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	for _, name := range names {
+		env = append(env, name+"="+spec.Env[name])
+	}
+	return env
+}
+
+// judge puts a verdict into words, and says whose doing the end was.
+func judge(v sandbox.Verdict, spec pipeline.Step) pipeline.Result {
+	r := pipeline.Result{ExitCode: v.ExitCode, Reason: v.Reason}
+	switch v.Outcome {
+	case sandbox.TimedOut:
+		r.Outcome = pipeline.TimedOut
+		r.Reason = fmt.Sprintf("ran into its timeout of %s", spec.Timeout.Std())
+	case sandbox.Resource:
+		r.Outcome = pipeline.Resource
+	case sandbox.Cancelled:
+		r.Outcome = pipeline.Cancelled
+	default:
+		r.Outcome = pipeline.Passed
+		if v.ExitCode != 0 {
+			r.Outcome = pipeline.Failed
+			if r.Reason == "" {
+				r.Reason = fmt.Sprintf("exit code %d", v.ExitCode)
+			}
+		}
+	}
+	return r
+}
+
+// keepArtifact stores what the step made. That it made nothing that matches, or too much, is the step's failure.
+func (a *App) keepArtifact(ctx context.Context, dir string, spec pipeline.ArtifactSpec, r *pipeline.Result) {
+	base, globs := commonFolder(spec.Paths)
+	m, err := a.putBelow(ctx, dir, base, globs)
+	switch {
+	case errors.Is(err, artifact.ErrEmpty), errors.Is(err, artifact.ErrTooBig), errors.Is(err, artifact.ErrUnsafe):
+		r.Outcome, r.Reason = pipeline.Failed, strings.TrimPrefix(err.Error(), "artifact: ")
+	case err != nil:
+		r.Outcome, r.Reason = pipeline.Infrastructure, "the artifact could not be stored: "+err.Error()
+	default:
+		r.Artifact = &pipeline.Artifact{Name: spec.Name, Digest: m.Digest(), Files: len(m.Files), Size: m.Size()}
+	}
+}
+
+// putBelow stores files below a folder of the workspace. The folder must be a real one: the step may have put a link there.
+func (a *App) putBelow(ctx context.Context, dir, base string, globs []string) (artifact.Manifest, error) {
+	at := ""
+	for part := range strings.SplitSeq(base, "/") {
+		if base == "" {
+			break
+		}
+		at = path.Join(at, part)
+		info, err := os.Lstat(filepath.Join(dir, filepath.FromSlash(at)))
+		if errors.Is(err, fs.ErrNotExist) {
+			return artifact.Manifest{}, fmt.Errorf("%w: there is no folder %s", artifact.ErrEmpty, at)
+		}
+		if err != nil {
+			return artifact.Manifest{}, err
+		}
+		if !info.IsDir() {
+			return artifact.Manifest{}, fmt.Errorf("%w: %s is not a folder", artifact.ErrUnsafe, at)
+		}
+	}
+	return a.artifacts.Put(ctx, filepath.Join(dir, filepath.FromSlash(base)), globs, artifact.Limits{})
+}
+
+// commonFolder is the deepest folder that all globs name before their first pattern, and the globs below it: the
+// artifact of "dist/**" holds what is in dist, and not dist itself.
+func commonFolder(globs []string) (string, []string) {
+	base, below := "", make([]string, len(globs))
+	for i, glob := range globs {
+		folder, _ := doublestar.SplitPattern(glob)
+		if folder == "." {
+			folder = ""
+		}
+		if i == 0 {
+			base = folder
+		}
+		for base != "" && folder != base && !strings.HasPrefix(folder, base+"/") {
+			base, _ = path.Split(base)
+			base = strings.TrimSuffix(base, "/")
+		}
+	}
+	for i, glob := range globs {
+		below[i] = strings.TrimPrefix(glob, base)
+		below[i] = strings.TrimPrefix(below[i], "/")
+	}
+	return base, below
+}
+
+func find(s pipeline.State, name string) (pipeline.StepState, *pipeline.Step) {
+	for _, st := range s.Steps {
+		if st.Name != name {
+			continue
+		}
+		for _, step := range s.Plan.Stages[st.Stage].Steps {
+			if step.Name == name {
+				return st, &step
+			}
+		}
+	}
+	return pipeline.StepState{}, nil
+}

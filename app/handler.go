@@ -1,0 +1,78 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/conveyor-ci/conveyor/deploy"
+	"github.com/conveyor-ci/conveyor/handlers"
+	"github.com/conveyor-ci/conveyor/handlers/dashboard"
+	"github.com/conveyor-ci/conveyor/handlers/webhook"
+	"github.com/conveyor-ci/conveyor/pipeline"
+)
+
+// handler wires what is heard to what knows.
+func (a *App) handler() (http.Handler, error) {
+	secrets := make([]string, 0, len(a.config.WebhookSecrets))
+	for _, s := range a.config.WebhookSecrets {
+		secrets = append(secrets, s.Reveal())
+	}
+	hook, err := webhook.Handler(webhook.Options{Secrets: secrets, Accept: a.accept, Log: a.log, Metrics: a.meter.delivery})
+	if err != nil {
+		return nil, err
+	}
+	a.meter.depth(a.journal.Depth)
+	return handlers.Routes(handlers.Options{
+		Webhook: hook,
+		Pages: dashboard.New(dashboard.Options{
+			Run: func(ctx context.Context, id pipeline.RunID) (pipeline.State, error) {
+				s, _, err := a.runs().Load(ctx, a.journal, string(id))
+				return s, err
+			},
+			Repo: func(ctx context.Context, id int64) (deploy.State, error) {
+				s, _, err := a.repos().Load(ctx, a.journal, repoStream(id))
+				return s, err
+			},
+			Runs:    a.newestRuns,
+			Changed: a.changes.follow,
+			Logs:    a.logs, LogName: LogName, Key: a.RunKey, GitHubURL: a.config.GitHubURL, Open: a.config.OpenPages, Log: a.log,
+		}),
+		Ready:   a.ready,
+		Metrics: promhttp.HandlerFor(a.meter.registry, promhttp.HandlerOpts{}),
+		Log:     a.log,
+	}), nil
+}
+
+// newestRuns lists runs, the newest first.
+func (a *App) newestRuns(ctx context.Context, limit int) ([]pipeline.State, error) {
+	names, err := a.journal.Streams(ctx, "run/", limit)
+	if err != nil {
+		return nil, err
+	}
+	states := make([]pipeline.State, 0, len(names))
+	for _, name := range names {
+		s, _, err := a.runs().Load(ctx, a.journal, name)
+		if err != nil {
+			return nil, err
+		}
+		states = append(states, s)
+	}
+	return states, nil
+}
+
+// ready says what must be well for this server to be of use.
+func (a *App) ready(ctx context.Context) []handlers.Condition {
+	in := a.sandbox.Isolation()
+	conditions := []handlers.Condition{
+		{Name: "journal", Err: a.journal.Ready(ctx), Detail: "durable"},
+		{Name: "sandbox", Detail: in.Level + ", " + in.Runtime},
+	}
+	waiting, oldest, err := a.journal.Depth(ctx)
+	return append(conditions, handlers.Condition{
+		Name: "queue", Err: err, Detail: fmt.Sprintf("%d streams have work, the oldest for %s", waiting, oldest.Round(time.Millisecond)),
+	})
+}

@@ -1,0 +1,232 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/conveyor-ci/conveyor/app/github"
+	"github.com/conveyor-ci/conveyor/deploy"
+	"github.com/conveyor-ci/conveyor/handlers/webhook"
+	"github.com/conveyor-ci/conveyor/pipeline"
+	"github.com/conveyor-ci/conveyor/pipeline/engine"
+	"github.com/conveyor-ci/conveyor/pipeline/journal"
+	"github.com/conveyor-ci/conveyor/pipeline/planfile"
+	"github.com/conveyor-ci/conveyor/pipeline/source"
+)
+
+// planLimit is how large a plan file may be, in bytes.
+const planLimit = 256 << 10
+
+// repoStream names the stream of a repository's environments and pull requests.
+func repoStream(repo int64) string { return fmt.Sprintf("repo/%d", repo) }
+
+// route passes a delivery on to the streams that it concerns, and records the decision. Every part of it may be done
+// twice: streams and keys are named after the delivery.
+func (a *App) route(ctx context.Context, w *engine.Work[deliveryState, engine.Event], _ route) error {
+	d := w.State.delivery
+	heard := webhook.Translate(d)
+	d.Body = nil
+	decision := decided{What: "ignored", Why: heard.Ignored}
+
+	if p := heard.Pull; p != nil {
+		if _, err := a.post(ctx, repoStream(heard.Repo.ID), "pull/"+d.GUID, *p); err != nil {
+			return err
+		}
+		decision = decided{What: "noted", Why: fmt.Sprintf("pull request %d", p.Number)}
+	}
+	for _, c := range heard.Commands {
+		if _, err := a.post(ctx, repoStream(heard.Repo.ID), "command/"+c.ID, deploy.Commanded{Command: c, Repo: heard.Repo}); err != nil {
+			return err
+		}
+		decision = decided{What: "command", Why: "/" + string(c.Verb)}
+	}
+	if heard.Trigger != nil {
+		run := pipeline.NewRunID(heard.Repo.ID, d.GUID)
+		why, err := a.start(github.WithRun(ctx, string(run)), run, *heard.Trigger, heard.Pull)
+		switch {
+		case errors.Is(err, github.ErrGone), errors.Is(err, source.ErrNoCommit):
+			decision = decided{What: "ignored", Why: err.Error()}
+		case err != nil:
+			return err
+		case why != "":
+			decision = decided{What: "ignored", Why: why}
+		default:
+			decision = decided{What: "run", Why: string(run)}
+		}
+	}
+	a.log.Info("delivery decided", "delivery", d.GUID, "event", d.Event, "decision", decision.What, "why", decision.Why)
+	_, err := w.Append(ctx, decision)
+	return err
+}
+
+// start requests a run, or says why there is none. pull is the pull request as the same delivery told of it.
+func (a *App) start(ctx context.Context, run pipeline.RunID, t pipeline.Trigger, pull *deploy.PullSeen) (why string, err error) {
+	trust, planFrom, err := a.trust(ctx, t, pull)
+	if err != nil {
+		return "", err
+	}
+	if err := a.fetch(ctx, t, planFrom); err != nil {
+		return "", err
+	}
+	plan, problems, err := a.plan(ctx, t.Repo, planFrom)
+	if errors.Is(err, source.ErrNoFile) {
+		return fmt.Sprintf("%s has no %s", planFrom.Short(), pipeline.PlanPath), nil
+	}
+	if err != nil {
+		return "", err
+	}
+	if err := a.define(ctx, t, pull, plan, problems); err != nil {
+		return "", err
+	}
+	if len(problems) == 0 {
+		if why := filtered(plan, t); why != "" {
+			return why, nil
+		}
+	}
+	if t.Title == "" {
+		t.Title, _ = a.source.Subject(ctx, t.Repo, t.Commit)
+	}
+	return a.request(ctx, pipeline.Requested{
+		Run: run, Trigger: t, Trust: trust, Plan: plan, PlanFrom: planFrom, Problems: problems, At: a.now().UTC(),
+	}, reservation(t, trust))
+}
+
+// trust decides once how far a run's code is trusted, and at which commit its plan is read. A push needs the right to
+// push. A pull request's code is its author's: only an author who may write is trusted, however the branch is named.
+func (a *App) trust(ctx context.Context, t pipeline.Trigger, pull *deploy.PullSeen) (pipeline.Trust, pipeline.Commit, error) {
+	if t.Kind == pipeline.Push {
+		return pipeline.Writer, t.Commit, nil
+	}
+	if pull == nil {
+		return pipeline.Outside, t.Commit, nil
+	}
+	role, err := a.github.Installation(t.Repo.Installation).Role(ctx, t.Repo, pull.Author.Login, pull.Author.ID)
+	if err != nil {
+		return pipeline.Outside, "", err
+	}
+	if role.AtLeast(pipeline.Write) {
+		return pipeline.Writer, t.Commit, nil
+	}
+	return pipeline.Outside, pull.BaseCommit, nil
+}
+
+// fetch brings the commit, and the one at which the plan is read, into the mirror.
+func (a *App) fetch(ctx context.Context, t pipeline.Trigger, planFrom pipeline.Commit) error {
+	if err := a.source.Fetch(ctx, t.Repo, t.Ref, t.Commit, a.token(t.Repo)); err != nil {
+		return err
+	}
+	if planFrom == t.Commit {
+		return nil
+	}
+	return a.source.Fetch(ctx, t.Repo, "refs/heads/"+t.Base, planFrom, a.token(t.Repo))
+}
+
+// token hands out the repository's read-only token at the moment when git needs it.
+func (a *App) token(repo pipeline.Repo) source.Token {
+	return func(ctx context.Context) (string, error) {
+		t, err := a.github.Installation(repo.Installation).Token(ctx, repo)
+		if err != nil {
+			return "", err
+		}
+		return t.Value.Reveal(), nil
+	}
+}
+
+func (a *App) plan(ctx context.Context, repo pipeline.Repo, at pipeline.Commit) (pipeline.Plan, []pipeline.Problem, error) {
+	data, err := a.source.File(ctx, repo, at, pipeline.PlanPath, planLimit)
+	if err != nil {
+		return pipeline.Plan{}, nil, err
+	}
+	plan, problems := planfile.Parse(pipeline.PlanPath, data)
+	return plan, problems, nil
+}
+
+// define tells the repository's stream which environments its default branch defines. A pull request can never change
+// them: what it says of environments counts only once it is merged.
+func (a *App) define(ctx context.Context, t pipeline.Trigger, pull *deploy.PullSeen, plan pipeline.Plan, problems []pipeline.Problem) error {
+	at, pushed := t.Commit, true
+	if t.Kind != pipeline.Push {
+		if pull == nil || t.Base != t.Repo.Branch || !pull.BaseCommit.Valid() {
+			return nil
+		}
+		at, pushed = pull.BaseCommit, false
+		if err := a.source.Fetch(ctx, t.Repo, "refs/heads/"+t.Base, at, a.token(t.Repo)); err != nil {
+			return err
+		}
+		var err error
+		if plan, problems, err = a.plan(ctx, t.Repo, at); errors.Is(err, source.ErrNoFile) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	} else if t.Branch != t.Repo.Branch {
+		return nil
+	}
+	if len(problems) > 0 {
+		return nil // what was defined before stays in force; the push's own check shows the mistake
+	}
+	e := deploy.Defined{Repo: t.Repo, Commit: at, Pushed: pushed, Environments: plan.Environments, Plan: planfile.Hash(plan)}
+	_, err := a.post(ctx, repoStream(t.Repo.ID), fmt.Sprintf("defined/%s/%v", at, pushed), e)
+	return err
+}
+
+// filtered says in words why a plan starts no run for a trigger, or nothing.
+func filtered(plan pipeline.Plan, t pipeline.Trigger) string {
+	switch t.Kind {
+	case pipeline.Push:
+		if plan.On.Push == nil {
+			return "the plan starts no run for a push"
+		}
+		if !planfile.Matches(plan.On.Push, t.Branch) {
+			return fmt.Sprintf("on.push.branches does not name %q", t.Branch)
+		}
+	case pipeline.PullRequest:
+		if plan.On.PullRequest == nil {
+			return "the plan starts no run for a pull request"
+		}
+		if !planfile.Matches(plan.On.PullRequest, t.Base) {
+			return fmt.Sprintf("on.pull_request.branches does not name %q", t.Base)
+		}
+	}
+	return ""
+}
+
+// reservation is the key under which a commit's run is reserved in the repository's stream. A push and a pull request
+// that tell of the same commit share it, so that they make one run; a push to the default branch is a fact of its own,
+// because deployments follow from it.
+func reservation(t pipeline.Trigger, trust pipeline.Trust) string {
+	key := fmt.Sprintf("run/%s/%d", t.Commit, trust)
+	if t.Kind == pipeline.Push && t.Branch == t.Repo.Branch {
+		key += "/" + t.Branch
+	}
+	return key
+}
+
+// request reserves the run in the repository's stream, then writes its first event. After a crash between the two, the
+// same run finds its own reservation.
+func (a *App) request(ctx context.Context, r pipeline.Requested, key string) (why string, err error) {
+	repo := repoStream(r.Trigger.Repo.ID)
+	fresh, err := a.post(ctx, repo, key, deploy.RunBegan{Run: r.Run, Trigger: r.Trigger, Trust: r.Trust, At: r.At})
+	if err != nil {
+		return "", err
+	}
+	if !fresh {
+		s, _, err := a.repos().Load(ctx, a.journal, repo)
+		if err != nil {
+			return "", err
+		}
+		if _, mine := s.Runs[r.Run]; !mine {
+			return fmt.Sprintf("%s has a run already", r.Trigger.Commit.Short()), nil
+		}
+	}
+	records, err := engine.Records(r.At, r)
+	if err != nil {
+		return "", err
+	}
+	_, err = a.journal.Append(ctx, journal.Batch{Stream: string(r.Run), Expect: journal.None, Records: records})
+	if err != nil && !errors.Is(err, journal.ErrConflict) {
+		return "", fmt.Errorf("app: request %s: %w", r.Run, err)
+	}
+	return "", nil
+}

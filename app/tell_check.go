@@ -1,0 +1,170 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/conveyor-ci/conveyor/app/github"
+	"github.com/conveyor-ci/conveyor/pipeline"
+)
+
+// summaryTail is how many lines of a failed step's log the check shows.
+const summaryTail = 20
+
+// tellCheck brings one check run at GitHub up to the newest state. It may be repeated: before the first create the
+// stream says so, so that after a crash or a lost answer the check run is looked for and adopted.
+func (a *App) tellCheck(ctx context.Context, w *runWork, e pipeline.TellCheck) error {
+	s := w.Latest()
+	check, ok := checkNamed(pipeline.Checks(s), e.Check)
+	if !ok {
+		return nil
+	}
+	told := s.Told[e.Check]
+	unknown := told.Opening
+	if told.ID == 0 && !told.Opening {
+		var err error
+		if s, err = w.Append(ctx, pipeline.CheckOpening{Check: e.Check}); err != nil {
+			return err
+		}
+		check, _ = checkNamed(pipeline.Checks(s), e.Check)
+	}
+	id, confirmed, err := a.github.Installation(s.Trigger.Repo.Installation).UpsertCheck(ctx, s.Trigger.Repo, github.CheckRun{
+		ID: told.ID, Unknown: unknown, ExternalID: check.External, Name: check.Name, Commit: s.Trigger.Commit,
+		Status: check.Status, Conclusion: check.Conclusion, DetailsURL: a.RunURL(s.Run),
+		Title: check.Title, Summary: a.checkSummary(s, check), StartedAt: check.Started, CompletedAt: check.Finished,
+		Annotations: check.Annotations, Confirmed: told.Confirmed,
+	})
+	mark := check.Mark()
+	if a.useless(err) {
+		a.log.Error("GitHub will not show this check", "stream", w.Stream, "check", e.Check, "err", err)
+	} else if err != nil {
+		if id == told.ID && confirmed == told.Confirmed {
+			return err
+		}
+		mark = told.Mark // part of it was said: the id is known, the rest is still owed
+	}
+	_, appendErr := w.Append(ctx, pipeline.CheckTold{Check: e.Check, ID: id, Mark: mark, Confirmed: confirmed})
+	if a.useless(err) {
+		err = nil
+	}
+	return errors.Join(err, appendErr)
+}
+
+// useless reports whether GitHub's answer is final: repeating the same would only cost calls.
+func (a *App) useless(err error) bool {
+	var refused *github.Refused
+	return errors.As(err, &refused) || errors.Is(err, github.ErrGone)
+}
+
+func checkNamed(checks []pipeline.Check, name string) (pipeline.Check, bool) {
+	for _, c := range checks {
+		if c.Name == name {
+			return c, true
+		}
+	}
+	return pipeline.Check{}, false
+}
+
+// checkSummary is the check's page at GitHub: why, what, how long, and the end of the log that matters.
+func (a *App) checkSummary(s pipeline.State, c pipeline.Check) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s\n\n", startedBy(s.Trigger))
+	switch {
+	case len(s.Problems) > 0:
+		fmt.Fprintf(&b, "`%s` at %s cannot be used. Each mistake is marked in the file; `conveyor validate` shows the same on your machine.\n\n", pipeline.PlanPath, s.PlanFrom.Short())
+		for _, p := range s.Problems {
+			fmt.Fprintf(&b, "- line %d, column %d: %s", p.Line, p.Column, github.Literal(p.Message))
+			if p.Hint != "" {
+				fmt.Fprintf(&b, " (%s)", github.Literal(p.Hint))
+			}
+			b.WriteString("\n")
+		}
+		return b.String()
+	case s.Trust == pipeline.Outside:
+		b.WriteString("The author of this pull request may not write to this repository, so nothing of it was run. " +
+			"Someone who may write can read the change and push it to a branch of this repository.\n")
+		return b.String()
+	}
+	b.WriteString("| step | result | time |\n|---|---|---|\n")
+	for _, st := range c.Steps {
+		fmt.Fprintf(&b, "| %s | %s | %s |\n", st.Name, github.Literal(stepWords(st)), took(st))
+	}
+	for _, st := range c.Steps {
+		if st.Phase != pipeline.Done || st.Result.Outcome == pipeline.Passed || st.Result.Outcome == pipeline.Cancelled {
+			continue
+		}
+		tail, err := a.logs.Tail(LogName(s.Run, st.Name, st.Attempt), summaryTail)
+		if err != nil || len(tail) == 0 {
+			continue
+		}
+		fmt.Fprintf(&b, "\nThe last lines of **%s**:\n\n%s\n", st.Name, github.Block(string(tail)))
+	}
+	for _, st := range c.Steps {
+		if art := st.Result.Artifact; art != nil {
+			fmt.Fprintf(&b, "\nArtifact **%s**: `%s`, %d files, %s\n", art.Name, art.Digest, art.Files, bytesWords(art.Size))
+		}
+	}
+	fmt.Fprintf(&b, "\n[Live log and details](%s)\n", a.RunURL(s.Run))
+	return b.String()
+}
+
+func startedBy(t pipeline.Trigger) string {
+	what := fmt.Sprintf("push of %s to `%s`", t.Commit.Short(), github.Literal(t.Branch))
+	if t.Kind == pipeline.PullRequest {
+		what = fmt.Sprintf("pull request #%d at %s", t.Pull, t.Commit.Short())
+	}
+	return fmt.Sprintf("Started by %s, %s (delivery `%s`).", github.Literal(t.Actor.Login), what, t.Delivery)
+}
+
+func stepWords(st pipeline.StepState) string {
+	switch st.Phase {
+	case pipeline.Waiting:
+		if st.Lost > 0 {
+			return "waiting for another attempt: " + st.LostWhy
+		}
+		return "waiting"
+	case pipeline.Running:
+		return "running"
+	case pipeline.NotRun:
+		return "not run"
+	}
+	words := strings.ReplaceAll(string(st.Result.Outcome), "_", " ")
+	if st.Result.Reason != "" {
+		words += ": " + st.Result.Reason
+	}
+	if st.Result.Tests > 0 {
+		words += fmt.Sprintf(" (%d of %d tests failed)", st.Result.TestsFailed, st.Result.Tests)
+	}
+	return words
+}
+
+func took(st pipeline.StepState) string {
+	if st.Started.IsZero() || st.Finished.IsZero() {
+		return ""
+	}
+	return duration(st.Finished.Sub(st.Started))
+}
+
+// duration is a time as people read it: 0.4s, 12s, 2m 14s.
+func duration(d time.Duration) string {
+	switch {
+	case d < 10*time.Second:
+		return fmt.Sprintf("%.1fs", d.Seconds())
+	case d < time.Minute:
+		return fmt.Sprintf("%.0fs", d.Seconds())
+	}
+	return fmt.Sprintf("%dm %ds", int(d.Minutes()), int(d.Seconds())%60)
+}
+
+func bytesWords(n int64) string {
+	switch {
+	case n < 1<<10:
+		return fmt.Sprintf("%d B", n)
+	case n < 1<<20:
+		return fmt.Sprintf("%.1f KB", float64(n)/(1<<10))
+	}
+	return fmt.Sprintf("%.1f MB", float64(n)/(1<<20))
+}

@@ -1,0 +1,91 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/conveyor-ci/conveyor/app/github"
+	"github.com/conveyor-ci/conveyor/deploy"
+	"github.com/conveyor-ci/conveyor/pipeline"
+)
+
+// tellPanel keeps the one living comment of a pull request up to date. It may be repeated: before the create the stream
+// says so, so that after a crash or a lost answer the comment is looked for and adopted.
+func (a *App) tellPanel(ctx context.Context, w *repoWork, e deploy.TellPanel) error {
+	s := w.Latest()
+	pull := s.Pulls[e.Pull]
+	unknown := pull.Opening
+	if pull.Panel == 0 && !pull.Opening {
+		var err error
+		if s, err = w.Append(ctx, deploy.PanelOpening{Pull: e.Pull}); err != nil {
+			return err
+		}
+	}
+	panel := s.Panel(e.Pull)
+	mark := panel.Mark()
+	if panel.Run != nil {
+		ctx = github.WithRun(ctx, string(panel.Run.ID))
+	}
+	id, err := a.github.Installation(s.Repo.Installation).UpsertComment(ctx, s.Repo, e.Pull, github.Comment{
+		ID: pull.Panel, Unknown: unknown, Marker: "conveyor/panel", Body: a.panelBody(panel),
+	})
+	if err != nil && !a.useless(err) {
+		return err
+	}
+	if err != nil {
+		a.log.Error("GitHub will not show the panel", "stream", w.Stream, "pull", e.Pull, "err", err)
+	}
+	_, err = w.Append(ctx, deploy.PanelTold{Pull: e.Pull, ID: id, Mark: mark})
+	return err
+}
+
+// shapes are what a state looks like, beside its word: never colour alone.
+var shapes = map[string]string{
+	"success": "✅", "failure": "❌", "timed_out": "⏱️", "cancelled": "⏹️", "action_required": "✋", "": "⏳",
+	"live": "✅", "deploying": "🚚", "waiting": "✋", "failed": "❌", "removed": "🧹", "replaced": "↪️",
+}
+
+func (a *App) panelBody(p deploy.Panel) string {
+	var b strings.Builder
+	what := "head"
+	if p.Merged {
+		what = "merged as"
+	}
+	fmt.Fprintf(&b, "**Conveyor** · %s `%s`\n\n", what, p.Commit.Short())
+	b.WriteString("| | Where | State | Artifact |\n|---|---|---|---|\n")
+	if p.Run != nil {
+		words := "running"
+		if p.Run.Conclusion != "" {
+			words = strings.ReplaceAll(string(p.Run.Conclusion), "_", " ")
+		}
+		if p.Run.Conclusion == pipeline.ActionRequired {
+			words = "not run: the code comes from outside"
+		}
+		fmt.Fprintf(&b, "| %s | checks | [%s](%s) | |\n", shapes[string(p.Run.Conclusion)], words, a.RunURL(p.Run.ID))
+	}
+	for _, r := range p.Rows {
+		place, words := "`"+r.Environment+"`", r.State
+		if r.URL != "" && r.State == "live" {
+			words = fmt.Sprintf("[live](%s)", r.URL)
+		}
+		if r.Detail != "" {
+			words += ": " + detail(r)
+		}
+		digest := ""
+		if r.Digest != "" {
+			digest = "`" + r.Digest.Short() + "`"
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", shapes[r.State], place, words, digest)
+	}
+	b.WriteString("\n<sub>`/help` lists the commands. This comment is kept up to date.</sub>\n")
+	return b.String()
+}
+
+// detail is our own sentence when it holds a command to type, and text from outside otherwise.
+func detail(r deploy.PanelRow) string {
+	if r.State == "waiting" {
+		return unmention(r.Detail)
+	}
+	return github.Literal(r.Detail)
+}

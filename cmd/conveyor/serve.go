@@ -1,0 +1,153 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"github.com/goccy/go-yaml"
+
+	"github.com/conveyor-ci/conveyor/app"
+	"github.com/conveyor-ci/conveyor/app/github"
+)
+
+// serve's flags. Secrets have none: the command line is there for everyone to see.
+type serve struct {
+	Config configFile `help:"A YAML file with these settings, named like the flags." placeholder:"FILE" env:"CONVEYOR_CONFIG"`
+
+	Listen       string `help:"Address to listen on." default:"127.0.0.1:8080" env:"CONVEYOR_LISTEN"`
+	PublicURL    string `help:"Where people and GitHub reach this server." name:"public-url" env:"CONVEYOR_PUBLIC_URL"`
+	DataDir      string `help:"Folder for the journal, artifacts, logs and mirrors." default:"/var/lib/conveyor" env:"CONVEYOR_DATA_DIR"`
+	GithubURL    string `help:"GitHub, or your GitHub Enterprise Server." name:"github-url" default:"https://github.com" env:"CONVEYOR_GITHUB_URL"`
+	GithubAPIURL string `help:"Its API; of an Enterprise Server, https://HOST/api/v3." name:"github-api-url" default:"https://api.github.com" env:"CONVEYOR_GITHUB_API_URL"`
+	AppID        int64  `help:"The GitHub App's number." env:"CONVEYOR_APP_ID"`
+
+	PrivateKeyFile    string `help:"File with the App's private key (PEM). Or set CONVEYOR_PRIVATE_KEY." env:"CONVEYOR_PRIVATE_KEY_FILE"`
+	WebhookSecretFile string `help:"File with the webhook secret; a second line holds the old one while it is changed. Or set CONVEYOR_WEBHOOK_SECRET." env:"CONVEYOR_WEBHOOK_SECRET_FILE"`
+	RedisURLFile      string `help:"File with the address of a Redis that keeps the journal. Or set CONVEYOR_REDIS_URL." name:"redis-url-file" env:"CONVEYOR_REDIS_URL_FILE"`
+	AcceptLoss        bool   `help:"Start on a Redis without appendfsync always, although it can lose what it has acknowledged." env:"CONVEYOR_ACCEPT_LOSS"`
+
+	Sandbox     string        `help:"auto, crun, runc, runsc, or none (no isolation, for trusted code only)." default:"auto" env:"CONVEYOR_SANDBOX"`
+	Tools       []string      `help:"Folders outside of /usr that steps may see, read-only." env:"CONVEYOR_TOOLS"`
+	Workers     int           `help:"Steps that run at once; 0 means one for each processor." default:"0" env:"CONVEYOR_WORKERS"`
+	DeployRoots []string      `help:"Absolute folders below which the static target may publish." env:"CONVEYOR_DEPLOY_ROOTS"`
+	ExecDir     string        `help:"Folder of the exec target's scripts." env:"CONVEYOR_EXEC_DIR"`
+	OpenPages   bool          `help:"Show the list of runs to everyone who reaches this server." env:"CONVEYOR_OPEN_PAGES"`
+	Grace       time.Duration `help:"How long running steps may go on when the server is stopped." default:"20s" env:"CONVEYOR_GRACE"`
+	LogFormat   string        `help:"text or json." enum:"text,json" default:"text" env:"CONVEYOR_LOG_FORMAT"`
+}
+
+// Run serves until a signal.
+func (s *serve) Run(ctx context.Context) error {
+	c, err := s.config(os.Getenv)
+	if err != nil {
+		return err
+	}
+	var handler slog.Handler = slog.NewTextHandler(os.Stderr, nil)
+	if s.LogFormat == "json" {
+		handler = slog.NewJSONHandler(os.Stderr, nil)
+	}
+	log := slog.New(handler)
+	a, err := app.New(ctx, c, log)
+	if err != nil {
+		return err
+	}
+	log.Info("conveyor is ready", "listen", a.Addr(), "url", c.PublicURL, "isolation", a.Isolation().Level, "runtime", a.Isolation().Runtime)
+	err = a.Run(ctx)
+	if closeErr := a.Close(); err == nil {
+		err = closeErr
+	}
+	log.Info("conveyor has stopped")
+	return err
+}
+
+// config gathers the settings. Each secret comes from a variable or from a file, never from both.
+func (s *serve) config(getenv func(string) string) (app.Config, error) {
+	c := app.Config{
+		Listen: s.Listen, PublicURL: s.PublicURL, DataDir: s.DataDir, GitHubURL: s.GithubURL, GitHubAPIURL: s.GithubAPIURL, AppID: s.AppID,
+		AcceptLoss: s.AcceptLoss, Sandbox: s.Sandbox, Tools: s.Tools, Workers: s.Workers, DeployRoots: s.DeployRoots, ExecDir: s.ExecDir,
+		OpenPages: s.OpenPages, Grace: s.Grace,
+	}
+	if c.Workers == 0 {
+		c.Workers = runtime.NumCPU()
+	}
+	if abs, err := filepath.Abs(c.DataDir); err == nil && c.DataDir != "" {
+		c.DataDir = abs
+	}
+	var problems []string
+	read := func(name, file string) string {
+		value, err := secret(name, file, getenv)
+		if err != nil {
+			problems = append(problems, err.Error())
+		}
+		return value
+	}
+	c.PrivateKey = github.NewSecret(read("CONVEYOR_PRIVATE_KEY", s.PrivateKeyFile))
+	c.RedisURL = github.NewSecret(strings.TrimSpace(read("CONVEYOR_REDIS_URL", s.RedisURLFile)))
+	for line := range strings.Lines(read("CONVEYOR_WEBHOOK_SECRET", s.WebhookSecretFile)) {
+		if line = strings.TrimSpace(line); line != "" {
+			c.WebhookSecrets = append(c.WebhookSecrets, github.NewSecret(line))
+		}
+	}
+	if len(problems) > 0 {
+		return c, &app.ConfigError{Problems: append(problems, c.Check()...)}
+	}
+	return c, nil
+}
+
+func secret(name, file string, getenv func(string) string) (string, error) {
+	value := getenv(name)
+	switch {
+	case file == "":
+		return value, nil
+	case value != "":
+		return "", fmt.Errorf("%s and %s_FILE are both set; keep one of them", name, name)
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return "", fmt.Errorf("%s_FILE cannot be read: %w", name, err)
+	}
+	return string(data), nil
+}
+
+// configFile is read when its flag is: what it says comes after flags and variables.
+type configFile string
+
+// BeforeResolve adds the file to where kong looks for values.
+func (f configFile) BeforeResolve(k *kong.Kong, ctx *kong.Context, trace *kong.Path) error {
+	name := string(ctx.FlagValue(trace.Flag).(configFile))
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return fmt.Errorf("the settings file cannot be read: %w", err)
+	}
+	values := map[string]any{}
+	if err := yaml.Unmarshal(data, &values); err != nil {
+		return fmt.Errorf("%s: %s", name, yaml.FormatError(err, false, true))
+	}
+	var known []string
+	for _, flag := range ctx.Flags() {
+		known = append(known, flag.Name)
+	}
+	for key := range values {
+		if !slices.Contains(known, strings.ReplaceAll(key, "_", "-")) {
+			slices.Sort(known)
+			return fmt.Errorf("%s: unknown setting %q; there are: %s", name, key, strings.Join(known, ", "))
+		}
+	}
+	ctx.AddResolver(kong.ResolverFunc(func(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+		for _, key := range []string{flag.Name, strings.ReplaceAll(flag.Name, "-", "_")} {
+			if v, ok := values[key]; ok {
+				return v, nil
+			}
+		}
+		return nil, nil
+	}))
+	return nil
+}
