@@ -156,7 +156,7 @@ func (t *Target) finish(ctx context.Context, p place, d target.Deployment, relea
 	if err := context.Cause(ctx); err != nil {
 		return err // the last moment at which it can be called off
 	}
-	if err := p.swap(release); err != nil {
+	if err := t.swap(p, release); err != nil {
 		return fmt.Errorf("static: switch to %s: %w", release, err)
 	}
 	t.point("switched")

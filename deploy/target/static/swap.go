@@ -19,7 +19,7 @@ var releaseForm = regexp.MustCompile(`^[0-9]{14}-[0-9a-f]{12}-[0-9a-f]{8}$`)
 
 // swap makes current point to a release. The new link takes the old one's name with one rename: there is no moment
 // without a current.
-func (p place) swap(release string) error {
+func (t *Target) swap(p place, release string) error {
 	next := filepath.Join(p.own(), "next")
 	if err := os.Remove(next); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -27,6 +27,7 @@ func (p place) swap(release string) error {
 	if err := os.Symlink(filepath.Join("releases", release), next); err != nil {
 		return err
 	}
+	t.point("link made")
 	return os.Rename(next, p.link())
 }
 
