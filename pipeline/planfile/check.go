@@ -3,6 +3,7 @@ package planfile
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -98,6 +99,13 @@ func checkMapping(v *value, r *rule, name string, m *mistakes) {
 
 // mend reports the keys that are not known, and reads a misspelt one as the key that was meant.
 func (m *mistakes) mend(v *value, r *rule) {
+	var free, all []string
+	for _, k := range r.keys {
+		all = append(all, k.name)
+		if v.field(k.name) == nil {
+			free = append(free, k.name)
+		}
+	}
 	for _, f := range v.fields {
 		if r.key(f.key) != nil {
 			continue
@@ -109,13 +117,6 @@ func (m *mistakes) mend(v *value, r *rule) {
 		if r.rest != nil {
 			continue
 		}
-		var free, all []string
-		for _, k := range r.keys {
-			all = append(all, k.name)
-			if v.field(k.name) == nil {
-				free = append(free, k.name)
-			}
-		}
 		meant := near(f.key, free)
 		if meant == "" {
 			m.add(f.at, "known here: "+strings.Join(all, ", "), "unknown key %s", quote(f.key))
@@ -123,6 +124,7 @@ func (m *mistakes) mend(v *value, r *rule) {
 		}
 		m.add(f.at, fmt.Sprintf("did you mean %s?", quote(meant)), "unknown key %s", quote(f.key))
 		f.key = meant
+		free = slices.DeleteFunc(free, func(name string) bool { return name == meant })
 	}
 }
 

@@ -77,6 +77,39 @@ func TestTheLargestPlanIsRead(t *testing.T) {
 	}
 }
 
+// The YAML parser's time grows with the square of some things. The limits must keep the worst of them short.
+func TestAFileMadeToBeSlowIsReadSoon(t *testing.T) {
+	t.Parallel()
+	var wide, deep strings.Builder
+	for i := range 6500 {
+		fmt.Fprintf(&wide, "k%d: 1\n", i)
+	}
+	key := strings.Repeat("k", 120)
+	for i := range 30 {
+		fmt.Fprintf(&deep, "%s%s:\n", strings.Repeat(" ", i), key)
+	}
+	for i := range 1300 {
+		fmt.Fprintf(&deep, "%s%s%d: 1\n", strings.Repeat(" ", 30), key[:100], i)
+	}
+	for name, data := range map[string]string{
+		"many keys":     wide.String(),
+		"deep keys":     deep.String(),
+		"open keys":     strings.Repeat("a:\n", 6600),
+		"braces":        "x: {" + strings.Repeat("a: b,\n", 4900) + "}",
+		"only braces":   strings.Repeat("{", planfile.MaxBytes-1),
+		"tabs":          strings.Repeat(strings.Repeat("? \t\"", 990)+"\n", 60),
+		"block scalars": strings.Repeat("|\n", 9900),
+	} {
+		began := time.Now()
+		if _, problems := planfile.Parse("conveyor.yml", []byte(data)); len(problems) == 0 {
+			t.Errorf("%s: no mistake was found", name)
+		}
+		if took := time.Since(began); took > 5*time.Second {
+			t.Errorf("%s: %d bytes took %v", name, len(data), took)
+		}
+	}
+}
+
 func TestManyMistakesAreCutShort(t *testing.T) {
 	t.Parallel()
 	_, problems := planfile.Parse("conveyor.yml", []byte(small(1, 1)+strings.Repeat("y", 1)+":\n"+strings.ReplaceAll(many(60), "target", "tarqet")))
