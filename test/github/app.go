@@ -2,7 +2,6 @@ package github
 
 import (
 	"bytes"
-	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
@@ -61,7 +60,7 @@ func (i *Installation) covers(r *Repo) bool {
 
 // register makes the App of a checked manifest.
 func (s *Server) register(owner *User, m Manifest) (*App, error) {
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	key, err := s.opt.NewKey()
 	if err != nil {
 		return nil, fmt.Errorf("github: make a key for %s: %w", m.Name, err)
 	}
@@ -108,7 +107,7 @@ func (s *Server) register(owner *User, m Manifest) (*App, error) {
 // AddKey gives the App a second private key, as one does to rotate, and
 // returns it as PEM.
 func (s *Server) AddKey(slug string) (string, error) {
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	key, err := s.opt.NewKey()
 	if err != nil {
 		return "", fmt.Errorf("github: make a key for %s: %w", slug, err)
 	}

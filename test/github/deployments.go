@@ -39,7 +39,7 @@ type DeploymentStatus struct {
 }
 
 // State is the latest, "" before the first.
-func (d *Deployment) State() string {
+func (d Deployment) State() string {
 	if len(d.Statuses) == 0 {
 		return ""
 	}

@@ -2,6 +2,8 @@ package github_test
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/json"
 	"io"
@@ -129,11 +131,14 @@ func manifest(hook string) github.Manifest {
 	}
 }
 
+// sharedKey saves a second of prime numbers in every test.
+var sharedKey = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) })
+
 func start(t *testing.T, change ...func(*github.Options)) *world {
 	t.Helper()
 	t.Parallel()
 	w := &world{t: t, check: &conform.Checker{}, clock: &clock{at: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}, inbox: newInbox(t)}
-	opt := github.Options{Dir: t.TempDir(), Now: w.clock.now, Wrap: w.check.Wrap, Seed: 7}
+	opt := github.Options{NewKey: sharedKey, Dir: t.TempDir(), Now: w.clock.now, Wrap: w.check.Wrap, Seed: 7}
 	for _, f := range change {
 		f(&opt)
 	}

@@ -299,7 +299,7 @@ func (c *call) getSelf() answer {
 	}
 	o := c.s.renderPublicUser(c.who.user)
 	for k, v := range (obj{"private_gists": 0, "total_private_repos": 0, "owned_private_repos": 0, "disk_usage": 0,
-		"collaborators": 0, "two_factor_authentication": true}) {
+		"collaborators": 0, "two_factor_authentication": true, "user_view_type": "private"}) {
 		o[k] = v
 	}
 	// What gh looks at to know what its token may do.

@@ -2,11 +2,13 @@ package github
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/rsa"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"math/rand/v2"
+	mathrand "math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -24,6 +26,10 @@ type Options struct {
 	WebhookTimeout time.Duration    // how long a receiver may take; zero means GitHub's 10 s
 	RateLimit      int              // calls per hour and installation or user; zero means GitHub's 5,000, negative none
 	Seed           uint64           // for faults with a probability
+
+	// NewKey makes the private keys of Apps; nil means a new RSA key of 2,048
+	// bits each time. Tests that register many Apps may share one to save time.
+	NewKey func() (*rsa.PrivateKey, error)
 
 	// Wrap stands between the network and the server; the conformance check
 	// is put here. It sees REST, web and git requests alike.
@@ -48,7 +54,7 @@ type Server struct {
 	mu       sync.Mutex
 	changed  *sync.Cond
 	seq      int64
-	random   *rand.Rand
+	random   *mathrand.Rand
 	users    map[string]*User // by lower-case login; organisations and bots too
 	signedIn string           // who registers Apps in the browser
 	teams    []*Team
@@ -77,6 +83,9 @@ func Start(opt Options) (*Server, error) {
 	if opt.RateLimit == 0 {
 		opt.RateLimit = 5000
 	}
+	if opt.NewKey == nil {
+		opt.NewKey = func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) }
+	}
 	if opt.Addr == "" {
 		opt.Addr = "127.0.0.1:0"
 	}
@@ -85,7 +94,7 @@ func Start(opt Options) (*Server, error) {
 	}
 	s := &Server{
 		opt: opt, served: make(chan struct{}), seq: 1000,
-		random: rand.New(rand.NewPCG(opt.Seed, opt.Seed)),
+		random: mathrand.New(mathrand.NewPCG(opt.Seed, opt.Seed)),
 		users:  map[string]*User{}, tokens: map[string]*identity{},
 		codes: map[string]*manifestCode{}, limits: map[string]*window{},
 	}
