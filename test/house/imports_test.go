@@ -1,0 +1,130 @@
+// Package house holds the house to its plan: who may import whom.
+package house
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/conveyor-ci/conveyor"
+
+// rooms lists each package with what it may import of this module, and of other people's. A trailing "/..." stands for
+// the package and everything below it. The standard library is everyone's. docs/architecture.md tells why.
+var rooms = []struct {
+	room    string
+	ours    []string
+	vendors []string
+}{
+	{"pipeline", nil, nil},
+	{"pipeline/planfile", []string{"pipeline"}, []string{"github.com/goccy/go-yaml/...", "github.com/bmatcuk/doublestar/v4"}},
+	{"pipeline/report", []string{"pipeline"}, nil},
+	{"pipeline/engine", []string{"pipeline", "pipeline/journal"}, nil},
+	{"pipeline/journal", nil, nil},
+	{"pipeline/journal/memory", []string{"pipeline/journal"}, nil},
+	{"pipeline/journal/sqlite", []string{"pipeline/journal"}, []string{"modernc.org/sqlite/..."}},
+	{"pipeline/journal/redis", []string{"pipeline/journal"}, []string{"github.com/redis/go-redis/v9/..."}},
+	{"pipeline/journal/journaltest", []string{"pipeline/journal"}, []string{"pgregory.net/rapid"}},
+	{"pipeline/sandbox", nil, nil},
+	{"pipeline/sandbox/oci", []string{"pipeline/sandbox"}, []string{"github.com/opencontainers/runtime-spec/...", "golang.org/x/sys/unix"}},
+	{"pipeline/sandbox/none", []string{"pipeline/sandbox"}, []string{"golang.org/x/sys/unix"}},
+	{"pipeline/sandbox/fake", []string{"pipeline/sandbox"}, nil},
+	{"pipeline/sandbox/sandboxtest", []string{"pipeline/sandbox"}, []string{"golang.org/x/sys/unix"}},
+	{"pipeline/source", []string{"pipeline"}, nil},
+	{"pipeline/source/git", []string{"pipeline", "pipeline/source"}, []string{"golang.org/x/sys/unix", "golang.org/x/sync/..."}},
+	{"pipeline/source/sourcetest", []string{"pipeline", "pipeline/source"}, nil},
+	{"pipeline/artifact", []string{"pipeline"}, []string{"github.com/bmatcuk/doublestar/v4"}},
+	{"pipeline/artifact/dir", []string{"pipeline", "pipeline/artifact"}, []string{"github.com/klauspost/compress/...", "golang.org/x/sys/unix"}},
+	{"pipeline/artifact/memory", []string{"pipeline", "pipeline/artifact"}, nil},
+	{"pipeline/artifact/artifacttest", []string{"pipeline", "pipeline/artifact"}, []string{"pgregory.net/rapid"}},
+	{"pipeline/logs", nil, nil},
+	{"deploy", []string{"pipeline"}, nil},
+	{"deploy/target", []string{"pipeline"}, nil},
+	{"deploy/target/static", []string{"pipeline", "deploy/target"}, []string{"golang.org/x/sys/unix"}},
+	{"deploy/target/exec", []string{"pipeline", "deploy/target"}, []string{"golang.org/x/sys/unix"}},
+	{"deploy/target/targettest", []string{"pipeline", "deploy/target"}, nil},
+	{"handlers", []string{"handlers/..."}, []string{"github.com/gin-gonic/gin/..."}},
+	{"handlers/webhook", []string{"deploy", "pipeline"}, []string{"github.com/gin-gonic/gin/...", "github.com/yuin/goldmark/...", "github.com/google/go-github/v60/github"}},
+	{"handlers/dashboard", []string{"deploy", "pipeline", "pipeline/logs"}, []string{"github.com/gin-gonic/gin/..."}},
+	{"app/github", []string{"pipeline"}, []string{"github.com/google/go-github/v60/github", "github.com/bradleyfalzon/ghinstallation/v2", "github.com/golang-jwt/jwt/v4"}},
+	{"app", []string{"app/github", "handlers/...", "deploy/...", "pipeline/..."}, []string{"github.com/bmatcuk/doublestar/v4", "github.com/prometheus/client_golang/..."}},
+	{"cmd/conveyor", []string{"app/...", "pipeline", "pipeline/planfile"}, []string{"github.com/alecthomas/kong", "github.com/goccy/go-yaml"}},
+	{"cmd/demo", []string{"app/...", "test/github"}, []string{"github.com/goccy/go-yaml"}},
+}
+
+type pkg struct {
+	ImportPath string
+	Imports    []string
+	Standard   bool
+}
+
+func TestEveryRoomImportsOnlyWhatItMay(t *testing.T) {
+	t.Parallel()
+	listed := map[string]bool{}
+	for _, p := range packages(t) {
+		room := strings.TrimPrefix(p.ImportPath, module+"/")
+		if strings.HasPrefix(room, "test/") {
+			continue // tests may use everything
+		}
+		listed[room] = true
+		at := slices.IndexFunc(rooms, func(r struct {
+			room    string
+			ours    []string
+			vendors []string
+		}) bool {
+			return r.room == room
+		})
+		if at < 0 {
+			t.Errorf("%s is not in the plan of the house; add it to the table in this test, and to docs/architecture.md, with what it may import", room)
+			continue
+		}
+		for _, imported := range p.Imports {
+			ours, inside := strings.CutPrefix(imported, module+"/")
+			switch {
+			case !inside && !strings.Contains(strings.SplitN(imported, "/", 2)[0], "."):
+			case inside && !allowed(rooms[at].ours, ours):
+				t.Errorf("%s imports %s: arrows go down the house only, and adapters are for app, cmd and tests", room, ours)
+			case !inside && !allowed(rooms[at].vendors, imported):
+				t.Errorf("%s imports %s: each vendor has one room; use that room, or write down in docs/decisions why there are two", room, imported)
+			}
+		}
+	}
+	for _, r := range rooms {
+		if !listed[r.room] {
+			t.Errorf("the plan of the house names %s, which is not there", r.room)
+		}
+	}
+}
+
+func allowed(list []string, imported string) bool {
+	return slices.ContainsFunc(list, func(may string) bool {
+		root, below := strings.CutSuffix(may, "/...")
+		return imported == root || below && strings.HasPrefix(imported, root+"/")
+	})
+}
+
+func packages(t *testing.T) (all []pkg) {
+	cmd := exec.Command("go", "list", "-json=ImportPath,Imports,Standard", module+"/...")
+	cmd.Dir = "../.."
+	out, err := cmd.Output()
+	if err != nil {
+		var exit *exec.ExitError
+		if errors.As(err, &exit) {
+			t.Fatalf("go list: %v\n%s", err, exit.Stderr)
+		}
+		t.Fatal(err)
+	}
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p pkg
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+}
