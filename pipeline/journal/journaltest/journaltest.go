@@ -75,6 +75,7 @@ func Run(t *testing.T, open Open) {
 		{"streams are listed newest first", streamsAreListedNewestFirst},
 		{"depth counts work and its age", depthCountsWork},
 		{"forgetting takes old resting streams only", forgettingTakesOldRestingStreams},
+		{"forgetting never takes a fresh append", forgettingNeverTakesAFreshAppend},
 		{"a forgotten stream starts anew with a higher token", aForgottenStreamStartsAnew},
 		{"a store is ready until it is closed", aStoreIsReadyUntilClosed},
 		{"it does what the model does", doesWhatTheModelDoes(open)},

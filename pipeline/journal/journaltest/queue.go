@@ -94,6 +94,32 @@ func forgettingTakesOldRestingStreams(t *testing.T, b *bench) {
 	b.noWork()
 }
 
+func forgettingNeverTakesAFreshAppend(t *testing.T, b *bench) {
+	const streams = 40
+	for i := range streams {
+		b.append(fact(numbered("run/", i), journal.None))
+	}
+	for i := range streams {
+		b.rest(numbered("run/", i))
+	}
+	b.clock.Advance(time.Hour)
+	young := b.clock.Now()
+	together(t, 2*streams, nil, func(ctx context.Context, i int) error {
+		if i%2 == 0 {
+			_, err := b.Forget(ctx, "run/", young, 3)
+			return err
+		}
+		_, err := b.Append(ctx, fact(numbered("run/", i/2), journal.Any))
+		return err
+	})
+	for i := range streams {
+		if n := len(b.read(numbered("run/", i))); n != 1 && n != 2 {
+			t.Fatalf("%d records of a stream that was forgotten or not, and then appended to", n)
+		}
+	}
+	b.depth(streams, 0)
+}
+
 func aForgottenStreamStartsAnew(t *testing.T, b *bench) {
 	b.append(says("run/a", "guid"))
 	first := b.lease("run/a")

@@ -151,7 +151,9 @@ func (j *Journal) Forget(ctx context.Context, prefix string, before time.Time, l
 		if err != nil {
 			return gone, err
 		}
-		gone += removed
+		if gone += removed; removed == 0 {
+			break // all of them woke up meanwhile
+		}
 	}
 	return gone, nil
 }
