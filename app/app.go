@@ -144,7 +144,7 @@ func (a *App) Close() error {
 
 func (a *App) openJournal(ctx context.Context) (err error) {
 	if url := a.config.RedisURL.Reveal(); url != "" {
-		a.journal, err = redis.Open(ctx, redis.Options{URL: url, AcceptLoss: a.config.AcceptLoss, Now: a.clock})
+		a.journal, err = redis.Open(ctx, redis.Options{URL: url, AcceptLoss: a.config.AcceptLoss}, a.clock)
 	} else {
 		a.journal, err = sqlite.Open(ctx, filepath.Join(a.config.DataDir, "journal.db"), a.clock)
 	}
@@ -193,12 +193,12 @@ func (a *App) openSandbox(ctx context.Context) error {
 }
 
 func (a *App) openSource(context.Context) error {
-	uid, gid := -1, -1
+	owner := git.Owner{UID: -1, GID: -1}
 	if o, ok := a.sandbox.(interface{ Owner() (int, int) }); ok {
-		uid, gid = o.Owner()
+		owner.UID, owner.GID = o.Owner()
 	}
 	s, err := git.New(git.Options{
-		Dir: filepath.Join(a.config.DataDir, "source"), UID: uid, GID: gid, Log: a.log,
+		Dir: filepath.Join(a.config.DataDir, "source"), Owner: owner, Log: a.log,
 		URL: func(r pipeline.Repo) string {
 			return strings.TrimSuffix(a.config.GitHubURL, "/") + "/" + r.Slug() + ".git"
 		},
@@ -207,6 +207,7 @@ func (a *App) openSource(context.Context) error {
 		return fmt.Errorf("app: the mirrors cannot be kept: %w", err)
 	}
 	a.source = s
+	a.closers = append(a.closers, s.Close)
 	return nil
 }
 
@@ -251,4 +252,10 @@ func (a *App) forget(ctx context.Context) {
 			a.log.Info("old deliveries removed", "count", n)
 		}
 	}
+}
+
+// Resting reports whether no stream has work: everything that was heard has been done, or waits for a person.
+func (a *App) Resting(ctx context.Context) bool {
+	waiting, _, err := a.journal.Depth(ctx)
+	return err == nil && waiting == 0
 }

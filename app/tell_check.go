@@ -23,7 +23,8 @@ func (a *App) tellCheck(ctx context.Context, w *runWork, e pipeline.TellCheck) e
 		return nil
 	}
 	told := s.Told[e.Check]
-	unknown := told.Opening
+	// A batch of annotations whose answer was lost must not be sent twice: GitHub is asked how many it has.
+	unknown := told.Opening || told.ID != 0 && len(check.Annotations) > 0
 	if told.ID == 0 && !told.Opening {
 		var err error
 		if s, err = w.Append(ctx, pipeline.CheckOpening{Check: e.Check}); err != nil {

@@ -21,6 +21,9 @@ func (l *Limited) Error() string {
 	return "GitHub asks to wait until " + l.Until.UTC().Format(time.RFC3339)
 }
 
+// RetryAt is when to ask again.
+func (l *Limited) RetryAt() time.Time { return l.Until }
+
 // Unavailable says that GitHub could not be reached, did not answer in time, or answered with an error of its own.
 // Asking again later is right.
 type Unavailable struct {
