@@ -85,10 +85,12 @@ func appendForEver(ctx context.Context, path string) error {
 	}
 }
 
-func TestAKilledProcessLosesNothingItAcknowledged(t *testing.T) {
+func TestAKilledProcessLosesNothingItAcknowledgedAndHarmsNoOther(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "journal.db")
+	j := open(t, path, time.Now) // this process appends to the same file all the time
 	var acknowledged []string
+	mine := int64(0)
 	for _, until := range []int{1, 50, 400} { // the first is killed early, while the file is new
 		c := child(t, "append", path)
 		out, err := c.StdoutPipe()
@@ -101,6 +103,15 @@ func TestAKilledProcessLosesNothingItAcknowledged(t *testing.T) {
 		lines := bufio.NewScanner(out)
 		for n := 0; lines.Scan(); n++ { // to the end: what was said before the kill counts
 			acknowledged = append(acknowledged, lines.Text())
+			if n%80 == 0 {
+				b := one("parent")
+				b.Expect = mine
+				v, err := j.Append(t.Context(), b)
+				if err != nil {
+					t.Fatal(err)
+				}
+				mine = v
+			}
 			if n == until {
 				if err := c.Process.Kill(); err != nil {
 					t.Fatal(err)
@@ -114,7 +125,9 @@ func TestAKilledProcessLosesNothingItAcknowledged(t *testing.T) {
 	if len(acknowledged) < 450 {
 		t.Fatalf("only %d appends were acknowledged", len(acknowledged))
 	}
-	j := open(t, path, time.Now)
+	if records, err := j.Read(t.Context(), "parent", 0); err != nil || int64(len(records)) != mine {
+		t.Fatalf("%d of this process's %d records are there (%v)", len(records), mine, err)
+	}
 	for _, name := range acknowledged {
 		records, err := j.Read(t.Context(), name, 0)
 		if err != nil || len(records) != 2 || len(records[0].Data) != 21<<10 {
@@ -126,7 +139,7 @@ func TestAKilledProcessLosesNothingItAcknowledged(t *testing.T) {
 		t.Fatalf("%d streams wait (%v), %d were acknowledged", waiting, err, len(acknowledged))
 	}
 	names, err := j.Streams(t.Context(), "run/", waiting+1)
-	if err != nil || len(names) != waiting {
+	if err != nil || len(names) != waiting-1 { // "parent" waits too
 		t.Fatalf("%d streams have work, %d are there (%v)", waiting, len(names), err)
 	}
 	for _, name := range names {
