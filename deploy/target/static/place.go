@@ -8,13 +8,17 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/conveyor-ci/conveyor/deploy/target"
 )
 
 // place is the folder of one environment. Its root is resolved: no part of it is a link.
-type place struct{ root string }
+type place struct {
+	root string
+	keep int // releases that stay
+}
 
 func (p place) link() string               { return filepath.Join(p.root, "current") }
 func (p place) releases() string           { return filepath.Join(p.root, "releases") }
@@ -66,7 +70,13 @@ func (t *Target) place(d target.Deployment) (place, error) {
 			return refuse("%s lies inside of another site, %s; name a folder beside it", root, above)
 		}
 	}
-	return place{real}, nil
+	keep := t.keep
+	if v, ok := d.Settings["keep"]; ok {
+		if keep, err = strconv.Atoi(v); err != nil || keep < 1 || keep > 100 {
+			return refuse("`keep: %q` is not a number of releases; write 1 to 100", v)
+		}
+	}
+	return place{real, keep}, nil
 }
 
 // resolve follows the links of the part of a path that exists.

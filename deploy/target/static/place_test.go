@@ -99,6 +99,25 @@ func TestEachPullRequestHasAFolderOfItsOwn(t *testing.T) {
 	}
 }
 
+func TestTheSettingsSayHowManyReleasesStay(t *testing.T) {
+	t.Parallel()
+	base := t.TempDir()
+	s := open(t, static.Options{Base: base})
+	p := targettest.Place{Settings: map[string]string{"root": "shop", "keep": "3"}}
+	for n := 1; n <= 7; n++ {
+		if err := s.Deploy(t.Context(), p.Deployment("staging", n, 1), targettest.Site(n).Files); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if left, _ := os.ReadDir(base + "/shop/releases"); len(left) != 3 {
+		t.Fatalf("%d releases stay, want 3", len(left))
+	}
+	for _, keep := range []string{"", "0", "-1", "101", "all"} {
+		p.Settings["keep"] = keep
+		refused(t, s.Deploy(t.Context(), p.Deployment("staging", 8, 1), targettest.Site(8).Files), "1 to 100")
+	}
+}
+
 func TestASiteDoesNotLieInsideOfAnother(t *testing.T) {
 	t.Parallel()
 	s := open(t, static.Options{Base: t.TempDir()})

@@ -32,7 +32,7 @@ import (
 type Options struct {
 	Base  string           // relative roots lie below this folder; it is made when it is missing
 	Roots []string         // absolute folders below which absolute roots are allowed; none by default
-	Keep  int              // releases that are kept in a place, 5 when 0; the served one and the one before it always are
+	Keep  int              // releases that stay where the settings name no "keep", 5 when 0; the served one and the one before it always do
 	Now   func() time.Time // the system's clock when nil
 }
 
@@ -167,7 +167,7 @@ func (t *Target) finish(ctx context.Context, p place, d target.Deployment, relea
 	if err := c.note(entry{Step: "prune", Release: release}); err != nil {
 		return err
 	}
-	for _, gone := range p.prune(t.keep, release, before) {
+	for _, gone := range p.prune(release, before) {
 		fmt.Fprintf(d.Log, "Removed the old release %s\n", gone)
 	}
 	t.point("pruned")

@@ -68,12 +68,12 @@ func (p place) complete(digest pipeline.Digest) string {
 	return ""
 }
 
-// prune removes the oldest releases until keep are left, but never one of those spared. It returns what it removed; what
+// prune removes the oldest releases until p.keep are left, but never one of those spared. It returns what it removed; what
 // cannot be removed now is tried again after the next switch.
-func (p place) prune(keep int, spared ...string) (gone []string) {
+func (p place) prune(spared ...string) (gone []string) {
 	names := p.names()
 	for _, name := range names {
-		if len(names)-len(gone) <= keep {
+		if len(names)-len(gone) <= p.keep {
 			break
 		}
 		if slices.Contains(spared, name) {
