@@ -103,7 +103,7 @@ func TestAKilledProcessLosesNothingItAcknowledgedAndHarmsNoOther(t *testing.T) {
 		lines := bufio.NewScanner(out)
 		for n := 0; lines.Scan(); n++ { // to the end: what was said before the kill counts
 			acknowledged = append(acknowledged, lines.Text())
-			if n%80 == 0 {
+			if n%20 == 0 {
 				b := one("parent")
 				b.Expect = mine
 				v, err := j.Append(t.Context(), b)

@@ -15,13 +15,21 @@ func refused(err error) bool {
 		errors.Is(err, journal.ErrLeaseLost) || errors.Is(err, journal.ErrNoWork)
 }
 
+// busy tells that another process holds the lock.
+func busy(err error) bool {
+	var failure *driver.Error
+	return errors.As(err, &failure) && failure.Code()&primary == lib.SQLITE_BUSY
+}
+
+// primary cuts an error code down to its kind; the upper bits say more, https://www.sqlite.org/rescode.html#extrc
+const primary = 0xff
+
 // explain adds what the operator can do about it.
 func explain(err error) error {
 	var failure *driver.Error
 	if !errors.As(err, &failure) {
 		return err
 	}
-	const primary = 0xff // the upper bits say more, https://www.sqlite.org/rescode.html#extrc
 	switch failure.Code() & primary {
 	case lib.SQLITE_FULL:
 		return fmt.Errorf("%w: the disk is full; free some space, nothing else is needed", err)

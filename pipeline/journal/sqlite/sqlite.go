@@ -89,6 +89,9 @@ func (j *Journal) connect(ctx context.Context, path string) (err error) {
 	if err := t.prepare(); err != nil {
 		return fail(err)
 	}
+	if _, err := conn.ExecContext(ctx, "PRAGMA busy_timeout = 0"); err != nil { // from here on begin waits
+		return fail(err)
+	}
 	j.readers, err = sql.Open("sqlite", source(path, readerPragmas))
 	if err != nil {
 		return fail(err)

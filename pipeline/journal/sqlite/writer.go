@@ -112,7 +112,7 @@ type transaction struct {
 // run commits what the writes want, or nothing. Refusals are put into the write and do no harm to the others.
 func (t *transaction) run(group []*write) (began bool, err error) {
 	s := &t.statements
-	if _, err := s.begin.ExecContext(t.ctx); err != nil {
+	if err := t.begin(); err != nil {
 		return false, err
 	}
 	defer func() {
@@ -142,6 +142,18 @@ func (t *transaction) run(group []*write) (began bool, err error) {
 		t.told = t.changed
 	}
 	return true, nil
+}
+
+// begin takes the file's write lock, and waits up to about five seconds while another process holds it. SQLite's own
+// wait looks ever more rarely, and hardly ever finds the lock free between two commits of a busy process.
+func (t *transaction) begin() error {
+	for tries := 0; ; tries++ {
+		_, err := t.statements.begin.ExecContext(t.ctx)
+		if !busy(err) || tries == 5000 {
+			return err
+		}
+		<-time.After(time.Millisecond)
+	}
 }
 
 // elsewhere returns the streams other processes have appended to since the last look; some of our own may be among
