@@ -1,0 +1,93 @@
+package oci
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"strconv"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"github.com/conveyor-ci/conveyor/pipeline/sandbox"
+)
+
+// writeConfig writes the bundle's config.json.
+// https://github.com/opencontainers/runtime-spec/blob/v1.3.0/config.md
+func (s *Sandbox) writeConfig(path, root string, spec sandbox.Spec, l sandbox.Limits, g *group) error {
+	text, err := json.Marshal(s.config(root, spec, l, g))
+	if err != nil {
+		return fmt.Errorf("write the bundle: %w", err)
+	}
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		return fmt.Errorf("write the bundle: %w", err)
+	}
+	return nil
+}
+
+func (s *Sandbox) config(root string, spec sandbox.Spec, l sandbox.Limits, g *group) specs.Spec {
+	worse := 500 // when the machine itself runs out of memory, steps go before the server does
+	ids := []specs.LinuxIDMapping{{ContainerID: 0, HostID: uint32(s.options.FirstID), Size: idCount}}
+	linux := &specs.Linux{
+		UIDMappings: ids,
+		GIDMappings: ids,
+		Namespaces: []specs.LinuxNamespace{
+			{Type: specs.UserNamespace}, {Type: specs.MountNamespace}, {Type: specs.PIDNamespace}, {Type: specs.IPCNamespace},
+			{Type: specs.UTSNamespace}, {Type: specs.NetworkNamespace}, {Type: specs.CgroupNamespace},
+		},
+		Seccomp:       systemCalls(),
+		MaskedPaths:   masked,
+		ReadonlyPaths: readonly,
+	}
+	if !s.engine.joins {
+		linux.CgroupsPath = g.runtimePath()
+	}
+	return specs.Spec{
+		Version:  "1.0.2", // what the oldest of the runtimes knows
+		Hostname: hostName,
+		Root:     &specs.Root{Path: root, Readonly: true},
+		Mounts: []specs.Mount{
+			{Destination: "/proc", Type: "proc", Source: "proc", Options: []string{"nosuid", "noexec", "nodev"}},
+			{Destination: "/dev", Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "strictatime", "mode=755", "size=65536k"}},
+			{Destination: "/dev/pts", Type: "devpts", Source: "devpts", Options: []string{"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"}},
+			{Destination: "/dev/shm", Type: "tmpfs", Source: "shm", Options: []string{"nosuid", "noexec", "nodev", "mode=1777", "size=" + strconv.FormatInt(l.Tmp, 10)}},
+		},
+		Process: &specs.Process{
+			User:            specs.User{UID: userID, GID: userID},
+			Args:            []string{"/bin/sh", "-c", s.firstProcess()},
+			Env:             spec.Environ(s.host.path, homeDir, "/tmp"),
+			Cwd:             workDir,
+			Capabilities:    &specs.LinuxCapabilities{},
+			NoNewPrivileges: true,
+			Rlimits:         rlimits(),
+			OOMScoreAdj:     &worse,
+		},
+		Linux: linux,
+	}
+}
+
+// firstProcess is what the first process of the box does: say on its input, which is a pipe to the server, that the box
+// stands; run the script; reap orphans meanwhile; end, and everything with it. The script's output and errors go to one
+// pipe. The first process's own errors go where the runtime's go, so that a shell's "Killed" is not taken for the step's.
+func (s *Sandbox) firstProcess() string {
+	return "echo >&0; " + s.host.shell + " " + scriptFile + " </dev/null 2>&1; exit $?"
+}
+
+// rlimits only ever lower what the server has: raising would need a capability that it may not have.
+func rlimits() []specs.POSIXRlimit {
+	limits := []specs.POSIXRlimit{{Type: "RLIMIT_CORE"}}
+	var files unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &files); err == nil {
+		n := min(files.Max, 65536) // old programs close every number up to the limit when they start
+		limits = append(limits, specs.POSIXRlimit{Type: "RLIMIT_NOFILE", Hard: n, Soft: n})
+	}
+	return limits
+}
+
+var (
+	masked = []string{
+		"/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/sched_debug",
+		"/proc/scsi", "/proc/timer_list", "/proc/timer_stats", "/sys/firmware",
+	}
+	readonly = []string{"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"}
+)

@@ -1,0 +1,129 @@
+// Package oci runs steps in namespaces of this machine with an OCI runtime: crun, runc or gVisor's runsc.
+//
+// A step sees the host's tools read-only, its workspace, and nothing else: no network, no capability, no secret of the
+// host, no other step. It never runs a step that it could not shut in; when Probe finds no way, there is no Sandbox.
+//
+// What it is made of, in the order of a run: a cgroup with the limits (cgroup.go), a throw-away mount namespace in which
+// the bundle is laid out in memory (thread.go, root.go, etc.go, bundle.go, seccomp.go), a runtime in a process namespace
+// that dies with the server (keeper.go, runtime.go), and the end of it all (run.go). Start reading at Run in run.go.
+package oci
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/conveyor-ci/conveyor/pipeline/sandbox"
+)
+
+// Options say where and how steps run.
+type Options struct {
+	Runtime string         // "crun", "runc" or "runsc"; empty takes crun or else runc, the first that works
+	Dir     string         // where running steps are noted, private to the server; empty folders only, no data
+	Tools   []string       // further folders or files of the host that steps may read, at the same path: "/opt/go"
+	FirstID int            // first of the 65536 user and group ids of this machine that stand for those in the box; 100000 when 0
+	Limits  sandbox.Limits // for specs that leave a limit open; sensible ones when zero
+	Log     *slog.Logger
+}
+
+// Sandbox runs steps with one runtime. Close it when no step runs any more.
+type Sandbox struct {
+	options   Options
+	engine    engine
+	cgroups   *cgroups
+	keeper    *keeper
+	host      *host
+	isolation sandbox.Isolation
+}
+
+// Ids inside the box.
+const (
+	idCount = 65536
+	userID  = 1000 // the step's; nothing in the box runs as root
+)
+
+// Probe tries the runtimes and returns a Sandbox with the first that runs a step in the full configuration, after ending
+// what a server that was killed has left in Dir. Its error is for the operator: what was tried, why it failed, what to install.
+func Probe(ctx context.Context, o Options) (*Sandbox, error) {
+	if o.FirstID == 0 {
+		o.FirstID = 100000
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	o.Limits = o.Limits.Or(sandbox.Limits{
+		Wall: time.Hour, Memory: 4 << 30, PIDs: 4096, CPUs: float64(runtime.NumCPU()), Tmp: 1 << 30,
+	})
+	if os.Geteuid() != 0 {
+		return nil, errors.New("sandbox/oci: steps can only be shut in by root: run the server as root")
+	}
+	candidates, err := findEngines(o.Runtime)
+	if err != nil {
+		return nil, err
+	}
+	for _, dir := range []string{o.Dir, filepath.Join(o.Dir, "runs")} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, fmt.Errorf("sandbox/oci: make the folder of running steps: %w", err)
+		}
+	}
+	groups, err := findCgroups(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := endLeftovers(ctx, o.Dir, groups, o.Log); err != nil {
+		return nil, err
+	}
+	host, err := readHost(o)
+	if err != nil {
+		return nil, err
+	}
+	keeper := &keeper{}
+	var failures []string
+	for _, e := range candidates {
+		s := &Sandbox{options: o, engine: e, cgroups: groups, keeper: keeper, host: host}
+		err := s.try(ctx)
+		if err == nil {
+			s.isolation = s.describe()
+			return s, nil
+		}
+		failures = append(failures, fmt.Sprintf("%s failed: %v", e.name, err))
+	}
+	keeper.close()
+	return nil, fmt.Errorf("sandbox/oci: no runtime can run a step here: %s", strings.Join(failures, "; "))
+}
+
+// Isolation says what keeps steps apart from this machine.
+func (s *Sandbox) Isolation() sandbox.Isolation { return s.isolation }
+
+// Owner is the user and group of this machine that a workspace has to belong to, so that a step can write it.
+func (s *Sandbox) Owner() (uid, gid int) {
+	return s.options.FirstID + userID, s.options.FirstID + userID
+}
+
+// Close ends what a Sandbox keeps while no step runs. Steps that still run are killed.
+func (s *Sandbox) Close() error {
+	s.keeper.close()
+	return s.cgroups.close()
+}
+
+func (s *Sandbox) describe() sandbox.Isolation {
+	level, what := "ns", "user, mount, process, network, ipc, host name and cgroup namespaces, a system call filter, no capability, read-only tools of the host, no network"
+	if s.engine.name == "runsc" {
+		level, what = "gvisor", "a kernel of their own in user space, in namespaces without network, with read-only tools of the host"
+	}
+	mode := s.cgroups.mode()
+	if s.engine.joins && s.cgroups.hybrid() {
+		mode += ", private mount namespace"
+	}
+	return sandbox.Isolation{
+		Level:   level,
+		Runtime: fmt.Sprintf("%s %s, %s", s.engine.name, s.engine.version, mode),
+		Detail:  fmt.Sprintf("Steps run with %s; they share this machine's processor, memory bandwidth and disk%s.", what, map[bool]string{true: ", and its kernel", false: ""}[level == "ns"]),
+	}
+}

@@ -1,0 +1,63 @@
+package oci
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/conveyor-ci/conveyor/pipeline/sandbox"
+)
+
+// try runs a step in the full configuration and looks at what was really in force for it.
+func (s *Sandbox) try(ctx context.Context) error {
+	ws, err := os.MkdirTemp(s.options.Dir, "probe-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(ws) }()
+	if err := os.Chown(ws, s.options.FirstID+userID, s.options.FirstID+userID); err != nil {
+		return err
+	}
+	var out strings.Builder
+	v, err := s.Run(ctx, sandbox.Spec{
+		ID:        filepath.Base(ws),
+		Script:    "true\nwhile read -r line; do printf '%s\\n' \"$line\"; done </proc/self/status\n",
+		Workspace: ws,
+		Output:    &out,
+		Limits:    sandbox.Limits{Wall: time.Minute},
+	})
+	switch {
+	case err != nil:
+		return err
+	case !v.Passed():
+		return fmt.Errorf("`true` did not pass in it: %s: %.300s", v.Reason, out.String())
+	case s.engine.name == "runsc":
+		return nil // the status below is written by gVisor's kernel, and says nothing of this machine's
+	case v.Memory == 0 && s.cgroups.version == 1:
+		return errors.New("its processes were not held by their memory limit")
+	}
+	return inForce(out.String())
+}
+
+// inForce reads /proc/self/status as a step saw it.
+func inForce(status string) error {
+	for _, want := range [][2]string{
+		{"Uid:", fmt.Sprint(userID)}, {"CapInh:", "0000000000000000"}, {"CapPrm:", "0000000000000000"}, {"CapEff:", "0000000000000000"},
+		{"CapBnd:", "0000000000000000"}, {"CapAmb:", "0000000000000000"}, {"NoNewPrivs:", "1"}, {"Seccomp:", "2"},
+	} {
+		found := false
+		for line := range strings.Lines(status) {
+			if f := strings.Fields(line); len(f) > 1 && f[0] == want[0] {
+				found = f[1] == want[1]
+			}
+		}
+		if !found {
+			return fmt.Errorf("a step in it did not have %s %s", want[0], want[1])
+		}
+	}
+	return nil
+}

@@ -1,0 +1,80 @@
+package sandbox
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+var (
+	idForm   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]{0,199}$`)
+	nameForm = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+)
+
+// Check says what is wrong with a spec before anything is run. Every adapter asks it first.
+func (s Spec) Check() error {
+	switch {
+	case !idForm.MatchString(s.ID):
+		return fmt.Errorf("sandbox: the id %q is not of letters, digits and dashes", s.ID)
+	case s.Workspace == "" || s.Workspace[0] != '/':
+		return fmt.Errorf("sandbox: the workspace %q is no absolute path", s.Workspace)
+	case strings.ContainsRune(s.Script, 0):
+		return fmt.Errorf("sandbox: the script holds a NUL byte, which no shell can read")
+	case s.Output == nil:
+		return fmt.Errorf("sandbox: nothing takes the output")
+	}
+	for _, e := range s.Env {
+		name, _, ok := strings.Cut(e, "=")
+		switch {
+		case !ok || !nameForm.MatchString(name):
+			return fmt.Errorf("sandbox: %q is no name of an environment variable", name)
+		case Reserved(name):
+			return fmt.Errorf("sandbox: the environment variable %s is set by the sandbox and cannot be given", name)
+		case strings.ContainsRune(e, 0):
+			return fmt.Errorf("sandbox: the environment variable %s holds a NUL byte", name)
+		}
+	}
+	return nil
+}
+
+// Reserved reports whether a step may not set this environment variable: where programs and libraries come from is the
+// sandbox's business.
+func Reserved(name string) bool { return name == "PATH" || strings.HasPrefix(name, "LD_") }
+
+// Environ is what a step's shell gets: what the sandbox sets, then what the spec says. Nothing of the server's own
+// environment is in it.
+func (s Spec) Environ(path, home, tmp string) []string {
+	set := []string{"PATH=" + path, "HOME=" + home, "TMPDIR=" + tmp, "LANG=C.UTF-8", "CI=true"}
+	env := make([]string, 0, len(set)+len(s.Env))
+	at := make(map[string]int, cap(env))
+	for _, e := range append(set, s.Env...) {
+		name, _, _ := strings.Cut(e, "=")
+		if i, twice := at[name]; twice {
+			env[i] = e // the last one counts, as with a shell
+			continue
+		}
+		at[name] = len(env)
+		env = append(env, e)
+	}
+	return env
+}
+
+// Or fills in what l leaves open.
+func (l Limits) Or(defaults Limits) Limits {
+	if l.Wall <= 0 {
+		l.Wall = defaults.Wall
+	}
+	if l.Memory <= 0 {
+		l.Memory = defaults.Memory
+	}
+	if l.PIDs <= 0 {
+		l.PIDs = defaults.PIDs
+	}
+	if l.CPUs <= 0 {
+		l.CPUs = defaults.CPUs
+	}
+	if l.Tmp <= 0 {
+		l.Tmp = defaults.Tmp
+	}
+	return l
+}

@@ -1,0 +1,52 @@
+package sandbox
+
+import (
+	"fmt"
+	"syscall"
+	"time"
+)
+
+// End is what an adapter saw of a command that was started.
+type End struct {
+	ExitCode  int // of the command; 128+n when signal n ended it
+	TimedOut  bool
+	Cancelled bool
+	OOM       bool // the kernel ended a process of the step because the step's memory was used up
+	PIDs      bool // the step was refused a process
+	Limits    Limits
+	Wall      time.Duration
+	Memory    int64
+}
+
+// Verdict sorts the classes of an end: what the caller did, what a limit did, what the command did. A limit that the
+// command coped with is no failure.
+func (e End) Verdict() Verdict {
+	v := Verdict{Outcome: Exited, ExitCode: e.ExitCode, Wall: e.Wall, Memory: e.Memory}
+	switch {
+	case e.Cancelled:
+		v.Outcome, v.Reason = Cancelled, "it was cancelled"
+	case e.TimedOut:
+		v.Outcome, v.Reason = TimedOut, fmt.Sprintf("ran into its time limit of %s", e.Limits.Wall)
+	case e.ExitCode == 0:
+	case e.OOM:
+		v.Outcome, v.Reason = Resource, fmt.Sprintf("ran out of memory: the limit is %s", bytes(e.Limits.Memory))
+	case e.ExitCode > 128 && e.ExitCode <= 128+64:
+		v.Reason = fmt.Sprintf("exit code %d: ended by signal %d (%s)", e.ExitCode, e.ExitCode-128, syscall.Signal(e.ExitCode-128))
+	default:
+		v.Reason = fmt.Sprintf("exit code %d", e.ExitCode)
+	}
+	if e.PIDs && v.Outcome == Exited && v.ExitCode != 0 {
+		v.Reason += fmt.Sprintf("; it reached its limit of %d processes", e.Limits.PIDs)
+	}
+	return v
+}
+
+func bytes(n int64) string {
+	switch {
+	case n >= 1<<30 && n%(1<<30) == 0:
+		return fmt.Sprintf("%d GiB", n>>30)
+	case n >= 1<<20:
+		return fmt.Sprintf("%d MiB", n>>20)
+	}
+	return fmt.Sprintf("%d bytes", n)
+}
