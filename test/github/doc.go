@@ -21,7 +21,7 @@
 //	installation, err := gh.InstallApp(app.Slug, "acme") // all repositories, or name some
 //	sha, err := gh.Commit("acme/shop", "main", "ada", "first", map[string]string{"README.md": "hi\n"})
 //	pull, err := gh.OpenPull("acme/shop", "ada", "Title", "topic", "main")
-//	comment, err := gh.Comment("acme/shop", pull.Number, "grace", "/approve production")
+//	comment, err := gh.Comment("acme/shop", int(pull.Number), "grace", "/approve production")
 //	err = gh.Wait(ctx, func(v *github.View) bool {       // no sleeping, no polling
 //		run, ok := v.CheckRun("acme/shop", sha, "unit")
 //		return ok && run.Conclusion == "success"

@@ -169,6 +169,21 @@ func (p *pull) remember() {
 // branchMoved tells pull requests about a push: those that come from the
 // branch go along, those that go to it may be merged by it.
 func (s *Server) branchMoved(r *Repo, actor *User, branch string, c refChange) {
+	var brought map[string]bool // what the push added; asked for once, and only if need be
+	holds := func(sha string) bool {
+		if brought == nil {
+			brought = map[string]bool{}
+			args := []string{"rev-list", c.new}
+			if c.old != "" {
+				args = append(args, "^"+c.old)
+			}
+			out, _ := r.git.run(nil, args...)
+			for _, k := range strings.Fields(string(out)) {
+				brought[k] = true
+			}
+		}
+		return brought[sha]
+	}
 	for _, to := range s.repos {
 		for _, i := range to.issues {
 			p := i.pull
@@ -190,7 +205,7 @@ func (s *Server) branchMoved(r *Repo, actor *User, branch string, c refChange) {
 				s.raisePull(to, p, "synchronize", actor, obj{"before": before, "after": c.new})
 			case to == r && p.baseRef == branch && c.new == "":
 				s.closePull(to, p, actor)
-			case to == r && p.baseRef == branch && r.git.isAncestor(p.headSHA, c.new):
+			case to == r && p.baseRef == branch && holds(p.headSHA):
 				s.merged(r, p, actor, c.new) // pushed by hand
 			}
 		}

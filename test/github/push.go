@@ -196,10 +196,15 @@ func (s *Server) pushPayload(r *Repo, actor *User, c refChange) obj {
 	compare := s.html("/%s/compare/%.12s...%.12s", r.FullName, or(c.old), or(c.new))
 	if c.new != "" {
 		for _, l := range s.newCommits(r, c) {
-			commits = append(commits, s.renderPushCommit(r, l, true))
+			commits = append(commits, s.renderPushCommit(r, l))
+			if l.sha == c.new {
+				head = commits[len(commits)-1]
+			}
 		}
-		if tip, _ := r.git.log("-1", c.new); len(tip) == 1 {
-			head = s.renderPushCommit(r, tip[0], true)
+		if head == nil {
+			if tip, _ := r.git.log("-1", c.new); len(tip) == 1 {
+				head = s.renderPushCommit(r, tip[0])
+			}
 		}
 		if c.old == "" {
 			compare = s.html("/%s/compare/%s", r.FullName, strings.TrimPrefix(strings.TrimPrefix(c.ref, "refs/heads/"), "refs/tags/"))
@@ -268,7 +273,7 @@ func (g *store) log(args ...string) ([]logged, error) {
 	return list, nil
 }
 
-func (s *Server) renderPushCommit(r *Repo, l logged, distinct bool) obj {
+func (s *Server) renderPushCommit(r *Repo, l logged) obj {
 	person := func(g signature) obj {
 		o := obj{"name": g.name, "email": g.email, "date": stamp(g.at)}
 		if u := s.userOfEmail(g); u != nil {
@@ -276,7 +281,7 @@ func (s *Server) renderPushCommit(r *Repo, l logged, distinct bool) obj {
 		}
 		return o
 	}
-	return obj{"id": l.sha, "tree_id": l.tree, "distinct": distinct, "message": l.message, "timestamp": stamp(l.committer.at),
+	return obj{"id": l.sha, "tree_id": l.tree, "distinct": true, "message": l.message, "timestamp": stamp(l.committer.at),
 		"url": s.html("/%s/commit/%s", r.FullName, l.sha), "author": person(l.author), "committer": person(l.committer),
 		"added": l.added, "removed": l.removed, "modified": l.modified}
 }

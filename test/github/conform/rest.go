@@ -55,6 +55,15 @@ var description = sync.OnceValues(func() (*restAPI, error) {
 	for _, media := range doc.Paths.Value("/app/installations").Get.Responses.Status(http.StatusOK).Value.Content {
 		media.Schema.Value.Items = doc.Components.Schemas["installation"]
 	}
+	// The repository of a pull request's head is null once the fork is gone.
+	for _, name := range []string{"pull-request", "pull-request-simple"} {
+		head := doc.Components.Schemas[name].Value.Properties["head"].Value
+		if repo := head.Properties["repo"]; repo != nil {
+			nullable := *repo.Value
+			nullable.Nullable = true
+			head.Properties["repo"] = &openapi3.SchemaRef{Value: &nullable}
+		}
+	}
 	api := &restAPI{doc: doc}
 	for _, path := range doc.Paths.InMatchingOrder() {
 		api.strict = append(api.strict, newPattern(path, doc.Paths.Value(path), false))

@@ -24,6 +24,13 @@ var hooks = sync.OnceValues(func() (*hookSchemas, error) {
 	c.DefaultDraft(jsonschema.Draft2020)
 	// The library's own check refuses GitHub's {/other_user}.
 	c.RegisterFormat(&jsonschema.Format{Name: "uri-template", Validate: func(any) error { return nil }})
+	// It refuses the [bot] in the address of every App, too.
+	c.RegisterFormat(&jsonschema.Format{Name: "email", Validate: func(v any) error {
+		if text, isText := v.(string); isText && strings.Count(text, "@") != 1 {
+			return fmt.Errorf("%q is not an address", text)
+		}
+		return nil
+	}})
 	c.AssertFormat()
 	if err := c.AddResource(schemaURL, doc); err != nil {
 		return nil, fmt.Errorf("conform: read the webhook schemas: %w", err)
