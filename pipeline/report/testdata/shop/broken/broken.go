@@ -1,0 +1,7 @@
+package broken
+
+import "os"
+
+func Broken() int {
+	return undefinedThing
+}

@@ -1,0 +1,7 @@
+package slow
+
+import "testing"
+
+func TestStuck(t *testing.T) {
+	<-make(chan int)
+}

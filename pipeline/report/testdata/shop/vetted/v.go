@@ -1,0 +1,5 @@
+package vetted
+
+import "fmt"
+
+func Say() { fmt.Printf("%d\n", "x") }

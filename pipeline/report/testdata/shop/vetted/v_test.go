@@ -1,0 +1,5 @@
+package vetted
+
+import "testing"
+
+func TestSay(t *testing.T) { Say() }
