@@ -81,21 +81,36 @@ func (g *goOutput) event(e testEvent) {
 	case "run":
 		b.test(e.Test)
 	case "output":
-		// A line may come in pieces.
-		if text := b.partial[e.Test] + e.Output; strings.HasSuffix(text, "\n") {
-			delete(b.partial, e.Test)
-			for line := range strings.SplitSeq(strings.TrimSuffix(text, "\n"), "\n") {
-				b.say(e.Test, line)
-			}
-		} else if len(text) < 64<<10 {
-			b.partial[e.Test] = text
-		}
+		b.output(e.Test, e.Output)
 	case "pass", "fail", "skip":
 		if e.Test != "" {
 			b.end(e.Test, e.Action)
 		} else {
 			b.failed = e.Action == "fail"
 		}
+	}
+}
+
+// maxPieces is how many bytes of a line that comes in pieces are kept; the end of a longer one is lost.
+const maxPieces = 8 << 10
+
+// output takes printed text of -json, where a line may come in pieces.
+func (b *block) output(test, text string) {
+	before := b.partial[test]
+	if len(before) < maxPieces {
+		text = before + text
+	} else if _, after, ended := strings.Cut(text, "\n"); ended {
+		text = before + "\n" + after
+	} else {
+		return
+	}
+	if !strings.HasSuffix(text, "\n") {
+		b.partial[test] = text
+		return
+	}
+	delete(b.partial, test)
+	for line := range strings.SplitSeq(strings.TrimSuffix(text, "\n"), "\n") {
+		b.say(test, line)
 	}
 }
 

@@ -52,6 +52,30 @@ func TestParallelTestsKeepTheirOwnLines(t *testing.T) {
 	}
 }
 
+func TestALineOfJSONMayComeInPieces(t *testing.T) {
+	t.Parallel()
+	var b strings.Builder
+	piece := func(test, text string) {
+		fmt.Fprintf(&b, "{\"Action\":\"output\",\"Package\":\"example.com/shop\",\"Test\":%q,\"Output\":%q}\n", test, text)
+	}
+	piece("TestA", "=== RUN   TestA\n    a_test")
+	b.WriteString("{\"Action\":\"run\",\"Package\":\"example.com/shop\",\"Test\":\"TestA\"}\n")
+	piece("TestB", "    a_test.go:2: of B\n")
+	piece("TestA", ".go:1: ")
+	for range 3000 {
+		piece("TestA", "long ")
+	}
+	piece("TestA", "\n        more\n")
+	b.WriteString("not JSON, from a program that go test runs\n")
+	for _, test := range []string{"TestA", "TestB"} {
+		fmt.Fprintf(&b, "{\"Action\":\"fail\",\"Package\":\"example.com/shop\",\"Test\":%q}\n", test)
+	}
+	found := goText(t, b.String(), all, report.Limits{})
+	if len(found.Annotations) != 2 || !strings.HasPrefix(found.Annotations[0].Message, "long long") || !strings.HasSuffix(found.Annotations[0].Message, "\nmore") || found.Annotations[1].Message != "of B" {
+		t.Error(describe(found))
+	}
+}
+
 func TestAPlaceThatIsNotInTheTreeStaysInTheMessage(t *testing.T) {
 	t.Parallel()
 	text := "--- FAIL: TestA (0.00s)\n    helper.go:9: lost\n        twice\n    a_test.go:1: found\n    other.go:3: lost as well\n--- FAIL: TestB (0.00s)\n    helper.go:9: only lost\n--- FAIL: TestC (0.00s)\nFAIL\nFAIL\texample.com/shop\t0.1s\n"
