@@ -14,6 +14,7 @@ type CheckRun struct {
 	Status, Conclusion     string
 	ExternalID, DetailsURL string
 	StartedAt, CompletedAt time.Time
+	CreatedAt              time.Time // when GitHub first heard of it
 	Title, Summary, Text   string
 	Annotations            []Annotation
 	Actions                []Action
@@ -21,7 +22,6 @@ type CheckRun struct {
 	app       *App
 	suite     *suite
 	output    bool // somebody gave one
-	made      time.Time
 	images    []any
 	textGiven bool
 }
@@ -263,7 +263,7 @@ func (s *Server) renderRunForHook(r *Repo, run *CheckRun) obj {
 	delete(t, "head_commit")
 	o["check_suite"] = t
 	if o["started_at"] == nil { // the webhook always has one
-		o["started_at"] = stamp(run.made)
+		o["started_at"] = stamp(run.CreatedAt)
 	}
 	return o
 }

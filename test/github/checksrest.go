@@ -28,7 +28,7 @@ func (c *call) createRun() answer {
 		return badRequest("\"name\" wasn't supplied.")
 	}
 	run := &CheckRun{ID: c.s.next(), Repo: c.repo.FullName, AppSlug: c.who.app.Slug, Name: c.text("name"), HeadSHA: k.sha, Status: "queued",
-		app: c.who.app, made: c.s.now()}
+		app: c.who.app, CreatedAt: c.s.now()}
 	run.suite, _ = c.s.suiteFor(c.repo, run.app, k.sha)
 	if a := c.applyRun(run); a != nil {
 		return *a

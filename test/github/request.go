@@ -130,8 +130,7 @@ func page[T any](c *call, items []T) []T {
 	link := func(rel string, n int) {
 		q := c.r.URL.Query()
 		q.Set("page", strconv.Itoa(n))
-		u := c.s.base + c.r.URL.EscapedPath() + "?" + q.Encode()
-		links = append(links, fmt.Sprintf("<%s>; rel=%q", u, rel))
+		links = append(links, fmt.Sprintf("<%s?%s>; rel=%q", c.address(), q.Encode(), rel))
 	}
 	if at > 1 {
 		link("prev", min(at-1, last))
@@ -148,6 +147,16 @@ func page[T any](c *call, items []T) []T {
 	}
 	from := min((at-1)*size, len(items))
 	return items[from:min(from+size, len(items))]
+}
+
+// address is where the call went, in the words of the caller: credentials are
+// sent on only to the host they were for.
+func (c *call) address() string {
+	path := c.r.URL.EscapedPath()
+	if strings.HasPrefix(c.r.Host, "api.") {
+		return "http://" + c.r.Host + strings.TrimPrefix(path, "/api/v3")
+	}
+	return c.s.base + path
 }
 
 // list renders one page of items; never null, always an array.

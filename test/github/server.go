@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"sync"
 	"time"
 )
@@ -20,6 +21,7 @@ import (
 // loopback port, with git directories in a new temporary directory.
 type Options struct {
 	Addr           string           // host:port to listen on; empty means a free port of 127.0.0.1
+	Socket         string           // also listen on this Unix socket, which is how gh reaches a server without TLS; empty means not
 	Dir            string           // where the bare repositories go; empty means a temporary directory, removed by Close
 	Now            func() time.Time // the clock; nil means time.Now
 	Log            *slog.Logger     // nil means no log
@@ -42,7 +44,7 @@ type Server struct {
 	base    string // http://127.0.0.1:port, without a slash at the end
 	listen  net.Listener
 	http    *http.Server
-	served  chan struct{}
+	served  sync.WaitGroup
 	ownsDir bool
 	routes  []*route
 	stop    context.CancelFunc // ends deliveries at Close
@@ -93,7 +95,7 @@ func Start(opt Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		opt: opt, served: make(chan struct{}), seq: 1000,
+		opt: opt, seq: 1000,
 		random: mathrand.New(mathrand.NewPCG(opt.Seed, opt.Seed)),
 		users:  map[string]*User{}, tokens: map[string]*identity{},
 		codes: map[string]*manifestCode{}, limits: map[string]*window{},
@@ -122,10 +124,22 @@ func Start(opt Options) (*Server, error) {
 	}
 	s.http = &http.Server{Handler: handler, ReadHeaderTimeout: 30 * time.Second,
 		ErrorLog: slog.NewLogLogger(s.opt.Log.Handler(), slog.LevelDebug)}
-	go func() {
-		defer close(s.served)
-		_ = s.http.Serve(listen)
-	}()
+	listeners := []net.Listener{listen}
+	if opt.Socket != "" {
+		socket, err := net.Listen("unix", opt.Socket)
+		if err != nil {
+			_ = listen.Close()
+			return nil, fmt.Errorf("github: listen on %s: %w", opt.Socket, err)
+		}
+		listeners = append(listeners, socket)
+	}
+	for _, l := range listeners {
+		s.served.Add(1)
+		go func() {
+			defer s.served.Done()
+			_ = s.http.Serve(l)
+		}()
+	}
 	return s, nil
 }
 
@@ -140,7 +154,7 @@ func (s *Server) APIURL() string { return s.base + "/api/v3/" }
 func (s *Server) Close() error {
 	s.stop()
 	err := s.http.Close()
-	<-s.served
+	s.served.Wait()
 	s.mu.Lock()
 	apps, repos := s.apps, s.repos
 	for _, a := range apps {
@@ -167,6 +181,12 @@ func (s *Server) handler() http.Handler {
 		if isGit(r) {
 			s.serveGit(w, r)
 			return
+		}
+		if strings.HasPrefix(r.Host, "api.") { // api.github.localhost, as gh says it
+			r.URL.Path = "/api/v3" + r.URL.Path
+			if r.URL.RawPath != "" {
+				r.URL.RawPath = "/api/v3" + r.URL.RawPath
+			}
 		}
 		// Not through the mux for REST: it would redirect `//` and `..`.
 		if len(r.URL.Path) >= 7 && r.URL.Path[:7] == "/api/v3" {

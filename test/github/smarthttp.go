@@ -20,7 +20,7 @@ func isGit(r *http.Request) bool {
 // contents:write to push; the anonymous fetch what is public.
 func (s *Server) serveGit(w http.ResponseWriter, r *http.Request) {
 	parts := strings.SplitN(strings.TrimPrefix(r.URL.Path, "/"), "/", 3)
-	if len(parts) != 3 {
+	if len(parts) != 3 || (parts[2] != "info/refs" && parts[2] != "git-upload-pack" && parts[2] != "git-receive-pack") {
 		http.NotFound(w, r)
 		return
 	}

@@ -53,7 +53,7 @@ func (k *Checker) looked(problems ...string) {
 // below /api/v3.
 func (k *Checker) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !strings.HasPrefix(r.URL.Path, "/api/v3") {
+		if !isREST(r) {
 			next.ServeHTTP(w, r)
 			return
 		}
@@ -67,6 +67,12 @@ func (k *Checker) Wrap(next http.Handler) http.Handler {
 		next.ServeHTTP(tee, r)
 		k.exchange(r, body, tee.status, tee.Header(), tee.body.Bytes())
 	})
+}
+
+// isREST tells calls of the REST API from pages and git: by the path, or by
+// the host as gh names it.
+func isREST(r *http.Request) bool {
+	return strings.HasPrefix(r.URL.Path, "/api/v3") || strings.HasPrefix(r.Host, "api.")
 }
 
 // tee keeps a copy of the answer.
@@ -104,7 +110,7 @@ func (k *Checker) Transport(base http.RoundTripper) http.RoundTripper {
 			r.Body = io.NopCloser(bytes.NewReader(sent))
 		}
 		res, err := base.RoundTrip(r)
-		if err != nil || !strings.HasPrefix(r.URL.Path, "/api/v3") {
+		if err != nil || !isREST(r) {
 			return res, err
 		}
 		got, err := io.ReadAll(res.Body)
