@@ -159,7 +159,7 @@ func (a *App) openStores(context.Context) (err error) {
 	if a.linkKey, err = linkKey(a.config.DataDir); err != nil {
 		return err
 	}
-	store, err := artifactdir.Open(filepath.Join(a.config.DataDir, "artifacts"))
+	store, err := artifactdir.Open(filepath.Join(a.config.DataDir, "artifacts"), a.log)
 	if err != nil {
 		return fmt.Errorf("app: the artifact store cannot be opened: %w", err)
 	}

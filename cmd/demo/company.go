@@ -75,7 +75,7 @@ func found(ctx context.Context, o options) (_ *company, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("register the App: %w", err)
 	}
-	if _, err := c.github.InstallApp(credentials.Slug, owner, repoName); err != nil {
+	if _, err := c.github.InstallApp(credentials.Slug, owner, "shop"); err != nil {
 		return nil, fmt.Errorf("install the App: %w", err)
 	}
 	c.server = newServer(c.o, address, data, c.github, credentials, c.line)
@@ -137,7 +137,7 @@ func (c *company) shopFiles() (map[string]string, error) {
 			return err
 		}
 		name, err := filepath.Rel(c.o.shop, path)
-		files[filepath.ToSlash(name)] = strings.ReplaceAll(string(data), "{{ sites }}", c.sites.url)
+		files[filepath.ToSlash(name)] = strings.ReplaceAll(string(data), "http://sites.localhost", c.sites.url)
 		return err
 	})
 	return files, err

@@ -37,7 +37,7 @@ func (c *company) play(ctx context.Context) error {
 		do         func(context.Context) (detail, link string, err error)
 	}{
 		{"The first version is pushed: tested, built, and on staging", "staging", func(ctx context.Context) (string, string, error) {
-			if first, err = c.github.Commit(repoName, "main", "maintainer", "The shop opens", files); err != nil {
+			if first, err = c.github.Commit(repoName, "main", "author", "The shop opens", files); err != nil {
 				return "", "", err
 			}
 			if err := c.check(ctx, first, "conveyor / build", "success"); err != nil {

@@ -72,7 +72,7 @@ func open(t *testing.T, change ...func(*app.Config)) *house {
 		DefaultPermissions: map[string]string{"checks": "write", "contents": "read", "deployments": "write", "issues": "write", "members": "read", "metadata": "read", "pull_requests": "write"},
 		DefaultEvents:      []string{"issue_comment", "pull_request", "push"},
 	}))(t)
-	must(gh.InstallApp(registered.Slug, "octo", repo))(t)
+	must(gh.InstallApp(registered.Slug, "octo", "shop"))(t)
 
 	data := t.TempDir()
 	h := &house{t: t, gh: gh, log: &safeBuffer{}, config: app.Config{

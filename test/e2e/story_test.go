@@ -12,7 +12,7 @@ import (
 func TestAPushGoesAllTheWayWithTheSameBytes(t *testing.T) {
 	t.Parallel()
 	h := open(t)
-	first := h.push("main", "maintainer", "first", withSites("one"))
+	first := h.push("main", "author", "first", withSites("one"))
 	if run := h.concluded(first, "conveyor / test"); run.Conclusion != "success" {
 		t.Fatalf("%s: %s\n%s", run.Conclusion, run.Title, run.Summary)
 	}
@@ -55,7 +55,7 @@ func TestAPushGoesAllTheWayWithTheSameBytes(t *testing.T) {
 func TestAMistakeInThePlanIsShownOnTheFile(t *testing.T) {
 	t.Parallel()
 	h := open(t)
-	h.push("main", "maintainer", "first", plan("true"))
+	h.push("main", "author", "first", plan("true"))
 	files := plan("true")
 	files[".github/conveyor.yml"] = strings.Replace(files[".github/conveyor.yml"], "steps:", "stesp:", 1)
 	pull := h.pull("typo", files)
@@ -72,7 +72,7 @@ func TestAMistakeInThePlanIsShownOnTheFile(t *testing.T) {
 func TestCodeFromOutsideRunsNothing(t *testing.T) {
 	t.Parallel()
 	h := open(t)
-	h.push("main", "maintainer", "first", plan("true"))
+	h.push("main", "author", "first", plan("true"))
 	h.quiet()
 	h.gh.AddUser("stranger")
 	must(h.gh.Fork(repo, "stranger"))(t)
@@ -95,7 +95,7 @@ func TestAFailingTestIsMarkedAtItsLine(t *testing.T) {
 		"        reports: {go: test.log}")
 	files["go.mod"] = "module shop\n\ngo 1.24\n"
 	files["price/price_test.go"] = "package price\n\n// line 3\n"
-	sha := h.push("main", "maintainer", "first", files)
+	sha := h.push("main", "author", "first", files)
 	run := h.concluded(sha, "conveyor / test")
 	if run.Conclusion != "failure" || len(run.Annotations) != 1 {
 		t.Fatalf("%s: %+v\n%s", run.Conclusion, run.Annotations, run.Summary)
@@ -111,7 +111,7 @@ func TestAFailingTestIsMarkedAtItsLine(t *testing.T) {
 func TestOnlyANewCommentsOwnLinesCommand(t *testing.T) {
 	t.Parallel()
 	h := open(t)
-	first := h.push("main", "maintainer", "first", withSites("one"))
+	first := h.push("main", "author", "first", withSites("one"))
 	h.deployed("staging", first)
 	pull := h.pull("change", withSites("two"))
 	h.deployed("preview/pr-1", pull.HeadSHA)
@@ -132,7 +132,7 @@ func TestOnlyANewCommentsOwnLinesCommand(t *testing.T) {
 func TestRetestRunsTheHeadAgainAndCancelEndsIt(t *testing.T) {
 	t.Parallel()
 	h := open(t)
-	h.push("main", "maintainer", "first", plan("true"))
+	h.push("main", "author", "first", plan("true"))
 	pull := h.pull("change", plan("if [ -e /workspace/slow ]; then while :; do :; done; fi"))
 	h.concluded(pull.HeadSHA, "conveyor / test")
 	h.comment(pull, "maintainer", "/retest")
@@ -162,7 +162,7 @@ func TestRetestRunsTheHeadAgainAndCancelEndsIt(t *testing.T) {
 func TestANewerPushSupersedesTheRunOfTheOldHead(t *testing.T) {
 	t.Parallel()
 	h := open(t)
-	h.push("main", "maintainer", "first", plan("true"))
+	h.push("main", "author", "first", plan("true"))
 	pull := h.pull("change", plan("while :; do :; done"))
 	h.wait("the run", func(v *github.View) bool {
 		run, ok := v.CheckRun(repo, pull.HeadSHA, "conveyor / test")
