@@ -66,11 +66,16 @@ func (s *Sandbox) config(root string, spec sandbox.Spec, l sandbox.Limits, g *gr
 	}
 }
 
-// firstProcess is what the first process of the box does: say on its input, which is a pipe to the server, that the box
-// stands; run the script; reap orphans meanwhile; end, and everything with it. The script's output and errors go to one
-// pipe. The first process's own errors go where the runtime's go, so that a shell's "Killed" is not taken for the step's.
+// firstProcess is what the first process of the box does: say that the box stands; run the script; reap orphans
+// meanwhile; end, and everything with it. The script's output and errors go to one pipe. The first process's own errors
+// go where the runtime's go, so that a shell's "Killed" is not taken for the step's;
+// that is why there are brackets: some shells redirect themselves for a plain command.
 func (s *Sandbox) firstProcess() string {
-	return "echo >&0; " + s.host.shell + " " + scriptFile + " </dev/null 2>&1; exit $?"
+	says, shut := strconv.Itoa(s.engine.says), ""
+	if s.engine.says > 2 {
+		shut = " " + says + ">&-"
+	}
+	return "echo >&" + says + "; (exec " + s.host.shell + " " + scriptFile + " </dev/null 2>&1" + shut + "); exit $?"
 }
 
 // rlimits only ever lower what the server has: raising would need a capability that it may not have.

@@ -95,6 +95,7 @@ func Probe(ctx context.Context, o Options) (*Sandbox, error) {
 		failures = append(failures, fmt.Sprintf("%s failed: %v", e.name, err))
 	}
 	keeper.close()
+	_ = groups.close() // what failed matters more
 	return nil, fmt.Errorf("sandbox/oci: no runtime can run a step here: %s", strings.Join(failures, "; "))
 }
 

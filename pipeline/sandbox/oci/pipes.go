@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// pipes are the three ends that a runtime gets as its input, output and errors. The input is one that it writes to: the
-// first byte says that the box stands and the script is about to run.
+// pipes are the three that a runtime writes to: its output, its errors, and one on which the first byte says that the box
+// stands and the script is about to run.
 type pipes struct {
 	ready, output, errors *pipe
 

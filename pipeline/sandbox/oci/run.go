@@ -118,8 +118,12 @@ func (s *Sandbox) start(note string, spec sandbox.Spec, l sandbox.Limits, g *gro
 		args := s.engine.args(bundle, spec.ID)
 		cmd = &exec.Cmd{
 			Path: args[0], Args: args, Dir: "/", Env: []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"},
-			Stdin: p.ready.theirs, Stdout: p.output.theirs, Stderr: p.errors.theirs,
-			SysProcAttr: &syscall.SysProcAttr{Setsid: true},
+			Stdout: p.output.theirs, Stderr: p.errors.theirs, SysProcAttr: &syscall.SysProcAttr{Setsid: true},
+		}
+		if s.engine.says == 0 {
+			cmd.Stdin = p.ready.theirs
+		} else {
+			cmd.ExtraFiles = []*os.File{p.ready.theirs}
 		}
 		leave, err := s.enterGroup(g, cmd.SysProcAttr)
 		if err != nil {

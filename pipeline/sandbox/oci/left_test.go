@@ -1,0 +1,37 @@
+package oci
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// left is what there is of a run, or of all runs when id is empty.
+func (s *Sandbox) left(id string) []string {
+	var found []string
+	for _, name := range s.cgroups.left() {
+		if id == "" || name == id {
+			found = append(found, "cgroup "+name)
+		}
+	}
+	entries, _ := os.ReadDir(filepath.Join(s.options.Dir, "runs"))
+	for _, e := range entries {
+		if id == "" || e.Name() == id {
+			found = append(found, "folder "+e.Name())
+		}
+	}
+	mounts, _ := os.ReadFile("/proc/self/mountinfo")
+	for line := range strings.Lines(string(mounts)) {
+		if strings.Contains(line, filepath.Join(s.options.Dir, "runs", id)) || id != "" && strings.Contains(line, id) {
+			found = append(found, "mount "+line)
+		}
+	}
+	if id == "" {
+		for _, place := range s.cgroups.places("") {
+			if _, err := os.Stat(place); err == nil {
+				found = append(found, "cgroup "+place)
+			}
+		}
+	}
+	return found
+}

@@ -1,0 +1,63 @@
+package oci
+
+import (
+	"os"
+	"testing"
+
+	"github.com/conveyor-ci/conveyor/pipeline/sandbox/sandboxtest"
+)
+
+func TestMain(m *testing.M) {
+	sandboxtest.Main(m)
+}
+
+func TestCrunKeepsTheContract(t *testing.T) {
+	t.Parallel()
+	keepsTheContract(t, "crun")
+}
+
+func TestRuncKeepsTheContract(t *testing.T) {
+	t.Parallel()
+	keepsTheContract(t, "runc")
+}
+
+func keepsTheContract(t *testing.T, runtime string) {
+	s := probe(t, Options{Runtime: runtime})
+	sandboxtest.Run(t, sandboxtest.Case{
+		Sandbox: s, Commands: true, Isolated: true,
+		Workspace: func(t testing.TB) string { return workspace(t, s) },
+		Hidden:    []string{s.options.Dir},
+		Left:      s.left,
+	})
+}
+
+// probe opens a sandbox that is closed at the end of the test, after all that ran in it.
+func probe(t testing.TB, o Options) *Sandbox {
+	t.Helper()
+	if o.Dir == "" {
+		o.Dir = t.TempDir()
+	}
+	s, err := Probe(t.Context(), o)
+	if err != nil {
+		t.Fatalf("%v (these tests need root, crun and runc: apt-get install crun runc)", err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+		if left := s.left(""); len(left) > 0 {
+			t.Errorf("left at the end: %q", left)
+		}
+	})
+	return s
+}
+
+func workspace(t testing.TB, s *Sandbox) string {
+	t.Helper()
+	dir := t.TempDir()
+	uid, gid := s.Owner()
+	if err := os.Chown(dir, uid, gid); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}

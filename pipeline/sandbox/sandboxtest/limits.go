@@ -1,0 +1,84 @@
+package sandboxtest
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/conveyor-ci/conveyor/pipeline/sandbox"
+)
+
+// limits is what isolated adapters bound.
+func limits(t *testing.T, c Case) {
+	t.Run("WhatUsesUpItsMemoryIsToldSo", func(t *testing.T) {
+		t.Parallel()
+		s := c.step(t, "tail /dev/zero\n") // which keeps the one line that it has read so far
+		s.spec.Limits.Memory = 32 << 20
+		v := s.run(t)
+		if v.Outcome != sandbox.Resource || v.ExitCode != 137 || !strings.Contains(v.Reason, "memory") || v.Memory < 16<<20 || v.Memory > 33<<20 {
+			t.Errorf("%+v; output: %.300q", v, s.output.String())
+		}
+	})
+	t.Run("WhatCopesWithItsMemoryLimitPasses", func(t *testing.T) {
+		t.Parallel()
+		s := c.step(t, "tail /dev/zero || echo coped\n")
+		s.spec.Limits.Memory = 32 << 20
+		if got := s.passes(t); !strings.HasSuffix(got, "coped\n") {
+			t.Errorf("got %q", got)
+		}
+	})
+	t.Run("FilesInMemoryAreBoundToo", func(t *testing.T) {
+		t.Parallel()
+		for _, place := range []string{"/tmp", "$HOME", "/dev/shm"} {
+			s := c.step(t, "head -c 64M /dev/zero >\""+place+"/x\"\n")
+			s.spec.Limits.Tmp = 16 << 20
+			if s.exits(t, 1); !strings.Contains(s.output.String(), "No space left") {
+				t.Errorf("%s: %q", place, s.output.String())
+			}
+			s = c.step(t, "head -c 256M /dev/zero >\""+place+"/x\"\n")
+			s.spec.Limits.Memory = 32 << 20
+			if v := s.run(t); v.Outcome != sandbox.Resource {
+				t.Errorf("%s: %+v", place, v)
+			}
+		}
+	})
+	t.Run("ProcessesAreCountedAndTheLimitIsMentioned", func(t *testing.T) {
+		t.Parallel()
+		s := c.step(t, probeCommand("processes"))
+		c.layProbe(t, s)
+		s.spec.Limits.PIDs = 40
+		if v := s.exits(t, 1); !strings.Contains(v.Reason, "limit of 40 processes") || !strings.Contains(s.output.String(), "refused") {
+			t.Errorf("%+v; output: %q", v, s.output.String())
+		}
+	})
+	t.Run("AForkBombStaysInItsBox", func(t *testing.T) {
+		t.Parallel()
+		s := c.step(t, "bomb() { bomb | bomb & }; bomb; sleep 1000\n")
+		s.spec.Limits.PIDs, s.spec.Limits.Wall = 64, 700e6
+		if v := s.run(t); v.Passed() || v.Outcome == sandbox.Cancelled {
+			t.Errorf("%+v", v)
+		}
+	})
+	t.Run("CoreFilesAreOffAndFilesAreNoMoreThanTheServersOwn", func(t *testing.T) {
+		t.Parallel()
+		got := strings.Fields(c.step(t, "ulimit -c; ulimit -Hc; ulimit -n; ulimit -Hn\n").passes(t))
+		if len(got) != 4 || got[0] != "0" || got[1] != "0" || got[2] != got[3] || got[3] == "unlimited" {
+			t.Errorf("got %q", got)
+		}
+	})
+	t.Run("ItSeesItsOwnMemoryLimit", func(t *testing.T) {
+		t.Parallel()
+		s := c.step(t, "cat /sys/fs/cgroup/memory.max 2>/dev/null || cat /sys/fs/cgroup/memory/memory.limit_in_bytes\n")
+		s.spec.Limits.Memory = 64 << 20
+		if got := s.passes(t); got != "67108864\n" {
+			t.Errorf("got %q", got)
+		}
+	})
+	t.Run("ItSeesItsOwnShareOfTheProcessors", func(t *testing.T) {
+		t.Parallel()
+		s := c.step(t, "cat /sys/fs/cgroup/cpu.max 2>/dev/null || cat /sys/fs/cgroup/cpu/cpu.cfs_quota_us\n")
+		s.spec.Limits.CPUs = 0.5
+		if got := s.passes(t); got != "50000\n" && got != "50000 100000\n" {
+			t.Errorf("got %q", got)
+		}
+	})
+}

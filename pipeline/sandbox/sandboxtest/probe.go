@@ -1,0 +1,71 @@
+package sandboxtest
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"testing"
+)
+
+const probeArg = "sandboxtest-probe"
+
+// Main is for TestMain of a package whose Case is Isolated: inside the sandbox its test binary is the program that tries
+// what must not be possible.
+func Main(m *testing.M) {
+	if len(os.Args) != 3 || os.Args[1] != probeArg {
+		os.Exit(m.Run())
+	}
+	switch os.Args[2] {
+	case "escape":
+		for _, e := range escapes(os.Getenv("SOCKET")) {
+			came := "done"
+			if err := e.try(); err != nil {
+				came = err.Error()
+			}
+			fmt.Printf("%s: %s\n", e.name, came)
+		}
+	case "processes":
+		processes()
+	case "loopback":
+		loopback()
+	}
+	os.Exit(0)
+}
+
+func probeCommand(what string) string { return "exec ./probe " + probeArg + " " + what + "\n" }
+
+// processes starts processes until it is refused one.
+func processes() {
+	for n := range 200 {
+		if err := exec.Command("/bin/sleep", "1000").Start(); err != nil {
+			fmt.Printf("refused after %d: %v\n", n, err)
+			os.Exit(1)
+		}
+	}
+}
+
+// loopback speaks to itself, as tests of servers do.
+func loopback() {
+	fail := func(err error) {
+		if err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	fail(err)
+	to, err := net.Dial("tcp", listener.Addr().String())
+	fail(err)
+	from, err := listener.Accept()
+	fail(err)
+	_, err = io.WriteString(to, "hello")
+	fail(err)
+	fail(to.Close())
+	got, err := io.ReadAll(from)
+	fail(err)
+	if string(got) != "hello" {
+		fail(fmt.Errorf("heard %q", got))
+	}
+}
