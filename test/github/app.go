@@ -150,17 +150,6 @@ func (s *Server) renderApp(a *App) obj {
 		"permissions": a.Permissions, "events": a.Events}
 }
 
-// renderAppForHook leaves out what the webhook schemas do not know.
-func (s *Server) renderAppForHook(a *App) obj {
-	o := s.renderApp(a)
-	known := map[string]string{}
-	for _, name := range sortedKeys(a.Permissions) {
-		known[name] = a.Permissions[name]
-	}
-	o["permissions"] = known
-	return o
-}
-
 func (c *call) getApp() answer {
 	o := c.s.renderApp(c.who.app)
 	o["installations_count"] = len(c.who.app.installations)

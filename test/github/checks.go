@@ -22,7 +22,6 @@ type CheckRun struct {
 	app       *App
 	suite     *suite
 	output    bool // somebody gave one
-	images    []any
 	textGiven bool
 }
 
@@ -256,7 +255,7 @@ func (s *Server) renderRun(r *Repo, run *CheckRun) obj {
 // renderRunForHook nests the suite, as webhooks do.
 func (s *Server) renderRunForHook(r *Repo, run *CheckRun) obj {
 	o := s.renderRun(r, run)
-	o["app"] = s.renderAppForHook(run.app)
+	o["app"] = s.renderApp(run.app)
 	t := s.renderSuite(r, run.suite, true)
 	delete(t, "latest_check_runs_count")
 	delete(t, "check_runs_url")
@@ -281,7 +280,7 @@ func (s *Server) renderSuite(r *Repo, t *suite, hook bool) obj {
 		o["head_commit"] = obj{"id": k.sha, "tree_id": k.tree, "message": k.message, "timestamp": stamp(k.committer.at), "author": person(k.author), "committer": person(k.committer)}
 	}
 	if hook {
-		o["app"] = s.renderAppForHook(t.app)
+		o["app"] = s.renderApp(t.app)
 	} else {
 		o["repository"] = s.renderRepo(r)
 	}

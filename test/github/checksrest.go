@@ -175,7 +175,7 @@ func (c *call) applyOutput(run *CheckRun) *answer {
 			}
 		}
 	}
-	run.Summary, run.output, run.Annotations, run.images = summary, true, annotations, images
+	run.Summary, run.output, run.Annotations = summary, true, annotations
 	if hasTitle {
 		run.Title = title
 	}

@@ -132,7 +132,7 @@ func (s *Server) renderComment(r *Repo, k *Comment) obj {
 	}
 	var via any
 	if k.via != nil {
-		via = s.renderAppForHook(k.via)
+		via = s.renderApp(k.via)
 	}
 	return obj{"url": at, "html_url": s.html("/%s/%s/%d#issuecomment-%d", r.FullName, kind, k.issue.number, k.ID),
 		"issue_url": s.api("/repos/%s/issues/%d", r.FullName, k.issue.number), "id": k.ID, "node_id": nodeID("IC", k.ID), "user": s.renderUser(k.author),

@@ -71,7 +71,7 @@ func (s *Server) renderDeployment(r *Repo, d *Deployment) obj {
 		"repository_url": s.api("/repos/%s", r.FullName), "creator": s.renderUser(d.author), "sha": d.SHA, "ref": d.Ref, "payload": d.Payload,
 		"transient_environment": d.Transient, "production_environment": d.Production, "performed_via_github_app": nil}
 	if d.app != nil {
-		o["performed_via_github_app"] = s.renderAppForHook(d.app)
+		o["performed_via_github_app"] = s.renderApp(d.app)
 	}
 	return o
 }
@@ -82,7 +82,7 @@ func (s *Server) renderDeploymentStatus(r *Repo, d *Deployment, t *DeploymentSta
 		"description": t.Description, "environment": t.environment, "target_url": t.LogURL, "created_at": stamp(t.made), "updated_at": stamp(t.made),
 		"deployment_url": at, "repository_url": s.api("/repos/%s", r.FullName), "environment_url": t.EnvironmentURL, "log_url": t.LogURL, "performed_via_github_app": nil}
 	if t.app != nil {
-		o["performed_via_github_app"] = s.renderAppForHook(t.app)
+		o["performed_via_github_app"] = s.renderApp(t.app)
 	}
 	return o
 }

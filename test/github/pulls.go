@@ -57,6 +57,9 @@ func (s *Server) OpenPull(repo, actor, title, head, base string) (Pull, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p, message := s.openPull(r, s.account(actor, "User"), title, "", head, base, false)
+	if message == "head" || message == "base" {
+		message = fmt.Sprintf("there is no %s branch %q or %q", message, head, base)
+	}
 	if message != "" {
 		return Pull{}, fmt.Errorf("github: open a pull request in %s: %s", repo, message)
 	}

@@ -16,7 +16,6 @@ func restRoutes() []*route {
 		on("GET", "/", anyone, (*call).root),
 		on("GET", "/meta", anyone, (*call).meta),
 		on("GET", "/rate_limit", anyone, (*call).rateLimit),
-		on("GET", "/zen", anyone, (*call).zen),
 		on("GET", "/user", asUser, (*call).getSelf),
 		on("GET", "/users/{username}", anyone, (*call).getUser),
 
@@ -128,10 +127,6 @@ func restRoutes() []*route {
 		on("PATCH", repo+"/git/refs/{ref...}", write("contents"), (*call).updateRef).locked(),
 		on("DELETE", repo+"/git/refs/{ref...}", write("contents"), (*call).deleteRef).locked(),
 	}
-}
-
-func (c *call) zen() answer {
-	return answer{status: 200, raw: []byte("Keep it logically awesome."), header: map[string][]string{"Content-Type": {"text/plain;charset=utf-8"}}}
 }
 
 func (c *call) meta() answer {
