@@ -68,7 +68,7 @@ func open(t *testing.T, change ...func(*app.Config)) *house {
 		t.Fatal(err)
 	}
 	registered := must(gh.RegisterApp("octo", github.Manifest{
-		Name: "Conveyor", URL: "http://" + address, HookAttributes: &github.Hook{URL: "http://" + address + "/webhooks/github", Active: true},
+		Name: "Conveyor", URL: "http://" + address, HookAttributes: &github.Hook{URL: "http://" + address + "/webhooks/github"},
 		DefaultPermissions: map[string]string{"checks": "write", "contents": "read", "deployments": "write", "issues": "write", "members": "read", "metadata": "read", "pull_requests": "write"},
 		DefaultEvents:      []string{"issue_comment", "pull_request", "push"},
 	}))(t)
