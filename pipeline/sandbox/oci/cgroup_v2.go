@@ -25,6 +25,10 @@ func (g *group) limitV2(l sandbox.Limits) error {
 	if err != nil {
 		return err
 	}
+	return g.setV2(l)
+}
+
+func (g *group) setV2(l sandbox.Limits) error {
 	for _, set := range [][2]string{
 		{"memory.max", strconv.FormatInt(l.Memory, 10)},
 		{"pids.max", strconv.FormatInt(l.PIDs, 10)},

@@ -22,7 +22,7 @@ func (s *Sandbox) left(id string) []string {
 	}
 	mounts, _ := os.ReadFile("/proc/self/mountinfo")
 	for line := range strings.Lines(string(mounts)) {
-		if strings.Contains(line, filepath.Join(s.options.Dir, "runs", id)) || id != "" && strings.Contains(line, id) {
+		if strings.Contains(line, filepath.Join(s.options.Dir, "runs", id)) {
 			found = append(found, "mount "+line)
 		}
 	}

@@ -21,7 +21,7 @@ type note struct {
 
 func noteRun(dir, id string) (_ *note, err error) {
 	path := runFolder(dir, id)
-	unlock, err := lock(filepath.Join(dir, "lock"), unix.LOCK_SH) // no clean-up between the two steps
+	unlock, err := lock(dir, unix.LOCK_SH) // no clean-up between the two steps
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +50,7 @@ func (n *note) forget() error {
 // endLeftovers ends what servers that are gone have left: processes, cgroups, notes. Mounts are none, for they were in
 // namespaces of the processes. Runs of a server that lives are known by their lock, and left alone.
 func endLeftovers(ctx context.Context, dir string, c *cgroups, log *slog.Logger) error {
-	unlock, err := lock(filepath.Join(dir, "lock"), unix.LOCK_EX)
+	unlock, err := lock(dir, unix.LOCK_EX)
 	if err != nil {
 		return fmt.Errorf("sandbox/oci: %w", err)
 	}
@@ -84,7 +84,7 @@ func endLeftovers(ctx context.Context, dir string, c *cgroups, log *slog.Logger)
 	}
 	left, _ := filepath.Glob(filepath.Join(dir, "probe-*"))
 	for _, path := range left {
-		_ = os.Remove(path) // the workspace of a probe; one that is in use is in another server's way for a moment
+		_ = os.RemoveAll(path) // the workspace of a probe: one that goes on holds the lock
 	}
 	return nil
 }
@@ -99,8 +99,8 @@ func held(path string) bool {
 	return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil
 }
 
-func lock(path string, how int) (unlock func(), err error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+func lock(dir string, how int) (unlock func(), err error) {
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("lock the running steps: %w", err)
 	}

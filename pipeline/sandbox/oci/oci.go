@@ -60,6 +60,9 @@ func Probe(ctx context.Context, o Options) (*Sandbox, error) {
 	o.Limits = o.Limits.Or(sandbox.Limits{
 		Wall: time.Hour, Memory: 4 << 30, PIDs: 4096, CPUs: float64(runtime.NumCPU()), Tmp: 1 << 30,
 	})
+	if o.FirstID < idCount || o.FirstID > 1<<32-1-2*idCount {
+		return nil, fmt.Errorf("sandbox/oci: %d cannot be the first id of steps: choose one that no user of this machine has, from %d on", o.FirstID, idCount)
+	}
 	if os.Geteuid() != 0 {
 		return nil, errors.New("sandbox/oci: steps can only be shut in by root: run the server as root")
 	}

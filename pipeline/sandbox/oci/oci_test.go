@@ -8,6 +8,10 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if len(os.Args) == 4 && os.Args[1] == serverArg {
+		serve(os.Args[2], os.Args[3])
+		return
+	}
 	sandboxtest.Main(m)
 }
 

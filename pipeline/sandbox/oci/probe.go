@@ -9,11 +9,18 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/conveyor-ci/conveyor/pipeline/sandbox"
 )
 
 // try runs a step in the full configuration and looks at what was really in force for it.
 func (s *Sandbox) try(ctx context.Context) error {
+	unlock, err := lock(s.options.Dir, unix.LOCK_SH) // no other server takes the workspace for a leftover
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	ws, err := os.MkdirTemp(s.options.Dir, "probe-")
 	if err != nil {
 		return err

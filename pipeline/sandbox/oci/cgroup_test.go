@@ -1,0 +1,113 @@
+package oci
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/conveyor-ci/conveyor/pipeline/sandbox"
+)
+
+func TestTheLayoutsOfCgroupsAreTold(t *testing.T) {
+	t.Parallel()
+	const v2 = "30 23 0:26 / /sys/fs/cgroup rw,nosuid,nodev,noexec,relatime shared:9 - cgroup2 cgroup2 rw,nsdelegate\n"
+	const v1 = "33 31 0:30 /docker/1 /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n" +
+		"35 31 0:32 /docker/1 /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n39 31 0:36 / /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids\n" +
+		"40 31 0:37 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,name=systemd\n"
+	const unified = "41 31 0:38 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n"
+	const own = "8:pids:/user\n4:memory:/docker/1/sub\n3:cpu,cpuacct:/docker/1\n1:name=systemd:/\n0::/\n"
+	for _, c := range []struct{ mounts, mode string }{{v2, "cgroup v2"}, {v1, "cgroup v1"}, {v1 + unified, "cgroup v1 hybrid"}} {
+		got, err := parseCgroups(c.mounts, own)
+		if err != nil || got.mode() != c.mode {
+			t.Errorf("%v, %v, want %s", got, err, c.mode)
+			continue
+		}
+		if got.version == 1 && (got.home["memory"] != "/sys/fs/cgroup/memory/sub" || got.home["cpu"] != "/sys/fs/cgroup/cpu,cpuacct" || got.home["pids"] != "/sys/fs/cgroup/pids/user") {
+			t.Errorf("the server's own groups are taken to be %q", got.home)
+		}
+	}
+	for _, mounts := range []string{"", "35 31 0:32 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n"} {
+		if _, err := parseCgroups(mounts, own); err == nil {
+			t.Errorf("limits would not be in force with %q", mounts)
+		}
+	}
+}
+
+// The files of version 2 are ordinary ones here: machines with version 1 cannot have both. What is proven is which files
+// are written and read, not that a kernel takes them.
+func TestVersion2IsWrittenAndRead(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	c := &cgroups{version: 2, base: "conveyor-x", unified: root}
+	base := filepath.Join(root, c.base)
+	dir := filepath.Join(base, "one")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"memory.max", "memory.swap.max", "pids.max", "cpu.max"} {
+		put(t, dir, name, "")
+	}
+	g := &group{c: c, name: "one", oom: -1}
+	l := sandbox.Limits{Memory: 1 << 20, PIDs: 10, CPUs: 1.5}
+	if err := os.Rename(dir, dir+"-kept"); err != nil { // the kernel makes the files with the folder; a plain folder has none
+		t.Fatal(err)
+	}
+	if err := g.limitV2(l); err == nil {
+		t.Error("a group without files for its limits was taken")
+	}
+	if err := os.Remove(dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(dir+"-kept", dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.setV2(l); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"memory.max": "1048576", "memory.swap.max": "0", "pids.max": "10", "cpu.max": "150000 100000"} {
+		if got, _ := os.ReadFile(filepath.Join(dir, name)); string(got) != want {
+			t.Errorf("%s is %q", name, got)
+		}
+	}
+	if u := g.usageV2(l); u != (usage{}) {
+		t.Errorf("%+v", u)
+	}
+	put(t, dir, "memory.events", "low 0\nhigh 0\nmax 12\noom 2\noom_kill 1\n")
+	put(t, dir, "memory.peak", "1048576\n")
+	put(t, dir, "pids.events", "max 3\n")
+	if u := g.usageV2(l); u != (usage{peak: 1 << 20, oom: true, pids: true}) {
+		t.Errorf("%+v", u)
+	}
+}
+
+func put(t *testing.T, dir, name, text string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestTheServerItselfIsNeverKilled(t *testing.T) {
+	t.Parallel()
+	s := probe(t, Options{})
+	g, err := s.cgroups.group("mine", sandbox.Limits{Memory: 64 << 20, PIDs: 100, CPUs: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.cgroups.version == 1 {
+		err = onOwnThread(func() error {
+			leave, err := g.enterV1()
+			if err != nil {
+				return err
+			}
+			err = g.kill() // with a thread of the server in it
+			return firstOf(leave(), err)
+		})
+	}
+	if err != nil {
+		t.Error(err)
+	}
+	if err := g.remove(); err != nil {
+		t.Error(err)
+	}
+}
