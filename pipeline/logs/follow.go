@@ -46,7 +46,7 @@ const elsewhere = 250 * time.Millisecond
 // Block is a part of a log. Offset+len(Data) is where the next one starts, and where to go on after a break.
 type Block struct {
 	Offset int64
-	Data   []byte // at most BlockSize bytes, valid until the next piece
+	Data   []byte // at most BlockSize bytes, valid until the next block
 }
 
 // Follow gives the log from an offset on, waits for what comes, and ends when the log is complete and was given whole.

@@ -67,7 +67,10 @@ func (s *Store) Writer(name string, secrets []string, limit int64) (*Writer, err
 	if err != nil {
 		return nil, fmt.Errorf("logs: begin %s: %w", name, err)
 	}
-	return w.start()
+	if _, err := w.start(); err != nil {
+		return nil, errors.Join(err, s.root.Remove(name+logEnding)) // so that it can be begun again
+	}
+	return w, nil
 }
 
 // Resume goes on with a log whose process ended before it could close it. What was printed and not yet stored then is
@@ -221,7 +224,8 @@ func (w *Writer) closeFiles() error {
 	if w.index != nil {
 		err = w.index.Close()
 	}
-	return errors.Join(err, w.log.Close())
+	// Closing alone would leave the lock, for a moment, to a child that this process is just starting.
+	return errors.Join(err, syscall.Flock(int(w.log.Fd()), syscall.LOCK_UN), w.log.Close())
 }
 
 // Dropped is how many bytes were not stored, because of the limit or of a disk that failed.

@@ -4,8 +4,10 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"log/slog"
 	"os"
@@ -153,6 +155,9 @@ func TestATornTailOfAnyLengthIsCutAndEarlierArtifactsStay(t *testing.T) {
 		if _, err := s.Manifest(t.Context(), second.Digest()); err == nil {
 			t.Fatalf("torn at %d: the second artifact came back", size)
 		}
+		if st, err := s.packs[0].file.Stat(); err != nil || st.Size() != s.packs[0].size {
+			t.Fatalf("torn at %d: the next frame would go to %d of %d bytes", size, s.packs[0].size, st.Size())
+		}
 		// What comes after the cut must be found again, by this process and by the next one.
 		if size%64 == 0 || size == int64(len(whole))-1 {
 			_, err = s.Put(t.Context(), root, all, artifact.Limits{})
@@ -226,6 +231,75 @@ func TestAFlippedByteAnywhereNeverGivesWrongBytes(t *testing.T) {
 	if lost == 0 {
 		t.Error("no damage was found while files were read")
 	}
+}
+
+func TestDamageInTheMiddleLosesOnlyWhatItHit(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := openSmall(t, dir)
+	var stored []artifact.Manifest
+	for i := range 3 {
+		m, err := s.Put(t.Context(), artifacttest.Write(t, map[string]string{"f": fmt.Sprint("file ", i)}), all, artifact.Limits{})
+		must(t, err)
+		stored = append(stored, m)
+	}
+	path := s.path(s.packs[0], packEnding)
+	must(t, s.Close())
+	b, err := os.ReadFile(path)
+	must(t, err)
+	b[30] ^= 1 // the first head
+	rewrite(t, path, b)
+	must(t, os.Remove(strings.TrimSuffix(path, packEnding)+indexEnding))
+	s = openSmall(t, dir)
+	if _, err := artifacttest.Content(t.Context(), s, stored[0].Files[0]); !errors.Is(err, artifact.ErrNotFound) {
+		t.Errorf("the damaged file: %v", err)
+	}
+	intact(t, s, stored[1])
+	intact(t, s, stored[2])
+	must(t, s.Close())
+}
+
+// TestASoundFrameWithOtherBytesIsRefused forges frames whose checksums are right, as someone with access to the disk
+// can, so that only the SHA-256 can tell.
+func TestASoundFrameWithOtherBytesIsRefused(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := openSmall(t, dir)
+	root := small(t)
+	m, err := s.Put(t.Context(), root, all, artifact.Limits{})
+	must(t, err)
+	p := s.packs[0]
+	forge := func(digest pipeline.Digest, kind byte, payload []byte) {
+		sum, _ := parseDigest(digest)
+		h := head{kind: kind, raw: uint32(len(payload)), stored: uint32(len(payload)), sum: crc32.Checksum(payload, castagnoli), digest: sum}
+		s.index[keyOf(sum)] = place{0, uint32(p.size)}
+		b := append(h.appendTo(nil, p.salt), payload...)
+		_, err := p.file.WriteAt(b, p.size)
+		must(t, err)
+		p.size += int64(len(b))
+	}
+	other := artifact.Manifest{Files: []artifact.File{m.Files[0]}}.Encode()
+	chunks := binary.LittleEndian.AppendUint64(nil, uint64(m.Files[0].Size)) // a list without any chunk
+	for _, f := range m.Files {
+		forge(f.Digest, blob, []byte("forged"))
+		if _, err := artifacttest.Content(t.Context(), s, f); !errors.Is(err, artifact.ErrCorrupt) {
+			t.Errorf("%s as a blob: %v", f.Path, err)
+		}
+		one, _ := parseDigest(artifact.DigestOf([]byte("no pattern")))
+		forge(f.Digest, list, append(bytes.Clone(chunks), one[:]...))
+		if content, err := artifacttest.Content(t.Context(), s, f); f.Path != "raw" && !errors.Is(err, artifact.ErrCorrupt) {
+			t.Errorf("%s as a list of another file: %q, %v", f.Path, content, err)
+		}
+		forge(f.Digest, list, chunks)
+		if content, err := artifacttest.Content(t.Context(), s, f); !errors.Is(err, artifact.ErrCorrupt) {
+			t.Errorf("%s as an empty list: %q, %v", f.Path, content, err)
+		}
+	}
+	forge(m.Digest(), blob, other)
+	if got, err := s.Manifest(t.Context(), m.Digest()); !errors.Is(err, artifact.ErrCorrupt) {
+		t.Errorf("a forged manifest gave %v, %v", got, err)
+	}
+	must(t, s.Close())
 }
 
 func TestADamagedIndexFileIsNotBelieved(t *testing.T) {

@@ -85,29 +85,59 @@ func TestAFileThatLooksLikeAFrameIsNeverTakenForOne(t *testing.T) {
 	intact(t, s, victim)
 }
 
+// full makes the last pack refuse bytes as a full disk does, until the returned function makes room.
+func full(t *testing.T, s *Store) (makeRoom func()) {
+	t.Helper()
+	p := s.packs[len(s.packs)-1]
+	good := p.file
+	bad, err := os.OpenFile(s.path(p, packEnding), os.O_WRONLY|os.O_APPEND, 0) // WriteAt fails, Truncate does not
+	must(t, err)
+	p.file = bad
+	return func() {
+		p.file = good
+		must(t, bad.Close())
+	}
+}
+
 func TestAFullDiskFailsThePutAndNotTheStore(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	s := opened(t, dir)
+	s := opened(t, t.TempDir())
 	first, err := s.Put(t.Context(), small(t), all, artifact.Limits{})
 	must(t, err)
-
-	// A handle that cannot write stands for the disk that has no room.
-	good := s.packs[0].file
-	s.packs[0].file, err = os.Open(s.path(s.packs[0], packEnding))
-	must(t, err)
-	bad := s.packs[0].file
+	makeRoom := full(t, s)
 	root := artifacttest.Write(t, map[string]string{"new": "new"})
-	if _, err := s.Put(t.Context(), root, all, artifact.Limits{}); err == nil {
-		t.Fatal("nobody noticed that nothing was written")
+	if _, err := s.Put(t.Context(), root, all, artifact.Limits{}); !errors.Is(err, errThrownAway) {
+		t.Fatalf("want the sentence that asks for room, got %v", err)
 	}
-	s.packs[0].file = good
-	must(t, bad.Close())
-	s.broken = nil // a full disk can still be cut, a read-only handle cannot
+	makeRoom()
 	m, err := s.Put(t.Context(), root, all, artifact.Limits{})
 	must(t, err)
 	intact(t, s, first)
 	intact(t, s, m)
+}
+
+// TestWhoLeanedOnLostBytesIsTold has one Put find a frame that another one's failed write then takes away.
+func TestWhoLeanedOnLostBytesIsTold(t *testing.T) {
+	t.Parallel()
+	s := opened(t, t.TempDir())
+	_, err := s.Put(t.Context(), small(t), all, artifact.Limits{})
+	must(t, err)
+	one, err := s.keeper()
+	must(t, err)
+	defer one.close()
+	two, err := s.keeper()
+	must(t, err)
+	defer two.close()
+	must(t, one.keepBytes([]byte("shared")))
+	must(t, two.keepBytes([]byte("shared")))
+	makeRoom := full(t, s)
+	if err := s.commit(one.round); !errors.Is(err, errThrownAway) {
+		t.Errorf("the first was told %v", err)
+	}
+	makeRoom()
+	if err := s.commit(two.round); !errors.Is(err, errThrownAway) {
+		t.Errorf("the second was told %v, but its bytes are gone", err)
+	}
 }
 
 // BenchmarkTwentyThousandFiles stores, stores again, and lays out a tree like node_modules.

@@ -111,6 +111,8 @@ func (s *Store) release() error {
 		errs = append(errs, p.file.Close())
 	}
 	s.decoder.Close()
+	// Closing alone would leave the lock, for a moment, to a child that this process is just starting.
+	errs = append(errs, syscall.Flock(int(s.lock.Fd()), syscall.LOCK_UN))
 	return errors.Join(append(errs, s.lock.Close())...)
 }
 

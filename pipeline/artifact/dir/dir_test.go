@@ -13,10 +13,10 @@ func TestTheDirectoryStoreKeepsTheContract(t *testing.T) {
 	artifacttest.Run(t, func(t testing.TB) artifact.Store { return opened(t, t.TempDir()) })
 }
 
-// TestTinyPacksKeepTheContract begins a pack for every few frames, which otherwise takes a gigabyte.
+// TestTinyPacksKeepTheContract begins a pack every few Puts, which otherwise takes a gigabyte.
 func TestTinyPacksKeepTheContract(t *testing.T) {
 	t.Parallel()
-	artifacttest.Run(t, func(t testing.TB) artifact.Store { return openedWith(t, t.TempDir(), 1000, chunkSize) })
+	artifacttest.Run(t, func(t testing.TB) artifact.Store { return openedWith(t, t.TempDir(), 20_000, chunkSize) })
 }
 
 func opened(t testing.TB, dir string) *Store { return openedWith(t, dir, 1<<30, chunkSize) }

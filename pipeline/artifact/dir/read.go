@@ -32,7 +32,7 @@ func (s *Store) openObject(d pipeline.Digest) (io.ReadCloser, error) {
 		}
 		return io.NopCloser(bytes.NewReader(content)), nil
 	}
-	if len(content) < 8 || (len(content)-8)%sha256.Size != 0 {
+	if len(content) <= 8 || (len(content)-8)%sha256.Size != 0 { // one chunk at least, or its reader would end unverified
 		return nil, fmt.Errorf("%w: %s", artifact.ErrCorrupt, d)
 	}
 	return &long{store: s, want: digest, size: int64(binary.LittleEndian.Uint64(content)), names: content[8:], sum: sha256.New()}, nil
