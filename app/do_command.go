@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/conveyor-ci/conveyor/app/github"
 	"github.com/conveyor-ci/conveyor/deploy"
@@ -86,23 +87,21 @@ func (a *App) answer(ctx context.Context, w *repoWork, id string) error {
 
 // answerBody mentions nobody: the person who asked is notified by the comment anyway.
 func answerBody(p deploy.Pending) string {
-	head := fmt.Sprintf("> %s\n\n", github.Literal(p.Command.Line))
+	head := "> `" + strings.ReplaceAll(p.Command.Line, "`", "'") + "`\n\n"
 	if p.Refused {
 		return head + "Refused. " + unmention(p.Say) + "\n"
 	}
 	return head + unmention(p.Say) + "\n"
 }
 
-// unmention breaks the @ of our own sentences, so that they ping nobody.
+// unmention breaks the @ of our own sentences, so that they ping nobody. Commands to copy stand in code, where GitHub
+// looks for no mention, and stay as they are.
 func unmention(words string) string {
-	out := make([]rune, 0, len(words))
-	for _, r := range words {
-		out = append(out, r)
-		if r == '@' {
-			out = append(out, '\u200b')
-		}
+	parts := strings.Split(words, "`")
+	for i := 0; i < len(parts); i += 2 {
+		parts[i] = strings.ReplaceAll(parts[i], "@", "@\u200b")
 	}
-	return string(out)
+	return strings.Join(parts, "`")
 }
 
 // forward passes on what a command asks of runs.

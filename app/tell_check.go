@@ -14,8 +14,8 @@ import (
 // summaryTail is how many lines of a failed step's log the check shows.
 const summaryTail = 20
 
-// tellCheck brings one check run at GitHub up to the newest state. It may be repeated: before the first create the
-// stream says so, so that after a crash or a lost answer the check run is looked for and adopted.
+// tellCheck brings one check run at GitHub up to the newest state. It may be repeated: before each try the stream says so,
+// so that after a crash or a lost answer GitHub is asked first what came of it.
 func (a *App) tellCheck(ctx context.Context, w *runWork, e pipeline.TellCheck) error {
 	s := w.Latest()
 	check, ok := checkNamed(pipeline.Checks(s), e.Check)
@@ -23,9 +23,8 @@ func (a *App) tellCheck(ctx context.Context, w *runWork, e pipeline.TellCheck) e
 		return nil
 	}
 	told := s.Told[e.Check]
-	// A batch of annotations whose answer was lost must not be sent twice: GitHub is asked how many it has.
-	unknown := told.Opening || told.ID != 0 && len(check.Annotations) > 0
-	if told.ID == 0 && !told.Opening {
+	unknown := told.Opening
+	if !told.Opening {
 		var err error
 		if s, err = w.Append(ctx, pipeline.CheckOpening{Check: e.Check}); err != nil {
 			return err

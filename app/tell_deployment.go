@@ -8,8 +8,8 @@ import (
 	"github.com/conveyor-ci/conveyor/deploy"
 )
 
-// tellDeployment brings one deployment at GitHub up to the newest state. It may be repeated: before the create the
-// stream says so, so that after a crash or a lost answer the deployment is looked for and adopted.
+// tellDeployment brings one deployment at GitHub up to the newest state. It may be repeated: before each try the stream
+// says so, so that after a crash or a lost answer GitHub is asked first what came of it.
 func (a *App) tellDeployment(ctx context.Context, w *repoWork, e deploy.TellDeployment) error {
 	s := w.Latest()
 	p, ok := s.Pictures[e.Deployment]
@@ -17,7 +17,7 @@ func (a *App) tellDeployment(ctx context.Context, w *repoWork, e deploy.TellDepl
 		return nil
 	}
 	unknown := p.Opening
-	if p.ID == 0 && !p.Opening {
+	if !p.Opening {
 		var err error
 		if s, err = w.Append(ctx, deploy.DeploymentOpening{Deployment: e.Deployment}); err != nil {
 			return err
@@ -38,7 +38,7 @@ func (a *App) tellDeployment(ctx context.Context, w *repoWork, e deploy.TellDepl
 		return err
 	}
 	err = in.SetDeploymentState(ctx, s.Repo, id, github.State{
-		Unknown: unknown || p.Told != "" || p.ID != 0, State: p.State, Description: p.Description, LogURL: a.RunURL(p.Run), EnvironmentURL: p.URL,
+		Unknown: unknown, State: p.State, Description: p.Description, LogURL: a.RunURL(p.Run), EnvironmentURL: p.URL,
 	})
 	told := deploy.DeploymentTold{Deployment: e.Deployment, ID: id, State: p.State}
 	if err != nil && !a.useless(err) {

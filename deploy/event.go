@@ -155,7 +155,7 @@ type Removed struct {
 	At          time.Time `json:"at"`
 }
 
-// DeploymentOpening is written before a deployment is created at GitHub, so that after a crash it is looked for first.
+// DeploymentOpening is written before GitHub is told of a deployment, so that after a crash it is asked first what it has.
 type DeploymentOpening struct {
 	Deployment string `json:"deployment"`
 }

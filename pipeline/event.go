@@ -52,7 +52,7 @@ type Reported struct {
 	At time.Time `json:"at"`
 }
 
-// CheckOpening is written before a check run is created at GitHub, so that after a crash it is looked for first.
+// CheckOpening is written before GitHub is told of a check, so that after a crash it is asked first what it has.
 type CheckOpening struct {
 	Check string `json:"check"`
 }

@@ -51,7 +51,7 @@ const (
 
 // Told is what GitHub is known to show of one check.
 type Told struct {
-	Opening   bool // a create was begun and its answer is not known
+	Opening   bool // a telling was begun and its answer is not known
 	ID        int64
 	Mark      string
 	Confirmed int

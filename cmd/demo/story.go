@@ -139,7 +139,30 @@ func (c *company) play(ctx context.Context) error {
 		}
 		c.line.told(true, time.Since(begun), s.what, detail, link)
 	}
-	return c.github.Quiet(ctx)
+	return c.rest(ctx)
+}
+
+// rest waits until every webhook is delivered and nothing is owed any more, so that the ledger tells the end.
+func (c *company) rest(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	look := time.NewTicker(50 * time.Millisecond)
+	defer look.Stop()
+	for calm := 0; calm < 3; calm++ {
+		if err := c.github.Quiet(ctx); err != nil {
+			return fmt.Errorf("webhooks are still on their way: %w", err)
+		}
+		page, err := fetch(c.server.url + "/metrics")
+		if err != nil || !strings.Contains(string(page), "\nconveyor_streams_waiting 0\n") {
+			calm = -1
+		}
+		select {
+		case <-ctx.Done():
+			return errors.New("the server did not come to rest")
+		case <-look.C:
+		}
+	}
+	return nil
 }
 
 // wait waits for a condition of the local GitHub, or for the end of the server.

@@ -22,7 +22,7 @@ func (m Machine[S, V, F]) prefix() string { return m.Prefix }
 // tend works on one stream: it starts what is owed, ends what is not owed any more, and releases the stream when it
 // rests.
 func (m Machine[S, V, F]) tend(ctx context.Context, e *Engine, t *tended) {
-	d := &desk[S, V, F]{m: m, e: e, t: t, running: map[string]*running{}, retries: map[string]retry{}, done: make(chan outcome, 1), dirty: make(chan struct{}, 1)}
+	d := &desk[S, V, F]{m: m, e: e, t: t, running: map[string]*running{}, retries: map[string]retry{}, first: map[string]time.Time{}, done: make(chan outcome, 1), dirty: make(chan struct{}, 1)}
 	defer d.wait()
 	log := e.o.Log.With("stream", t.lease.Stream)
 	if err := d.refold(ctx); err != nil {
@@ -99,6 +99,7 @@ type desk[S any, V Event, F Effect] struct {
 
 	running map[string]*running
 	retries map[string]retry
+	first   map[string]time.Time // lane → since when it has news that is not told
 	done    chan outcome
 	dirty   chan struct{} // holds one: an effect has appended
 	all     sync.WaitGroup
@@ -108,6 +109,7 @@ type desk[S any, V Event, F Effect] struct {
 type running struct {
 	cancel context.CancelCauseFunc
 	lane   string
+	until  time.Time   // it is patient until then
 	begun  atomic.Bool // it is past its patience; decided once, by whoever comes first: do, or start when it is not owed
 }
 
@@ -189,12 +191,30 @@ func (d *desk[S, V, F]) start(ctx context.Context, drained bool) (wake time.Time
 func (d *desk[S, V, F]) begin(ctx context.Context, effect F) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	name := effect.Name()
-	r := &running{cancel: cancel, lane: laneOf(effect)}
+	r := &running{cancel: cancel, lane: laneOf(effect), until: d.patience(effect)}
 	d.running[name] = r
 	d.all.Go(func() {
 		defer cancel(nil)
 		d.done <- outcome{name: name, err: d.do(ctx, effect, r)} // tend listens, and after it wait, until all have said it
 	})
+}
+
+// patience is how long an effect waits for newer news. In a lane it counts from the first news that was not told, so that
+// news which keeps coming cannot keep all of it from being told.
+func (d *desk[S, V, F]) patience(effect F) time.Time {
+	patient, ok := any(effect).(interface{ Wait() time.Duration })
+	now := d.e.o.Now()
+	if !ok || patient.Wait() <= 0 {
+		return now
+	}
+	lane := laneOf(effect)
+	if lane == "" {
+		return now.Add(patient.Wait())
+	}
+	if _, waiting := d.first[lane]; !waiting {
+		d.first[lane] = now
+	}
+	return d.first[lane].Add(patient.Wait())
 }
 
 func laneOf[F Effect](effect F) string {
@@ -215,8 +235,8 @@ func (d *desk[S, V, F]) busy(lane string) bool {
 
 func (d *desk[S, V, F]) do(ctx context.Context, effect F, r *running) (err error) {
 	defer recovered(&err)
-	if patient, ok := any(effect).(interface{ Wait() time.Duration }); ok && patient.Wait() > 0 {
-		clock := time.NewTimer(patient.Wait())
+	if wait := r.until.Sub(d.e.o.Now()); wait > 0 {
+		clock := time.NewTimer(wait)
 		defer clock.Stop()
 		select {
 		case <-ctx.Done():
@@ -277,6 +297,9 @@ func (d *desk[S, V, F]) fold(ctx context.Context, version int64, events []V) (er
 // settle notes how an effect ended. One that ended well but is owed all the same is treated as failed: otherwise it
 // would be repeated without a pause.
 func (d *desk[S, V, F]) settle(o outcome) {
+	if r := d.running[o.name]; r != nil && !errors.Is(o.err, ErrNotOwed) {
+		delete(d.first, r.lane)
+	}
 	delete(d.running, o.name)
 	r := d.retries[o.name]
 	r.attempts++
