@@ -54,6 +54,7 @@ type App struct {
 	workers   chan struct{} // holds one for each step that runs
 	meter     *meter
 	changes   *changes
+	durable   remembered // whether the journal can make a write durable
 	listener  net.Listener
 	server    *http.Server
 	closers   []func() error

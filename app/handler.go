@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -68,11 +69,32 @@ func (a *App) newestRuns(ctx context.Context, limit int) ([]pipeline.State, erro
 func (a *App) ready(ctx context.Context) []handlers.Condition {
 	in := a.sandbox.Isolation()
 	conditions := []handlers.Condition{
-		{Name: "journal", Err: a.journal.Ready(ctx), Detail: "durable"},
+		{Name: "journal", Err: a.durable.ask(ctx, a.journal.Ready), Detail: "durable"},
 		{Name: "sandbox", Detail: in.Level + ", " + in.Runtime},
 	}
 	waiting, oldest, err := a.journal.Depth(ctx)
 	return append(conditions, handlers.Condition{
 		Name: "queue", Err: err, Detail: fmt.Sprintf("%d streams have work, the oldest for %s", waiting, oldest.Round(time.Millisecond)),
 	})
+}
+
+// fresh is how long an answer of the journal counts: asking it costs a durable write, and /readyz is open to all.
+const fresh = time.Second
+
+// remembered is the last answer to a question that costs something.
+type remembered struct {
+	mu    sync.Mutex
+	asked time.Time
+	err   error
+}
+
+// ask asks again when the last answer is not fresh any more. Those who come at the same time share one answer.
+func (r *remembered) ask(ctx context.Context, question func(context.Context) error) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if time.Since(r.asked) > fresh {
+		r.err = question(ctx)
+		r.asked = time.Now()
+	}
+	return r.err
 }
