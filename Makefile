@@ -43,7 +43,7 @@ setup-demo:
 	@test/setup/packages.sh runtime
 
 setup-test:
-	@test/setup/packages.sh runtime redis browser
+	@test/setup/packages.sh runtime redis browser race
 
 clean:
 	rm -rf $(BIN) .demo demo-ledger.json bench.json

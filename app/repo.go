@@ -18,6 +18,7 @@ type repoWork = engine.Work[deploy.State, deploy.Event]
 func (a *App) repos() engine.Machine[deploy.State, deploy.Event, deploy.Effect] {
 	return engine.Machine[deploy.State, deploy.Event, deploy.Effect]{
 		Prefix: "repo/",
+		Keep:   true,
 		Decode: deploy.Decode,
 		Apply:  deploy.Apply,
 		Next:   deploy.Next,

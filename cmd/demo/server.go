@@ -49,7 +49,19 @@ func newServer(o options, address, data string, gh *github.Server, credentials a
 		"CONVEYOR_PRIVATE_KEY="+credentials.PEM.Reveal(), "CONVEYOR_WEBHOOK_SECRET="+credentials.WebhookSecret.Reveal(),
 		"CONVEYOR_OPEN_PAGES=true", "CONVEYOR_GRACE=3s", "CONVEYOR_REDIS_URL="+o.redis,
 	)
+	if root := goRoot(); root != "" && !strings.HasPrefix(root, "/usr/") {
+		s.env = append(s.env, "CONVEYOR_TOOLS="+root) // the shop is written in Go: its steps must see the tools
+	}
 	return s
+}
+
+// goRoot is where this machine's Go is.
+func goRoot() string {
+	out, err := exec.Command("go", "env", "GOROOT").Output()
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(out))
 }
 
 // start starts the process, and returns when it is ready.

@@ -42,6 +42,7 @@ type Engine struct {
 
 	mu     sync.Mutex
 	tended map[string]*tended
+	kept   sync.Map // stream → folded, of machines that ask for it
 }
 
 // kind is a Machine without its types.

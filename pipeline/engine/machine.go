@@ -26,7 +26,7 @@ type Machine[S any, V Event, F Effect] struct {
 	Decode func(kind string, data []byte) (V, error)
 	Apply  func(S, V) S
 	Next   func(S) []F
-	Keep   bool // long streams that are worked on again and again: the folded state is kept in memory
+	Keep   bool // its streams are long and worked on again and again: folded states stay in memory between leases
 
 	// Do does one effect and appends what came of it through w. It may be called again for the same effect, by this or
 	// another server, after any error or crash: receivers must know it by its name. When ctx ends, context.Cause says

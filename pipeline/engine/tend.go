@@ -24,6 +24,9 @@ func (m Machine[S, V, F]) prefix() string { return m.Prefix }
 func (m Machine[S, V, F]) tend(ctx context.Context, e *Engine, t *tended) {
 	d := &desk[S, V, F]{m: m, e: e, t: t, running: map[string]*running{}, retries: map[string]retry{}, first: map[string]time.Time{}, done: make(chan outcome, 1), dirty: make(chan struct{}, 1)}
 	defer d.wait()
+	if kept, ok := e.kept.Load(t.lease.Stream); ok && m.Keep {
+		d.state, d.version = kept.(folded[S]).state, kept.(folded[S]).version
+	}
 	log := e.o.Log.With("stream", t.lease.Stream)
 	if err := d.refold(ctx); err != nil {
 		log.Error("the stream could not be read", "err", err)
@@ -111,6 +114,12 @@ type running struct {
 	lane   string
 	until  time.Time   // it is patient until then
 	begun  atomic.Bool // it is past its patience; decided once, by whoever comes first: do, or start when it is not owed
+}
+
+// folded is a state up to a version. Streams only grow, so that it stays true.
+type folded[S any] struct {
+	state   S
+	version int64
 }
 
 type retry struct {
@@ -343,6 +352,9 @@ func (d *desk[S, V, F]) wait() {
 func (d *desk[S, V, F]) release(ctx context.Context, wake time.Time) {
 	d.mu.Lock()
 	seen := d.version
+	if d.m.Keep {
+		d.e.kept.Store(d.t.lease.Stream, folded[S]{d.state, d.version})
+	}
 	d.mu.Unlock()
 	err := d.e.o.Journal.Release(context.WithoutCancel(ctx), d.t.lease, seen, wake)
 	if err != nil && !errors.Is(err, journal.ErrLeaseLost) {

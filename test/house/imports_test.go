@@ -37,7 +37,7 @@ var rooms = []struct {
 	{"pipeline/source", []string{"pipeline"}, nil},
 	{"pipeline/source/git", []string{"pipeline", "pipeline/source"}, []string{"golang.org/x/sys/unix", "golang.org/x/sync/..."}},
 	{"pipeline/source/sourcetest", []string{"pipeline", "pipeline/source"}, nil},
-	{"pipeline/artifact", []string{"pipeline"}, []string{"github.com/bmatcuk/doublestar/v4"}},
+	{"pipeline/artifact", []string{"pipeline"}, []string{"github.com/bmatcuk/doublestar/v4", "golang.org/x/sys/unix"}},
 	{"pipeline/artifact/dir", []string{"pipeline", "pipeline/artifact"}, []string{"github.com/klauspost/compress/...", "golang.org/x/sys/unix"}},
 	{"pipeline/artifact/memory", []string{"pipeline", "pipeline/artifact"}, nil},
 	{"pipeline/artifact/artifacttest", []string{"pipeline", "pipeline/artifact"}, []string{"pgregory.net/rapid"}},

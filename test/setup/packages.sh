@@ -10,7 +10,8 @@ want() { # name of a command, name of its package
 
 for what in "$@"; do
 	case $what in
-	runtime) command -v crun >/dev/null 2>&1 || want runc runc ;;
+	runtime) command -v runc >/dev/null 2>&1 || [ -x /usr/sbin/runc ] || want crun "crun runc" ;;
+	race) want gcc "gcc libc6-dev" ;; # the race detector is linked with C
 	redis) want redis-server redis-server ;;
 	browser) want chromium chromium ;;
 	esac
