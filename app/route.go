@@ -28,6 +28,10 @@ func (a *App) route(ctx context.Context, w *engine.Work[deliveryState, engine.Ev
 	heard := webhook.Translate(d)
 	d.Body = nil
 	decision := decided{What: "ignored", Why: heard.Ignored}
+	if app := fmt.Sprintf("app/%d", a.config.AppID); d.Source != app {
+		heard = webhook.Heard{}
+		decision.Why = fmt.Sprintf("it was meant for %s, and this is %s", d.Source, app)
+	}
 
 	if p := heard.Pull; p != nil {
 		if _, err := a.post(ctx, repoStream(heard.Repo.ID), "pull/"+d.GUID, *p); err != nil {
