@@ -1,8 +1,12 @@
 package oci
 
 import (
+	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/conveyor-ci/conveyor/pipeline/sandbox"
@@ -77,6 +81,51 @@ func TestVersion2IsWrittenAndRead(t *testing.T) {
 	put(t, dir, "pids.events", "max 3\n")
 	if u := g.usageV2(l); u != (usage{peak: 1 << 20, oom: true, pids: true}) {
 		t.Errorf("%+v", u)
+	}
+}
+
+// Even machines with version 1 have a tree of version 2, though without the controllers of the limits.
+func TestVersion2HoldsAndKillsWhatIsBornInIt(t *testing.T) {
+	t.Parallel()
+	own, err := findCgroups(t.TempDir())
+	if err != nil || own.unified == "" {
+		t.Fatalf("this test needs a mounted cgroup2 (mount -t cgroup2 none /sys/fs/cgroup/unified): %v", err)
+	}
+	c := &cgroups{version: 2, base: own.base, unified: own.unified}
+	g := &group{c: c, name: "one", oom: -1}
+	if err := os.MkdirAll(filepath.Join(g.v2(), "box"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	var all []*exec.Cmd
+	for _, path := range []string{g.v2(), filepath.Join(g.v2(), "box")} {
+		within := &group{c: c, name: strings.TrimPrefix(path, filepath.Join(c.unified, c.base)), oom: -1}
+		cmd := exec.Command("/bin/sh", "-c", "trap '' TERM; setsid sleep 1000")
+		cmd.SysProcAttr = &syscall.SysProcAttr{}
+		leave, err := (&Sandbox{cgroups: c, engine: engine{joins: true}}).enterGroup(within, cmd.SysProcAttr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(cmd.Start(), leave()); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, cmd)
+	}
+	if living := processes(g.v2()); len(living) < 2 {
+		t.Errorf("only %d processes were born in it", len(living))
+	}
+	if err := g.kill(); err != nil {
+		t.Error(err)
+	}
+	for _, cmd := range all {
+		if _ = cmd.Wait(); !signalled(cmd.ProcessState) {
+			t.Errorf("it ended with %v", cmd.ProcessState)
+		}
+	}
+	if err := errors.Join(g.remove(), c.close()); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(filepath.Dir(g.v2())); err == nil {
+		t.Error("the group is left")
 	}
 }
 

@@ -41,6 +41,12 @@ func isolation(t *testing.T, c Case) {
 			t.Errorf("it is in the groups %s", groups)
 		}
 	})
+	t.Run("ItHasNoOpenFileOfTheServer", func(t *testing.T) {
+		t.Parallel()
+		if got := c.step(t, "ls /proc/self/fd\n").passes(t); got != "0\n1\n2\n3\n" { // 3 is the folder that ls reads
+			t.Errorf("got %q", got)
+		}
+	})
 	t.Run("ItSeesOnlyItsOwnProcesses", func(t *testing.T) {
 		t.Parallel()
 		if got := strings.Fields(c.step(t, "cd /proc; set -- [0-9]*; echo $#\n").passes(t)); len(got) != 1 || got[0] != "2" && got[0] != "3" {
