@@ -1,3 +1,4 @@
+//lint:file-ignore ST1005 these errors are the sentences that GitHub shows to people
 package github
 
 import (

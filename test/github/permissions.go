@@ -54,7 +54,6 @@ var (
 	asApp          = need{kind: "app"}
 	asInstallation = need{kind: "installation"}
 	asUser         = need{kind: "user"}
-	anyToken       = need{kind: "token"}
 )
 
 // holding makes a need of permissions, any one of which is enough. A user

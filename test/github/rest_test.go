@@ -117,7 +117,7 @@ func TestTheRateLimitIsPerInstallationAndHour(t *testing.T) {
 	if _, _, err := w.installation(id, nil).Repositories.Get(ctx, "acme", "shop"); err != nil {
 		t.Errorf("an hour later: %v", err)
 	}
-	limits, _, err := w.installation(id, nil).RateLimits(ctx)
+	limits, _, err := w.installation(id, nil).RateLimit.Get(ctx)
 	if err != nil || limits.Core.Limit != 5000 {
 		t.Errorf("the limits: %v", err)
 	}

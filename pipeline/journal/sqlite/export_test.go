@@ -15,7 +15,7 @@ func Pragma(ctx context.Context, j *Journal, name string) (value string, err err
 }
 
 // Group commits the batches in one transaction, with one write before them that appends and then fails.
-func Group(ctx context.Context, j *Journal, failure error, batches ...journal.Batch) (failed error, errs []error) {
+func Group(ctx context.Context, j *Journal, failure error, batches ...journal.Batch) (errs []error, failed error) {
 	writes := []*write{{done: make(chan struct{})}}
 	writes[0].run = func(t *transaction) error {
 		if _, err := t.append(journal.Batch{Stream: "run/poison", Records: []journal.Record{{Kind: "k"}}}, j.now()); err != nil {
@@ -40,5 +40,5 @@ func Group(ctx context.Context, j *Journal, failure error, batches ...journal.Ba
 	for _, w := range writes[1:] {
 		errs = append(errs, w.err)
 	}
-	return writes[0].err, errs
+	return errs, writes[0].err
 }

@@ -95,7 +95,7 @@ func TestOneFailedWriteDoesNotSpoilTheOthersOfItsGroup(t *testing.T) {
 		t.Fatal(err)
 	}
 	poison := fmt.Errorf("a write that fails")
-	failed, errs := sqlite.Group(t.Context(), j, poison, one("run/a"), one("run/there"), one("run/b"))
+	errs, failed := sqlite.Group(t.Context(), j, poison, one("run/a"), one("run/there"), one("run/b"))
 	if failed == nil || !strings.Contains(failed.Error(), poison.Error()) {
 		t.Errorf("the failing write got %v", failed)
 	}
