@@ -2,23 +2,17 @@
 // into what the house works with.
 //
 // It never calls GitHub, and never works inside of a request. Until the signature is proven, nothing of a request is
-// parsed, logged or kept. Start reading at Handler, then Translate, which is pure.
+// parsed, logged or kept. Start reading at Handler, then Translate and ParseComment, which are pure.
 package webhook
 
 import (
 	"bytes"
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"mime"
 	"net/http"
-	"regexp"
-	"strings"
+	"os"
 	"sync"
 	"time"
 
@@ -29,156 +23,184 @@ import (
 // https://docs.github.com/webhooks/webhook-events-and-payloads#payload-cap
 const MaxBody = 25 << 20
 
-// minSecret is how short a secret may be, in bytes.
-const minSecret = 16
+// How long a body may take to arrive, and Accept to write it. GitHub hangs up after ten seconds.
+const (
+	readTime   = 10 * time.Second
+	acceptTime = 8 * time.Second
+)
 
 // ErrSeen is what Accept answers for a delivery that is durable already.
 var ErrSeen = errors.New("webhook: this delivery has been taken already")
 
-// Delivery is a webhook as it was received.
-type Delivery struct {
-	Source     string    `json:"source"` // "app/123" or "hook/45": two hooks may share a GUID
-	GUID       string    `json:"guid"`
-	Event      string    `json:"event"`
-	Body       []byte    `json:"body,omitempty"`
-	ReceivedAt time.Time `json:"received_at"`
-}
-
-// Stream names the delivery for ever: a redelivery has the same name.
-func (d Delivery) Stream() string { return "delivery/" + d.Source + "/" + d.GUID }
-
 // Options of the handler.
 type Options struct {
-	Secrets []string                              // one or, while it is changed, two
-	Accept  func(context.Context, Delivery) error // returns when the delivery is durable; ErrSeen when it was already
+	Secrets []string // one or, while it is changed, two; each of 16 bytes or more
+
+	// Accept returns when the delivery is durable, or ErrSeen when it was already. The body is lent to it: it is
+	// overwritten after Accept has returned. It may be called concurrently.
+	Accept func(context.Context, Delivery) error
+
 	Log     *slog.Logger
-	Metrics func(code int) // told of each answer; may be nil
-	Now     func() time.Time
+	MaxBody int64            // in bytes; the constant MaxBody when 0
+	Metrics func(code int)   // told of each answer; may be nil
+	Now     func() time.Time // the system's clock when nil
 }
 
-// Handler answers POSTs of GitHub's webhooks. 202 means: it is durable and will be worked on. 503 means: it is not.
+// Handler answers POSTs of GitHub's webhooks. 202 means: it is durable and will be worked on. 503 means: it is not, and
+// must be delivered again. All other answers are refusals, and nothing was written.
 func Handler(o Options) (gin.HandlerFunc, error) {
-	if len(o.Secrets) < 1 || len(o.Secrets) > 2 {
-		return nil, fmt.Errorf("webhook: %d secrets; one is needed, and at most two are in force while one replaces the other", len(o.Secrets))
+	h, err := newIntake(o)
+	if err != nil {
+		return nil, err
 	}
-	for _, s := range o.Secrets {
-		if len(s) < minSecret {
-			return nil, fmt.Errorf("webhook: a secret of %d bytes is too short; %d random ones are the least", len(s), minSecret)
-		}
+	return h.serve, nil
+}
+
+func newIntake(o Options) (*intake, error) {
+	p, err := newProver(o.Secrets)
+	if err != nil {
+		return nil, err
 	}
+	o.Secrets = nil
 	if o.Now == nil {
 		o.Now = time.Now
 	}
 	if o.Metrics == nil {
 		o.Metrics = func(int) {}
 	}
-	h := &intake{o: o, bodies: sync.Pool{New: func() any { return new(bytes.Buffer) }}}
-	return h.serve, nil
+	if o.MaxBody <= 0 {
+		o.MaxBody = MaxBody
+	}
+	return &intake{Options: o, prover: p, readTime: readTime, bodies: sync.Pool{New: func() any { return new(bytes.Buffer) }}}, nil
 }
 
 type intake struct {
-	o      Options
-	bodies sync.Pool
+	Options
+	*prover
+	readTime time.Duration
+	bodies   sync.Pool
 }
+
+// answer is what GitHub is told, and shows to those who look at the hook's deliveries.
+type answer struct {
+	code int
+	say  string
+}
+
+func refuse(code int, say string) *answer { return &answer{code, say} }
+
+var (
+	taken    = &answer{http.StatusAccepted, "Taken."}
+	known    = &answer{http.StatusAccepted, "This delivery is known."}
+	notKept  = &answer{http.StatusServiceUnavailable, "The delivery could not be stored. Redeliver it later."}
+	notOurs  = &answer{http.StatusUnauthorized, "The signature is missing or wrong. Compare the hook's secret with the server's."}
+	tooLarge = &answer{http.StatusRequestEntityTooLarge, "The payload is larger than GitHub's own limit."}
+	tooSlow  = &answer{http.StatusRequestTimeout, "The body took too long to arrive."}
+	notWhole = &answer{http.StatusBadRequest, "The body could not be read."}
+	notJSON  = &answer{http.StatusBadRequest, "The body is not a JSON object."}
+	odd      = &answer{http.StatusUnsupportedMediaType, "The hook's content type must be application/json."}
+)
 
 func (h *intake) serve(c *gin.Context) {
-	code, say := h.take(c)
-	if code == http.StatusServiceUnavailable {
-		c.Header("Retry-After", "5")
+	a := h.take(c)
+	switch a.code {
+	case http.StatusServiceUnavailable:
+		c.Header("Retry-After", "30")
+	case http.StatusRequestEntityTooLarge, http.StatusRequestTimeout:
+		c.Header("Connection", "close") // the rest of the body is not worth reading
 	}
-	h.o.Metrics(code)
-	c.String(code, "%s\n", say)
+	h.Metrics(a.code)
+	c.Data(a.code, "text/plain; charset=utf-8", []byte(a.say))
 }
 
-// take decides the answer. The order matters: size, signature, form, and only then the durable write.
-func (h *intake) take(c *gin.Context) (int, string) {
-	kind, _, err := mime.ParseMediaType(c.GetHeader("Content-Type"))
-	if err != nil || kind != "application/json" {
-		return http.StatusUnsupportedMediaType, "The hook's content type must be application/json."
+// take decides the answer. The order matters: size, signature, form, and only then the durable write. What has not
+// proven to be GitHub's leaves no line in the log, either: anyone could fill it.
+func (h *intake) take(c *gin.Context) *answer {
+	r := c.Request
+	// It stays in force when a body is refused, so that what is left of that cannot hold the connection, either.
+	wire := http.NewResponseController(c.Writer)
+	timed := wire.SetReadDeadline(time.Now().Add(h.readTime)) == nil // a recorder in a test has none
+	if !isJSON(r.Header) {
+		return odd
+	}
+	if r.ContentLength > h.MaxBody {
+		return tooLarge
+	}
+	claimed, ok := claim(r.Header)
+	if !ok {
+		return notOurs // whatever the body says
 	}
 	body := h.bodies.Get().(*bytes.Buffer)
 	body.Reset()
-	defer func() {
-		if body.Cap() <= 1<<20 {
-			h.bodies.Put(body)
+	a := h.read(c, body)
+	if a == nil {
+		if timed {
+			_ = wire.SetReadDeadline(time.Time{}) // fails only with the connection
 		}
-	}()
-	if _, err := body.ReadFrom(http.MaxBytesReader(c.Writer, c.Request.Body, MaxBody)); err != nil {
-		var big *http.MaxBytesError
-		if errors.As(err, &big) {
-			return http.StatusRequestEntityTooLarge, "The payload is larger than GitHub's own limit."
-		}
-		return http.StatusBadRequest, "The body could not be read."
+		a = h.decide(r, claimed, body.Bytes())
 	}
-	if !h.signed(c.Request.Header.Values("X-Hub-Signature-256"), body.Bytes()) {
-		return http.StatusUnauthorized, "The signature is missing or wrong. Compare the hook's secret with the server's."
+	if body.Cap() <= 1<<20 { // a few huge ones must not stay in memory
+		h.bodies.Put(body)
 	}
-	d, problem := delivery(c.Request.Header)
+	return a
+}
+
+// isJSON reports whether the hook is set up as ours must be. A form would have to be parsed before its proof.
+func isJSON(h http.Header) bool {
+	if len(h["Content-Encoding"]) > 0 {
+		return false
+	}
+	kind := only(h, "Content-Type")
+	if kind == "application/json" {
+		return true
+	}
+	kind, _, err := mime.ParseMediaType(kind)
+	return err == nil && kind == "application/json"
+}
+
+// read fills body, which grows with what arrives and not with what is announced.
+func (h *intake) read(c *gin.Context, body *bytes.Buffer) *answer {
+	if n := c.Request.ContentLength; n > 0 {
+		body.Grow(int(min(n, 64<<10)) + bytes.MinRead)
+	}
+	_, err := body.ReadFrom(http.MaxBytesReader(c.Writer, c.Request.Body, h.MaxBody))
+	var big *http.MaxBytesError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &big):
+		return tooLarge
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return tooSlow
+	}
+	return notWhole
+}
+
+// decide takes a whole body.
+func (h *intake) decide(r *http.Request, claimed [32]byte, body []byte) *answer {
+	if !h.proves(claimed, body) {
+		return notOurs
+	}
+	d, problem := delivery(r.Header)
 	if problem != "" {
-		return http.StatusBadRequest, problem
+		h.Log.Warn("a signed delivery was refused", "why", problem)
+		return refuse(http.StatusBadRequest, problem)
 	}
-	if !json.Valid(body.Bytes()) {
-		return http.StatusBadRequest, "The body is not JSON."
+	if !wellFormed(body) {
+		h.Log.Warn("a signed delivery was refused", "delivery", d.GUID, "event", d.Event, "why", notJSON.say)
+		return notJSON
 	}
-	d.Body, d.ReceivedAt = body.Bytes(), h.o.Now().UTC()
-	switch err := h.o.Accept(c.Request.Context(), d); {
+	d.Body, d.ReceivedAt = body, h.Now().UTC()
+	// GitHub hanging up is no reason to lose what has arrived.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), acceptTime)
+	defer cancel()
+	switch err := h.Accept(ctx, d); {
+	case err == nil:
+		return taken
 	case errors.Is(err, ErrSeen):
-		return http.StatusAccepted, "This delivery is known."
-	case err != nil:
-		h.o.Log.Error("a delivery could not be made durable", "delivery", d.GUID, "event", d.Event, "err", err)
-		return http.StatusServiceUnavailable, "The delivery could not be stored. Redeliver it later."
-	}
-	return http.StatusAccepted, "Taken."
-}
-
-// signed proves that the body is GitHub's. Only SHA-256 counts, and only one header of it; each secret in force is
-// tried in constant time. go-github's own check accepts SHA-1, and anything at all on an empty secret.
-// https://docs.github.com/webhooks/using-webhooks/validating-webhook-deliveries
-func (h *intake) signed(headers []string, body []byte) bool {
-	if len(headers) != 1 {
-		return false
-	}
-	digits, ok := strings.CutPrefix(headers[0], "sha256=")
-	if !ok || len(digits) != 2*sha256.Size || strings.ToLower(digits) != digits {
-		return false
-	}
-	claimed, err := hex.DecodeString(digits)
-	if err != nil {
-		return false
-	}
-	good := false
-	for _, secret := range h.o.Secrets {
-		mac := hmac.New(sha256.New, []byte(secret))
-		mac.Write(body)
-		if hmac.Equal(mac.Sum(nil), claimed) {
-			good = true
-		}
-	}
-	return good
-}
-
-var (
-	eventForm = regexp.MustCompile(`^[a-z_]{1,64}$`)
-	guidForm  = regexp.MustCompile(`^[A-Za-z0-9-]{1,128}$`)
-	idForm    = regexp.MustCompile(`^[0-9]{1,20}$`)
-)
-
-// delivery reads the headers. GUIDs are opaque, and unique only within a hook or App.
-func delivery(h http.Header) (d Delivery, problem string) {
-	d.Event, d.GUID = h.Get("X-GitHub-Event"), h.Get("X-GitHub-Delivery")
-	if !eventForm.MatchString(d.Event) {
-		return d, "X-GitHub-Event is missing or not an event's name."
-	}
-	if !guidForm.MatchString(d.GUID) {
-		return d, "X-GitHub-Delivery is missing or not a delivery's id."
-	}
-	switch id, hook := h.Get("X-GitHub-Hook-Installation-Target-ID"), h.Get("X-GitHub-Hook-ID"); {
-	case h.Get("X-GitHub-Hook-Installation-Target-Type") == "integration" && idForm.MatchString(id):
-		d.Source = "app/" + id
-	case idForm.MatchString(hook):
-		d.Source = "hook/" + hook
+		return known
 	default:
-		return d, "Neither X-GitHub-Hook-ID nor the App's id is given, so the delivery could not be told from another's."
+		h.Log.Error("a delivery could not be made durable", "delivery", d.GUID, "event", d.Event, "err", err)
+		return notKept
 	}
-	return d, ""
 }
