@@ -17,15 +17,18 @@ import (
 )
 
 // cgroups is how this machine limits processes: version 1 has one tree for each controller, version 2 has one tree.
-// Every step has a group of its own below base, which this package makes, reads and removes; runtimes only use it.
+// Every step has a group of its own below base, which this package makes, reads and removes; runtimes only use it. The
+// base itself stays: making and removing it would race with other servers.
 type cgroups struct {
 	version     int
-	base        string            // name of the folder of all groups of this Dir: "conveyor-0123456789ab"
+	mark        string            // what the names of all groups of this Dir begin with, so that servers do not meet: "0123456789ab-"
 	controllers map[string]string // version 1: where memory, pids and cpu are mounted
 	trees       []string          // version 1: where every tree is mounted, for a runtime may make groups in all of them
 	home        map[string]string // version 1: the groups of this server, by controller
 	unified     string            // where cgroup2 is mounted; beside version 1 (hybrid) it is of no use for limits
 }
+
+const base = "conveyor"
 
 var needed = []string{"memory", "pids", "cpu"}
 
@@ -45,7 +48,7 @@ func findCgroups(dir string) (*cgroups, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.base = fmt.Sprintf("conveyor-%.6x", sha256.Sum256([]byte(dir)))
+	c.mark = fmt.Sprintf("%.6x-", sha256.Sum256([]byte(dir)))
 	if c.version == 2 {
 		if err := c.delegateV2(); err != nil {
 			return nil, fmt.Errorf("sandbox/oci: limit steps with cgroup v2: %w", err)
@@ -113,40 +116,30 @@ func (c *cgroups) mode() string {
 	return "cgroup v" + strconv.Itoa(c.version)
 }
 
-// places are the folders in which a group of this name may be.
-func (c *cgroups) places(name string) []string {
+// trunks are the folders in which groups may be.
+func (c *cgroups) trunks() []string {
 	all := make([]string, 0, len(c.trees)+1)
 	for _, tree := range c.trees {
-		all = append(all, filepath.Join(tree, c.base, name))
+		all = append(all, filepath.Join(tree, base))
 	}
 	if c.unified != "" {
-		all = append(all, filepath.Join(c.unified, c.base, name))
+		all = append(all, filepath.Join(c.unified, base))
 	}
 	return all
 }
 
-// left are the names of all groups that are there.
+// left are the names of all groups of this Dir that are there.
 func (c *cgroups) left() []string {
 	var names []string
-	for _, place := range c.places("") {
-		entries, _ := os.ReadDir(place) // most trees have none
+	for _, trunk := range c.trunks() {
+		entries, _ := os.ReadDir(trunk) // most trees have none
 		for _, e := range entries {
-			if e.IsDir() {
-				names = append(names, e.Name())
+			if name, ours := strings.CutPrefix(e.Name(), c.mark); ours && e.IsDir() {
+				names = append(names, name)
 			}
 		}
 	}
 	return names
-}
-
-// close removes the base, which is empty when nothing runs.
-func (c *cgroups) close() error {
-	for _, place := range c.places("") {
-		if err := os.Remove(place); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.EBUSY) {
-			return fmt.Errorf("sandbox/oci: remove the cgroup of all steps: %w", err)
-		}
-	}
-	return nil
 }
 
 // group is the cgroup of one step.
@@ -175,7 +168,10 @@ func (c *cgroups) group(name string, l sandbox.Limits) (*group, error) {
 }
 
 // runtimePath is for runtimes that make their own group below ours.
-func (g *group) runtimePath() string { return "/" + filepath.Join(g.c.base, g.name, "box") }
+func (g *group) runtimePath() string { return "/" + filepath.Join(base, g.folder(), "box") }
+
+// folder is the name of the group's folder in every tree.
+func (g *group) folder() string { return g.c.mark + g.name }
 
 func (g *group) usage(l sandbox.Limits) usage {
 	if g.c.version == 2 {
@@ -188,13 +184,13 @@ func (g *group) usage(l sandbox.Limits) usage {
 // though never more than the limit allows.
 func (g *group) kill() error {
 	if g.c.version == 2 {
-		_ = write(filepath.Join(g.c.unified, g.c.base, g.name), "cgroup.kill", "1") // kernels before 5.14 do without
+		_ = write(g.v2(), "cgroup.kill", "1") // kernels before 5.14 do without
 	}
 	wait := time.Millisecond
 	for range 200 {
 		living := 0
-		for _, place := range g.c.places(g.name) {
-			for _, pid := range processes(place) {
+		for _, trunk := range g.c.trunks() {
+			for _, pid := range processes(filepath.Join(trunk, g.folder())) {
 				if pid != os.Getpid() {
 					living++
 					_ = unix.Kill(pid, unix.SIGKILL) // gone already, or going
@@ -234,8 +230,8 @@ func (g *group) remove() error {
 		_ = unix.Close(g.oom)
 		g.oom = -1
 	}
-	for _, place := range g.c.places(g.name) {
-		if err := removeTree(place); err != nil {
+	for _, trunk := range g.c.trunks() {
+		if err := removeTree(filepath.Join(trunk, g.folder())); err != nil {
 			return fmt.Errorf("remove the cgroup: %w", err)
 		}
 	}

@@ -42,9 +42,8 @@ func TestTheLayoutsOfCgroupsAreTold(t *testing.T) {
 func TestVersion2IsWrittenAndRead(t *testing.T) {
 	t.Parallel()
 	root := t.TempDir()
-	c := &cgroups{version: 2, base: "conveyor-x", unified: root}
-	base := filepath.Join(root, c.base)
-	dir := filepath.Join(base, "one")
+	c := &cgroups{version: 2, mark: "x-", unified: root}
+	dir := filepath.Join(root, base, "x-one")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -91,14 +90,14 @@ func TestVersion2HoldsAndKillsWhatIsBornInIt(t *testing.T) {
 	if err != nil || own.unified == "" {
 		t.Fatalf("this test needs a mounted cgroup2 (mount -t cgroup2 none /sys/fs/cgroup/unified): %v", err)
 	}
-	c := &cgroups{version: 2, base: own.base, unified: own.unified}
+	c := &cgroups{version: 2, mark: own.mark, unified: own.unified}
 	g := &group{c: c, name: "one", oom: -1}
 	if err := os.MkdirAll(filepath.Join(g.v2(), "box"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	var all []*exec.Cmd
 	for _, path := range []string{g.v2(), filepath.Join(g.v2(), "box")} {
-		within := &group{c: c, name: strings.TrimPrefix(path, filepath.Join(c.unified, c.base)), oom: -1}
+		within := &group{c: c, name: strings.TrimPrefix(path, filepath.Join(c.unified, base, c.mark)), oom: -1}
 		cmd := exec.Command("/bin/sh", "-c", "trap '' TERM; setsid sleep 1000")
 		cmd.SysProcAttr = &syscall.SysProcAttr{}
 		leave, err := (&Sandbox{cgroups: c, engine: engine{joins: true}}).enterGroup(within, cmd.SysProcAttr)
@@ -121,10 +120,10 @@ func TestVersion2HoldsAndKillsWhatIsBornInIt(t *testing.T) {
 			t.Errorf("it ended with %v", cmd.ProcessState)
 		}
 	}
-	if err := errors.Join(g.remove(), c.close()); err != nil {
+	if err := g.remove(); err != nil {
 		t.Error(err)
 	}
-	if _, err := os.Stat(filepath.Dir(g.v2())); err == nil {
+	if _, err := os.Stat(g.v2()); err == nil {
 		t.Error("the group is left")
 	}
 }

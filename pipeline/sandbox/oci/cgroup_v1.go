@@ -18,7 +18,7 @@ import (
 const cpuPeriod = 100000 // microseconds, the kernel's own
 
 func (g *group) v1(controller string) string {
-	return filepath.Join(g.c.controllers[controller], g.c.base, g.name)
+	return filepath.Join(g.c.controllers[controller], base, g.folder())
 }
 
 func (g *group) limitV1(l sandbox.Limits) error {

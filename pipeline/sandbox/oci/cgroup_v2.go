@@ -13,7 +13,7 @@ import (
 
 // https://docs.kernel.org/admin-guide/cgroup-v2.html
 
-func (g *group) v2() string { return filepath.Join(g.c.unified, g.c.base, g.name) }
+func (g *group) v2() string { return filepath.Join(g.c.unified, base, g.folder()) }
 
 func (g *group) limitV2(l sandbox.Limits) error {
 	err := os.Mkdir(g.v2(), 0o755)
@@ -44,13 +44,13 @@ func (g *group) setV2(l sandbox.Limits) error {
 	return nil
 }
 
-// delegateV2 makes the base and hands the controllers down to it.
+// delegateV2 makes the base of all groups and hands the controllers down to it.
 func (c *cgroups) delegateV2() error {
-	base := filepath.Join(c.unified, c.base)
-	if err := os.MkdirAll(base, 0o755); err != nil {
+	trunk := filepath.Join(c.unified, base)
+	if err := os.MkdirAll(trunk, 0o755); err != nil {
 		return err
 	}
-	for _, dir := range []string{c.unified, base} {
+	for _, dir := range []string{c.unified, trunk} {
 		for _, name := range needed {
 			if err := write(dir, "cgroup.subtree_control", "+"+name); err != nil {
 				return fmt.Errorf("hand down the controller %s (inside a container, run the server with the host's cgroups and move all processes out of their root): %w", name, err)

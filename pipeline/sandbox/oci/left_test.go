@@ -26,12 +26,5 @@ func (s *Sandbox) left(id string) []string {
 			found = append(found, "mount "+line)
 		}
 	}
-	if id == "" {
-		for _, place := range s.cgroups.places("") {
-			if _, err := os.Stat(place); err == nil {
-				found = append(found, "cgroup "+place)
-			}
-		}
-	}
 	return found
 }

@@ -98,7 +98,6 @@ func Probe(ctx context.Context, o Options) (*Sandbox, error) {
 		failures = append(failures, fmt.Sprintf("%s failed: %v", e.name, err))
 	}
 	keeper.close()
-	_ = groups.close() // what failed matters more
 	return nil, fmt.Errorf("sandbox/oci: no runtime can run a step here: %s", strings.Join(failures, "; "))
 }
 
@@ -110,10 +109,10 @@ func (s *Sandbox) Owner() (uid, gid int) {
 	return s.options.FirstID + userID, s.options.FirstID + userID
 }
 
-// Close ends what a Sandbox keeps while no step runs. Steps that still run are killed.
+// Close ends the one process that a Sandbox keeps. Steps that still run are killed, and their runs are errors.
 func (s *Sandbox) Close() error {
 	s.keeper.close()
-	return s.cgroups.close()
+	return nil
 }
 
 func (s *Sandbox) describe() sandbox.Isolation {
