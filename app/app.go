@@ -188,6 +188,7 @@ func (a *App) openSandbox(ctx context.Context) error {
 		return fmt.Errorf("app: no sandbox, so no step could run: %w; or choose CONVEYOR_SANDBOX=none, for trusted code only", err)
 	}
 	a.sandbox = box
+	a.closers = append(a.closers, box.Close)
 	in := box.Isolation()
 	a.log.Info("sandbox found", "level", in.Level, "runtime", in.Runtime, "detail", in.Detail)
 	return nil
