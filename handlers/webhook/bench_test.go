@@ -34,7 +34,7 @@ func bare(c *gin.Context) {
 
 // BenchmarkIntake compares the handler, with an Accept that does nothing, with a bare one, on the same real push.
 func BenchmarkIntake(b *testing.B) {
-	body := examples(b)["webhook-examples-synthetic/push/ordinary-3-commits.json"]
+	body := example(b, "webhook-examples-synthetic/push/ordinary-3-commits.json")
 	whole, err := webhook.Handler(webhook.Options{
 		Secrets: []string{secret}, Log: slog.New(slog.DiscardHandler),
 		Accept: func(context.Context, webhook.Delivery) error { return nil },
@@ -100,7 +100,7 @@ func (d *deaf) WriteHeader(code int)        { d.code = code }
 func (d *deaf) Write(b []byte) (int, error) { return len(b), nil }
 
 func BenchmarkWellFormed(b *testing.B) {
-	body := examples(b)["webhook-examples-synthetic/push/ordinary-3-commits.json"]
+	body := example(b, "webhook-examples-synthetic/push/ordinary-3-commits.json")
 	b.SetBytes(int64(len(body)))
 	for b.Loop() {
 		if !webhook.WellFormed(body) {

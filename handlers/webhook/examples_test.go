@@ -2,7 +2,6 @@ package webhook_test
 
 import (
 	"archive/zip"
-	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -14,28 +13,40 @@ import (
 // testdata/NOTICE.md.
 func examples(t testing.TB) map[string][]byte {
 	t.Helper()
-	z, err := zip.OpenReader("testdata/webhook-examples.zip")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer z.Close()
+	z := unpack(t)
 	all := map[string][]byte{}
 	for _, entry := range z.File {
-		f, err := entry.Open()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if all[entry.Name], err = io.ReadAll(f); err != nil {
-			t.Fatal(err)
-		}
-		if err := f.Close(); err != nil {
-			t.Fatal(err)
-		}
+		all[entry.Name] = content(t, z, entry.Name)
 	}
 	if len(all) < 200 {
 		t.Fatalf("only %d examples were found", len(all))
 	}
 	return all
+}
+
+// example is one of them.
+func example(t testing.TB, name string) []byte {
+	t.Helper()
+	return content(t, unpack(t), name)
+}
+
+func unpack(t testing.TB) *zip.ReadCloser {
+	t.Helper()
+	z, err := zip.OpenReader("testdata/webhook-examples.zip")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = z.Close() }) // it was only read
+	return z
+}
+
+func content(t testing.TB, z fs.FS, name string) []byte {
+	t.Helper()
+	b, err := fs.ReadFile(z, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }
 
 // extra are payloads of other projects, which are not kept here: they are read where they lie beside the checkout.
