@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/conveyor-ci/conveyor/app/github"
 	"github.com/conveyor-ci/conveyor/deploy"
@@ -14,6 +15,9 @@ import (
 	"github.com/conveyor-ci/conveyor/pipeline/planfile"
 	"github.com/conveyor-ci/conveyor/pipeline/source"
 )
+
+// patience is how long a delivery is tried before it is given up: as long as GitHub itself remembers it.
+const patience = 3 * 24 * time.Hour
 
 // planLimit is how large a plan file may be, in bytes.
 const planLimit = 256 << 10
@@ -51,6 +55,8 @@ func (a *App) route(ctx context.Context, w *engine.Work[deliveryState, engine.Ev
 		switch {
 		case errors.Is(err, github.ErrGone), errors.Is(err, source.ErrNoCommit):
 			decision = decided{What: "ignored", Why: err.Error()}
+		case err != nil && a.now().Sub(d.ReceivedAt) > patience:
+			decision = decided{What: "ignored", Why: "given up: " + err.Error()}
 		case err != nil:
 			return err
 		case why != "":
@@ -111,6 +117,9 @@ func (a *App) trust(ctx context.Context, t pipeline.Trigger, pull *deploy.PullSe
 	}
 	if role.AtLeast(pipeline.Write) {
 		return pipeline.Writer, t.Commit, nil
+	}
+	if !pull.BaseCommit.Valid() {
+		return pipeline.Outside, t.Commit, nil // nothing of it is run, and the plan only names the checks
 	}
 	return pipeline.Outside, pull.BaseCommit, nil
 }

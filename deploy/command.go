@@ -167,7 +167,11 @@ func (s State) approve(p Pending, who RoleKnown) Ruling {
 		return refuse("`%s` waits for the approval of %s, and this comment speaks of %s. If you mean what waits, type `/approve %s@%s`.",
 			name, w.Commit.Short(), spoken(p), name, w.Commit.Short())
 	}
-	if author := s.Author(w.Commit); spec.Approve.NotAuthor && !w.Rollback && author.ID == c.Actor.ID {
+	author := s.Author(w.Commit)
+	if spec.Approve.NotAuthor && !w.Rollback && author.ID == 0 {
+		return refuse("Nobody knows any more who wrote %s, and `%s` asks for someone else's approval than the author's. Push it again.", w.Commit.Short(), name)
+	}
+	if spec.Approve.NotAuthor && !w.Rollback && author.ID == c.Actor.ID {
 		return refuse("@%s wrote this change, and `%s` asks for someone else's approval. Ask another of %s to comment `/approve %s@%s`.",
 			c.Actor.Login, name, strings.Join(spec.Approve.By, ", "), name, w.Commit.Short())
 	}

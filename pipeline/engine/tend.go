@@ -14,7 +14,8 @@ import (
 const (
 	firstRetry = 250 * time.Millisecond
 	lastRetry  = time.Minute
-	handBack   = 5 * time.Second // a stream that has nothing to do for longer is released until then
+	handBack   = 90 * time.Second // a stream that has nothing to do for longer is released until then
+	unreadable = 5 * time.Second  // when a stream that could not be read is tried again
 )
 
 func (m Machine[S, V, F]) prefix() string { return m.Prefix }
@@ -30,7 +31,7 @@ func (m Machine[S, V, F]) tend(ctx context.Context, e *Engine, t *tended) {
 	log := e.o.Log.With("stream", t.lease.Stream)
 	if err := d.refold(ctx); err != nil {
 		log.Error("the stream could not be read", "err", err)
-		d.release(ctx, e.o.Now().Add(handBack))
+		d.release(ctx, e.o.Now().Add(unreadable))
 		return
 	}
 	stopping := stoppingOf(ctx)
@@ -84,7 +85,7 @@ func (m Machine[S, V, F]) tend(ctx context.Context, e *Engine, t *tended) {
 			log.Error("the stream could not be read", "err", err)
 			d.cancelAll()
 			d.wait()
-			d.release(ctx, e.o.Now().Add(handBack))
+			d.release(ctx, e.o.Now().Add(unreadable))
 			return
 		}
 	}
