@@ -46,10 +46,13 @@ func (a *App) tellCheck(ctx context.Context, w *runWork, e pipeline.TellCheck) e
 		}
 		mark = told.Mark // part of it was said: the id is known, the rest is still owed
 	}
-	_, appendErr := w.Append(ctx, pipeline.CheckTold{Check: e.Check, ID: id, Mark: mark, Confirmed: confirmed})
+	events := []pipeline.Event{pipeline.CheckTold{Check: e.Check, ID: id, Mark: mark, Confirmed: confirmed}}
 	if a.useless(err) {
 		err = nil
+	} else if err != nil {
+		events = append(events, pipeline.CheckOpening{Check: e.Check}) // what failed may have been done: ask first
 	}
+	_, appendErr := w.Append(ctx, events...)
 	return errors.Join(err, appendErr)
 }
 

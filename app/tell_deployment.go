@@ -41,15 +41,17 @@ func (a *App) tellDeployment(ctx context.Context, w *repoWork, e deploy.TellDepl
 		Unknown: unknown, State: p.State, Description: p.Description, LogURL: a.RunURL(p.Run), EnvironmentURL: p.URL,
 	})
 	told := deploy.DeploymentTold{Deployment: e.Deployment, ID: id, State: p.State}
-	if err != nil && !a.useless(err) {
-		told.State = p.Told // the id is known, the state is still owed
-	} else {
+	events := []deploy.Event{told}
+	if a.useless(err) {
 		err = nil
+	} else if err != nil {
+		if id == p.ID {
+			return err // that it was opened stands in the stream
+		}
+		told.State = p.Told // the id is known, the state is still owed; it may have been told: ask first
+		events = []deploy.Event{told, deploy.DeploymentOpening{Deployment: e.Deployment}}
 	}
-	if told.ID == p.ID && told.State == p.Told {
-		return err
-	}
-	_, appendErr := w.Append(ctx, told)
+	_, appendErr := w.Append(ctx, events...)
 	return errors.Join(err, appendErr)
 }
 

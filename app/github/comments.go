@@ -40,18 +40,24 @@ func (in *Installation) UpsertComment(ctx context.Context, repo pipeline.Repo, n
 	}
 	ctx = withRoute(ctx, "comments")
 	to := fmt.Sprintf("%s#%d", repo.Slug(), number)
-	id := c.ID
-	if id == 0 && c.Unknown {
-		var err error
-		if id, err = in.findComment(ctx, repo, number, c.marker()); err != nil {
+	body := &gh.IssueComment{Body: gh.String(cutMarkdown(c.marker()+"\n"+c.Body, maxComment))}
+	look := c.Unknown
+	if c.ID != 0 {
+		_, _, err := in.client.Issues.EditComment(ctx, repo.Owner, repo.Name, c.ID, body)
+		if !notFound(err) {
+			return c.ID, said(ctx, err, true, "edit our comment on", to)
+		}
+		look = true // a person has deleted it, and an earlier try may have made it anew without our hearing of it
+	}
+	if look {
+		id, err := in.findComment(ctx, repo, number, c.marker())
+		if err != nil {
 			return id, said(ctx, err, true, "look for our comment on", to)
 		}
-	}
-	body := &gh.IssueComment{Body: gh.String(cutMarkdown(c.marker()+"\n"+c.Body, maxComment))}
-	if id != 0 {
-		_, _, err := in.client.Issues.EditComment(ctx, repo.Owner, repo.Name, id, body)
-		if !notFound(err) {
-			return id, said(ctx, err, true, "edit our comment on", to)
+		if id != 0 {
+			if _, _, err = in.client.Issues.EditComment(ctx, repo.Owner, repo.Name, id, body); !notFound(err) {
+				return id, said(ctx, err, true, "edit our comment on", to)
+			}
 		}
 	}
 	made, _, err := in.client.Issues.CreateComment(ctx, repo.Owner, repo.Name, number, body)

@@ -4,12 +4,17 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
+	"crypto/rsa"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,26 +29,52 @@ const repo = "octo/shop"
 // house is one Conveyor with a GitHub of its own.
 type house struct {
 	t      *testing.T
+	github github.Options
 	gh     *github.Server
-	app    *app.App
+	at     github.Installation
 	config app.Config
+	app    *app.App
 	log    *safeBuffer
 	stop   func()
 }
 
+// key is the private key of all Apps: making one takes longer than a story.
+var key = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) })
+
 // open starts a GitHub with octo/shop, its people, and a Conveyor that is installed there.
-func open(t *testing.T, change ...func(*app.Config)) *house {
+func open(t *testing.T, change ...func(*house)) *house {
+	t.Helper()
+	h := found(t, change...)
+	h.start()
+	t.Cleanup(func() { h.stop() })
+	return h
+}
+
+// found is a house whose Conveyor does not run yet.
+func found(t *testing.T, change ...func(*house)) *house {
 	t.Helper()
 	check := &conform.Checker{}
+	h := &house{
+		t: t, log: &safeBuffer{}, stop: func() {},
+		github: github.Options{Dir: t.TempDir(), Wrap: check.Wrap, NewKey: key},
+		config: app.Config{DataDir: t.TempDir(), Sandbox: "auto", Workers: 2, Grace: 5 * time.Second, OpenPages: true},
+	}
+	for _, c := range change {
+		c(h)
+	}
 	t.Cleanup(func() {
 		for _, v := range check.Violations() {
 			t.Errorf("GitHub's own description does not allow it: %s", v)
 		}
+		if t.Failed() {
+			t.Logf("the server said:\n%s", h.log.String())
+		}
 	})
-	gh, err := github.Start(github.Options{Dir: t.TempDir(), Wrap: check.Wrap})
+	gh, err := github.Start(h.github)
 	if err != nil {
 		t.Fatal(err)
 	}
+	h.gh = gh
 	t.Cleanup(func() {
 		if err := gh.Close(); err != nil {
 			t.Error(err)
@@ -55,43 +86,36 @@ func open(t *testing.T, change ...func(*app.Config)) *house {
 	gh.AddOrg("octo", "maintainer")
 	must(gh.CreateRepo("octo", "shop", true))(t)
 	for login, role := range map[string]string{"author": "write", "reader": "read", "maintainer": "maintain"} {
-		if err := gh.Grant(repo, login, role); err != nil {
-			t.Fatal(err)
-		}
+		h.grant(login, role)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
+	address := freeAddress(t)
 	registered := must(gh.RegisterApp("octo", github.Manifest{
 		Name: "Conveyor", URL: "http://" + address, HookAttributes: &github.Hook{URL: "http://" + address + "/webhooks/github"},
 		DefaultPermissions: map[string]string{"checks": "write", "contents": "read", "deployments": "write", "issues": "write", "members": "read", "metadata": "read", "pull_requests": "write"},
 		DefaultEvents:      []string{"issue_comment", "pull_request", "push"},
 	}))(t)
-	must(gh.InstallApp(registered.Slug, "octo", "shop"))(t)
-
-	data := t.TempDir()
-	h := &house{t: t, gh: gh, log: &safeBuffer{}, config: app.Config{
-		Listen: address, PublicURL: "http://" + address, DataDir: data,
-		GitHubURL: gh.URL(), GitHubAPIURL: strings.TrimSuffix(gh.APIURL(), "/"), AppID: registered.ID,
-		PrivateKey: appgithub.NewSecret(registered.PEM), WebhookSecrets: []appgithub.Secret{appgithub.NewSecret(registered.WebhookSecret)},
-		Sandbox: "auto", Workers: 2, Grace: 5 * time.Second, OpenPages: true,
-	}}
-	for _, c := range change {
-		c(&h.config)
-	}
-	h.start()
-	t.Cleanup(func() {
-		h.stop()
-		if t.Failed() {
-			t.Logf("the server said:\n%s", h.log.String())
-		}
-	})
+	h.at = must(gh.InstallApp(registered.Slug, "octo", "shop"))(t)
+	c := &h.config
+	c.Listen, c.PublicURL, c.GitHubURL, c.GitHubAPIURL = address, "http://"+address, gh.URL(), strings.TrimSuffix(gh.APIURL(), "/")
+	c.AppID, c.PrivateKey, c.WebhookSecrets = registered.ID, appgithub.NewSecret(registered.PEM), []appgithub.Secret{appgithub.NewSecret(registered.WebhookSecret)}
 	return h
+}
+
+var houses atomic.Uint32
+
+// freeAddress is an address that nobody listens on, and that nobody gets by asking for any free one: it is this test's own
+// number in 127.0.0.0/8.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	n := houses.Add(1)
+	l, err := net.Listen("tcp", fmt.Sprintf("127.%d.%d.%d:0", 1+os.Getpid()%250, n/250, 1+n%250))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return l.Addr().String()
 }
 
 // start starts Conveyor on the house's data.
@@ -138,20 +162,37 @@ func (h *house) concluded(sha, name string) (run github.CheckRun) {
 	return run
 }
 
-// quiet waits until every webhook is delivered and every stream rests.
+// quiet waits until every webhook is delivered and every stream rests. What is done last may raise one more webhook, so
+// that both must be true twice in a row.
 func (h *house) quiet() {
 	h.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	if err := h.gh.Quiet(ctx); err != nil {
-		h.t.Fatal(err)
+	for calm := 0; calm < 2; calm++ {
+		if err := h.gh.Quiet(ctx); err != nil {
+			h.t.Fatal(err)
+		}
+		h.until("rest", func() bool {
+			rests := h.app.Resting(ctx)
+			if !rests {
+				calm = -1
+			}
+			return rests
+		})
 	}
+}
+
+// until asks again and again, until the answer is yes.
+func (h *house) until(what string, condition func() bool) {
+	h.t.Helper()
+	deadline := time.NewTimer(time.Minute)
+	defer deadline.Stop()
 	look := time.NewTicker(10 * time.Millisecond)
 	defer look.Stop()
-	for !h.app.Resting(ctx) {
+	for !condition() {
 		select {
-		case <-ctx.Done():
-			h.t.Fatal("the server never came to rest")
+		case <-deadline.C:
+			h.t.Fatalf("waited for %s, in vain", what)
 		case <-look.C:
 		}
 	}

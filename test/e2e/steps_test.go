@@ -20,6 +20,14 @@ func (h *house) comment(p github.Pull, who, body string) {
 	must(h.gh.Comment(repo, int(p.Number), who, body))(h.t)
 }
 
+// grant gives a person a role in the repository.
+func (h *house) grant(login, role string) {
+	h.t.Helper()
+	if err := h.gh.Grant(repo, login, role); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
 // last is the newest deployment of an environment.
 func last(v *github.View, env string) *github.Deployment {
 	all := v.Deployments(repo, env)

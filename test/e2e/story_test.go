@@ -48,8 +48,7 @@ func TestAPushGoesAllTheWayWithTheSameBytes(t *testing.T) {
 	h.comment(pull, "maintainer", "/rollback production")
 	h.deployed("production", first)
 	h.serves("production", "one")
-	h.quiet()
-	h.oneOfEach()
+	h.ends()
 }
 
 func TestAMistakeInThePlanIsShownOnTheFile(t *testing.T) {
