@@ -82,7 +82,8 @@ func (e *Engine) Run(ctx context.Context) error {
 	defer stop(nil)
 	var all sync.WaitGroup
 	hints := make(chan struct{}, 1)
-	all.Go(func() { e.dispatch(work, hints) })
+	changed := e.o.Journal.Changed(work) // before the first lease, so that no hint of a leased stream is missed
+	all.Go(func() { e.dispatch(changed, hints) })
 	all.Go(func() { e.renew(work) })
 
 	var tending sync.WaitGroup
@@ -159,8 +160,8 @@ func (e *Engine) work(stopping, work context.Context, l journal.Lease) {
 }
 
 // dispatch passes hints on: to the goroutine that tends the stream, else to the one that leases.
-func (e *Engine) dispatch(ctx context.Context, hints chan<- struct{}) {
-	for stream := range e.o.Journal.Changed(ctx) {
+func (e *Engine) dispatch(changed <-chan string, hints chan<- struct{}) {
+	for stream := range changed {
 		e.mu.Lock()
 		t := e.tended[stream]
 		e.mu.Unlock()

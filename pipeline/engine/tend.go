@@ -16,6 +16,7 @@ const (
 	lastRetry  = time.Minute
 	handBack   = 90 * time.Second // a stream that has nothing to do for longer is released until then
 	unreadable = 5 * time.Second  // when a stream that could not be read is tried again
+	doubt      = 10 * time.Second // how often a stream is read again without a hint: hints may be lost
 )
 
 func (m Machine[S, V, F]) prefix() string { return m.Prefix }
@@ -58,9 +59,11 @@ func (m Machine[S, V, F]) tend(ctx context.Context, e *Engine, t *tended) {
 				return
 			}
 		}
+		next := doubt
 		if !wake.IsZero() {
-			clock.Reset(max(wake.Sub(e.o.Now()), time.Millisecond))
+			next = min(max(wake.Sub(e.o.Now()), time.Millisecond), doubt)
 		}
+		clock.Reset(next)
 		watch := stopping
 		if drained {
 			watch = nil
@@ -74,6 +77,7 @@ func (m Machine[S, V, F]) tend(ctx context.Context, e *Engine, t *tended) {
 			return
 		case <-watch:
 		case <-clock.C:
+			err = d.refold(ctx)
 		case <-d.dirty:
 		case <-t.changed:
 			err = d.refold(ctx)
