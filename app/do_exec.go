@@ -38,9 +38,9 @@ func (a *App) exec(ctx context.Context, w *runWork, e pipeline.Exec) error {
 	}
 	if step.Phase == pipeline.Running && step.Attempt == e.Attempt {
 		if step.Token == w.Token {
-			return a.lose(ctx, w, e, "the worker failed in the middle of it")
+			return a.lose(ctx, w, pipeline.StepLost{Step: e.Step, Attempt: e.Attempt, Reason: "the worker failed in the middle of it"})
 		}
-		return a.lose(ctx, w, e, "the server stopped while it ran")
+		return a.lose(ctx, w, pipeline.StepLost{Step: e.Step, Attempt: e.Attempt, Reason: "the server died while it ran"})
 	}
 	s, err := w.Append(ctx, pipeline.StepStarted{Step: e.Step, Attempt: e.Attempt, Token: w.Token, At: a.now().UTC()})
 	if err != nil {
@@ -52,26 +52,27 @@ func (a *App) exec(ctx context.Context, w *runWork, e pipeline.Exec) error {
 	result, err := a.step(ctx, s, *spec, e.Attempt)
 	switch cause := context.Cause(ctx); {
 	case errors.Is(cause, engine.ErrHandBack):
-		return a.lose(ctx, w, e, "the server was stopped while it ran")
+		return a.lose(ctx, w, pipeline.StepLost{Step: e.Step, Attempt: e.Attempt, Reason: "the server was stopped while it ran", Stopped: true})
 	case cause != nil:
 		return cause // cancelled: the state says so already; or the lease is lost: someone else decides
 	case err != nil:
 		a.log.Error("step lost", "stream", w.Stream, "step", e.Step, "attempt", e.Attempt, "err", err)
-		return a.lose(ctx, w, e, err.Error())
+		return a.lose(ctx, w, pipeline.StepLost{Step: e.Step, Attempt: e.Attempt, Reason: err.Error()})
 	}
 	_, err = w.Append(ctx, pipeline.StepFinished{Step: e.Step, Attempt: e.Attempt, Result: result, At: a.now().UTC()})
 	return err
 }
 
 // lose gives an attempt up, and completes its log, so that nobody waits for more of it.
-func (a *App) lose(ctx context.Context, w *runWork, e pipeline.Exec, why string) error {
+func (a *App) lose(ctx context.Context, w *runWork, e pipeline.StepLost) error {
 	if log, err := a.logs.Resume(LogName(w.State.Run, e.Step, e.Attempt), nil, stepLogLimit); err == nil {
-		fmt.Fprintf(log, "\nThis attempt was lost: %s.\n", why)
+		fmt.Fprintf(log, "\nThis attempt was lost: %s.\n", e.Reason)
 		if err := log.Close(); err != nil {
 			a.log.Warn("the log of a lost attempt is not complete", "stream", w.Stream, "step", e.Step, "err", err)
 		}
 	}
-	_, err := w.Append(ctx, pipeline.StepLost{Step: e.Step, Attempt: e.Attempt, Reason: why, At: a.now().UTC()})
+	e.At = a.now().UTC()
+	_, err := w.Append(ctx, e)
 	return err
 }
 

@@ -103,7 +103,8 @@ func (a *App) start(ctx context.Context, run pipeline.RunID, t pipeline.Trigger,
 }
 
 // trust decides once how far a run's code is trusted, and at which commit its plan is read. A push needs the right to
-// push. A pull request's code is its author's: only an author who may write is trusted, however the branch is named.
+// push. A pull request's code is its author's: only an author who may write is trusted, however the branch is named; of
+// a fork, the one who pushed must be, too.
 func (a *App) trust(ctx context.Context, t pipeline.Trigger, pull *deploy.PullSeen) (pipeline.Trust, pipeline.Commit, error) {
 	if t.Kind == pipeline.Push {
 		return pipeline.Writer, t.Commit, nil
@@ -111,11 +112,19 @@ func (a *App) trust(ctx context.Context, t pipeline.Trigger, pull *deploy.PullSe
 	if pull == nil {
 		return pipeline.Outside, t.Commit, nil
 	}
-	role, err := a.github.Installation(t.Repo.Installation).Role(ctx, t.Repo, pull.Author.Login, pull.Author.ID)
-	if err != nil {
-		return pipeline.Outside, "", err
+	who := []pipeline.Actor{pull.Author}
+	if t.Fork && t.Actor.ID != pull.Author.ID {
+		who = append(who, t.Actor) // others may push to a writer's fork: what they push is theirs
 	}
-	if role.AtLeast(pipeline.Write) {
+	trusted := true
+	for _, actor := range who {
+		role, err := a.github.Installation(t.Repo.Installation).Role(ctx, t.Repo, actor.Login, actor.ID)
+		if err != nil {
+			return pipeline.Outside, "", err
+		}
+		trusted = trusted && role.AtLeast(pipeline.Write)
+	}
+	if trusted {
 		return pipeline.Writer, t.Commit, nil
 	}
 	if !pull.BaseCommit.Valid() {

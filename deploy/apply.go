@@ -112,7 +112,7 @@ func (s State) pullSeen(e PullSeen) State {
 			s.Places = with(s.Places, name, p)
 		}
 	}
-	if b, ok := s.build(e.Head); ok && e.Open {
+	if b, ok := s.build(e.Head); ok && e.Open && (!old.Open || old.Head != e.Head) {
 		return s.wantPreviews(b)
 	}
 	return s

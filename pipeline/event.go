@@ -38,6 +38,7 @@ type StepLost struct {
 	Step    string    `json:"step"`
 	Attempt int       `json:"attempt"`
 	Reason  string    `json:"reason"`
+	Stopped bool      `json:"stopped,omitempty"` // the server was stopped in good order, so that the attempt does not count
 	At      time.Time `json:"at"`
 }
 

@@ -83,7 +83,9 @@ func Apply(s State, e Event) State {
 			if st.Phase != Running || e.Attempt != st.Attempt {
 				return false
 			}
-			st.Lost++
+			if !e.Stopped {
+				st.Lost++
+			}
 			st.LostWhy = e.Reason
 			st.Phase = Waiting
 			if st.Lost >= MaxLost {

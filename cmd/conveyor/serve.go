@@ -142,6 +142,11 @@ func (f configFile) BeforeResolve(k *kong.Kong, ctx *kong.Context, trace *kong.P
 		}
 	}
 	ctx.AddResolver(kong.ResolverFunc(func(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+		for _, name := range flag.Envs {
+			if _, set := os.LookupEnv(name); set {
+				return nil, nil // a variable comes before the file
+			}
+		}
 		for _, key := range []string{flag.Name, strings.ReplaceAll(flag.Name, "-", "_")} {
 			if v, ok := values[key]; ok {
 				return v, nil
