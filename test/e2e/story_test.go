@@ -125,7 +125,7 @@ func TestOnlyANewCommentsOwnLinesCommand(t *testing.T) {
 		}
 	})
 	h.comment(pull, "maintainer", "/aprove production")
-	h.answered(pull, "Did you mean `/approve`?")
+	h.answered(pull, "Did you mean `/approve production`?")
 }
 
 func TestRetestRunsTheHeadAgainAndCancelEndsIt(t *testing.T) {
