@@ -4,8 +4,8 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
+	"fmt"
 	"html/template"
-	"io/fs"
 	"net/http"
 	"path"
 	"strings"
@@ -17,46 +17,71 @@ import (
 //go:embed assets pages
 var files embed.FS
 
-var templates = template.Must(template.New("").Funcs(template.FuncMap{
-	"utc": func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
-}).ParseFS(files, "pages/*.html"))
+// assets are the files beside the pages, by names that hold their hash, so that browsers may keep them for ever.
+type assets struct {
+	pages *template.Template
+	files map[string]asset
+	names assetNames
+}
 
-// asset is a file whose name holds its hash, so that browsers may keep it for ever.
 type asset struct {
 	kind string
 	data []byte
 }
 
-// assetNames are the hashed names, for the pages.
-type assetNames struct{ Style, Script string }
+// assetNames are the addresses of the assets, for the pages.
+type assetNames struct {
+	Style, Times, Run string
+	Icons             map[string]string // a state's class → the tab's icon
+}
 
-func loadAssets() map[string]asset {
-	loaded := map[string]asset{}
-	for name, kind := range map[string]string{"style.css": "text/css; charset=utf-8", "run.js": "text/javascript; charset=utf-8"} {
-		data, err := fs.ReadFile(files, "assets/"+name)
+// The scripts are one thing per file, and one file for the browser. They are plain scripts: names of the earlier files
+// are known in the later ones.
+var (
+	styleFiles = []string{"page.css", "run.css", "log.css"}
+	timesFiles = []string{"times.js"}
+	runFiles   = []string{"times.js", "terminal.js", "lines.js", "morph.js", "run.js"}
+)
+
+func loadAssets() assets {
+	a := assets{files: map[string]asset{}, names: assetNames{Icons: map[string]string{}}}
+	a.names.Style = a.add("style.css", "text/css; charset=utf-8", joined(styleFiles))
+	a.names.Times = a.add("times.js", "text/javascript; charset=utf-8", joined(timesFiles))
+	a.names.Run = a.add("run.js", "text/javascript; charset=utf-8", joined(runFiles))
+	for class, ink := range inks {
+		a.names.Icons[class] = a.add("icon-"+class+".svg", "image/svg+xml", tabIcon(class, ink))
+	}
+	a.pages = template.Must(template.New("").Funcs(template.FuncMap{
+		"icon": icon,
+		"utc":  func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
+		"rfc":  func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+		"tab":  func(class string) string { return a.names.Icons[class] },
+	}).ParseFS(files, "pages/*.html"))
+	return a
+}
+
+// add takes a file in, and returns its address.
+func (a assets) add(name, kind string, data []byte) string {
+	sum := sha256.Sum256(data)
+	ext := path.Ext(name)
+	name = fmt.Sprintf("%s-%s%s", strings.TrimSuffix(name, ext), hex.EncodeToString(sum[:6]), ext)
+	a.files[name] = asset{kind: kind, data: data}
+	return "/assets/" + name
+}
+
+func joined(names []string) (all []byte) {
+	for _, name := range names {
+		data, err := files.ReadFile("assets/" + name)
 		if err != nil {
 			panic(err) // it is part of the binary
 		}
-		sum := sha256.Sum256(data)
-		ext := path.Ext(name)
-		loaded[strings.TrimSuffix(name, ext)+"-"+hex.EncodeToString(sum[:6])+ext] = asset{kind: kind, data: data}
+		all = append(all, data...)
 	}
-	return loaded
-}
-
-func (p *Pages) names() (n assetNames) {
-	for name := range p.assets {
-		if strings.HasSuffix(name, ".css") {
-			n.Style = "/assets/" + name
-		} else {
-			n.Script = "/assets/" + name
-		}
-	}
-	return n
+	return all
 }
 
 func (p *Pages) asset(c *gin.Context) {
-	a, ok := p.assets[c.Param("name")]
+	a, ok := p.assets.files[c.Param("name")]
 	if !ok {
 		p.notFound(c)
 		return

@@ -1,16 +1,20 @@
 // Package dashboard shows runs to people: a page for each run, its live log, and the list of runs where the operator
 // wants it open.
 //
-// It reads, and never changes anything: no route here is anything but a GET. Text from outside is escaped by
-// html/template, and put into the page by the script as text, never as markup. Start reading at Pages.Routes.
+// It reads, and never changes anything: no route here is anything but a GET or a HEAD. Text from outside is escaped by
+// html/template, and put into the page by the script as text, never as markup. The whole page is made on the server; the
+// script in assets keeps it up to date and shows logs. Start reading at Pages.Routes, then view.go for what a page says,
+// state.go and log.go for what is live.
 package dashboard
 
 import (
+	"bytes"
 	"context"
 	"crypto/subtle"
 	"log/slog"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -36,27 +40,38 @@ type Options struct {
 // Pages are the handlers.
 type Pages struct {
 	o      Options
-	assets map[string]asset
+	assets assets
+	beat   time.Duration // how long a stream is silent at most
+	look   time.Duration // how often a log is looked for that has not begun
+	slow   time.Duration // how long a reader may take for one write
 }
 
 // New makes the pages.
-func New(o Options) *Pages { return &Pages{o: o, assets: loadAssets()} }
+func New(o Options) *Pages {
+	return &Pages{o: o, assets: loadAssets(), beat: 20 * time.Second, look: 250 * time.Millisecond, slow: 30 * time.Second}
+}
 
 // Routes adds the pages to a router.
 func (p *Pages) Routes(r gin.IRouter) {
-	r.GET("/", p.home)
-	r.GET("/assets/:name", p.asset)
+	page := func(r gin.IRouter, path string, h gin.HandlerFunc) {
+		r.GET(path, h)
+		r.HEAD(path, h)
+	}
+	page(r, "/", p.home)
+	page(r, "/assets/:name", p.asset)
 	run := r.Group("/runs/:repo/:delivery/:key", p.open)
-	run.GET("", p.run)
+	page(run, "", p.run)
+	page(run, "/log/:step/:attempt", p.log)
 	run.GET("/state", p.state)
-	run.GET("/log/:step/:attempt", p.log)
 }
 
 // open lets those in who hold the run's key. Everyone else learns nothing: not even that there is such a run.
 func (p *Pages) open(c *gin.Context) {
 	repo, err := strconv.ParseInt(c.Param("repo"), 10, 64)
 	id := pipeline.NewRunID(repo, c.Param("delivery"))
-	if err != nil || subtle.ConstantTimeCompare([]byte(p.o.Key(id)), []byte(c.Param("key"))) != 1 {
+	// A number has one spelling here, so that a run has one address.
+	if err != nil || strconv.FormatInt(repo, 10) != c.Param("repo") ||
+		subtle.ConstantTimeCompare([]byte(p.o.Key(id)), []byte(c.Param("key"))) != 1 {
 		p.notFound(c)
 		return
 	}
@@ -74,26 +89,27 @@ func (p *Pages) open(c *gin.Context) {
 
 func opened(c *gin.Context) pipeline.State { return c.MustGet("run").(pipeline.State) }
 
-// run is a run's page. It says everything without a script; the script keeps it up to date.
+// run is a run's page. It says everything without a script; the script keeps it up to date. ?log=STEP/ATTEMPT chooses
+// the log that it shows.
 func (p *Pages) run(c *gin.Context) {
-	view, err := p.view(c.Request.Context(), opened(c))
+	s := opened(c)
+	live, err := p.view(c.Request.Context(), s)
 	if err != nil {
 		p.failed(c, err)
 		return
 	}
-	p.render(c, http.StatusOK, "run", view)
+	p.render(c, http.StatusOK, "run", p.page(s, live, c.Query("log")))
 }
 
 // home is the list of runs, or a word on where runs are found.
 func (p *Pages) home(c *gin.Context) {
-	view := homeView{Assets: p.names()}
+	view := homeView{Assets: p.assets.names, Open: p.o.Open}
 	if p.o.Open {
 		states, err := p.o.Runs(c.Request.Context(), 50)
 		if err != nil {
 			p.failed(c, err)
 			return
 		}
-		view.Open = true
 		for _, s := range states {
 			view.Runs = append(view.Runs, p.headline(s))
 		}
@@ -101,23 +117,37 @@ func (p *Pages) home(c *gin.Context) {
 	p.render(c, http.StatusOK, "home", view)
 }
 
+// homeView is the list of runs, and the other small pages.
+type homeView struct {
+	Assets assetNames
+	Open   bool
+	Runs   []headline
+}
+
 func (p *Pages) notFound(c *gin.Context) {
-	p.render(c, http.StatusNotFound, "missing", homeView{Assets: p.names()})
+	p.render(c, http.StatusNotFound, "missing", homeView{Assets: p.assets.names})
 	c.Abort()
 }
 
 // failed tells the person that it is our fault; the reason is for the operator.
 func (p *Pages) failed(c *gin.Context, err error) {
+	if c.Request.Context().Err() != nil {
+		c.Abort() // nobody waits for it any more
+		return
+	}
 	p.o.Log.Error("a page could not be made", "path", c.FullPath(), "err", err)
-	p.render(c, http.StatusServiceUnavailable, "failed", homeView{Assets: p.names()})
+	p.render(c, http.StatusServiceUnavailable, "failed", homeView{Assets: p.assets.names})
 	c.Abort()
 }
 
+// render answers with a whole page, or with none.
 func (p *Pages) render(c *gin.Context, code int, name string, view any) {
-	c.Header("Cache-Control", "no-store")
-	c.Header("Content-Type", "text/html; charset=utf-8")
-	c.Status(code)
-	if err := templates.ExecuteTemplate(c.Writer, name, view); err != nil {
-		p.o.Log.Warn("a page was cut short", "page", name, "err", err)
+	var page bytes.Buffer
+	if err := p.assets.pages.ExecuteTemplate(&page, name, view); err != nil {
+		p.o.Log.Error("a page could not be made", "page", name, "err", err)
+		c.String(http.StatusInternalServerError, "The page could not be made. The operator finds the reason in the server's log.\n")
+		return
 	}
+	c.Header("Cache-Control", "no-store")
+	c.Data(code, "text/html; charset=utf-8", page.Bytes())
 }

@@ -3,255 +3,195 @@ package dashboard
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"strings"
 	"time"
 
-	"github.com/conveyor-ci/conveyor/deploy"
 	"github.com/conveyor-ci/conveyor/pipeline"
 )
 
-// homeView is the list of runs.
-type homeView struct {
-	Assets assetNames
-	Open   bool
-	Runs   []headline
-}
-
 // headline is what is said of a run first.
 type headline struct {
-	Link, Title, Repo, Commit, CommitURL, Why, By string
-	State                                         state
-	When                                          time.Time
-	Took                                          string
+	Link, Title     string
+	Repo, RepoURL   string
+	Commit          pipeline.Commit
+	CommitURL       string
+	Why, WhyURL, By string
+	State           state
+	When            time.Time
+	Took            string
+	Running         bool
 }
 
-// state is how something stands: a word, and a shape that says the same to those who see no colours.
-type state struct{ Word, Shape, Class string }
-
-var states = map[string]state{
-	"queued":          {"queued", "○", "wait"},
-	"running":         {"running", "◐", "busy"},
-	"success":         {"passed", "✓", "good"},
-	"passed":          {"passed", "✓", "good"},
-	"failure":         {"failed", "✕", "bad"},
-	"failed":          {"failed", "✕", "bad"},
-	"timed_out":       {"timed out", "⏱", "bad"},
-	"resource":        {"over its limits", "✕", "bad"},
-	"infrastructure":  {"gave up, not your doing", "!", "bad"},
-	"cancelled":       {"cancelled", "■", "off"},
-	"action_required": {"waits for a maintainer", "✋", "wait"},
-	"not run":         {"not run", "–", "off"},
-	"live":            {"live", "✓", "good"},
-	"deploying":       {"on its way", "◐", "busy"},
-	"waiting":         {"waits", "✋", "wait"},
-	"removed":         {"taken down", "–", "off"},
-	"replaced":        {"replaced", "↪", "off"},
-}
-
-// runView is a run's page.
-type runView struct {
-	Assets assetNames
+// liveView is the part of a run's page that changes. It holds no time of now, so that it changes only with the run.
+type liveView struct {
 	headline
-	Conclusion string
-	Over       bool
-	Stages     []stageView
-	Artifacts  []pipeline.Artifact
-	Problems   []pipeline.Problem
-	PlanPath   string
-	Rows       []placeView
-	Next       []string
-	Shown      *stepView // whose log is shown
-	Isolation  string
+	Because   string // why it ended as it did, or what it does
+	Parts     []part
+	Problems  []problemView
+	PlanPath  string
+	Next      []nextStep
+	Stages    []stageView
+	Places    []placeView
+	Artifacts []artifactView
+	Withheld  bool   // the artifacts are not offered, because the run is not green
+	Auto      string // the log to show unless the person chooses one
+	About     []fact
+	Over      bool
 }
 
-type stageView struct {
-	Name  string
-	State state
-	Steps []stepView
+// part is a step in the bar of all steps.
+type part struct{ Name, Word, Class string }
+
+type problemView struct {
+	pipeline.Problem
+	URL string
 }
 
-type stepView struct {
-	Name, Reason, Took, Log string
-	Command                 string
-	State                   state
-	Attempt                 int
-	Lost                    string
-	Findings                []pipeline.Annotation
+type artifactView struct {
+	Name, Content string
+	Digest        pipeline.Digest
 }
 
-type placeView struct {
-	Name, Detail, URL, Digest string
-	State                     state
-}
+type fact struct{ Name, Value string }
 
 func (p *Pages) headline(s pipeline.State) headline {
 	t := s.Trigger
 	h := headline{
-		Link: p.link(s.Run), Title: t.Title, Repo: t.Repo.Slug(), Commit: t.Commit.Short(), By: t.Actor.Login, When: s.Requested,
-		CommitURL: fmt.Sprintf("%s/%s/commit/%s", strings.TrimSuffix(p.o.GitHubURL, "/"), t.Repo.Slug(), t.Commit),
-		State:     states["queued"],
+		Link: p.link(s.Run), Title: cut(plain(t.Title), 200), Repo: t.Repo.Slug(), Commit: t.Commit, By: t.Actor.Login, When: s.Requested,
+		RepoURL: p.github(t.Repo), CommitURL: p.github(t.Repo, "commit", string(t.Commit)),
+		State: states["queued"],
 	}
-	if h.Title == "" {
-		h.Title = "Commit " + h.Commit
+	if strings.TrimSpace(h.Title) == "" {
+		h.Title = "Commit " + t.Commit.Short()
 	}
-	h.Why = "push to " + t.Branch
+	h.Why, h.WhyURL = "push to "+cut(plain(t.Branch), 80), p.github(t.Repo, "tree", t.Branch)
 	if t.Kind == pipeline.PullRequest {
-		h.Why = fmt.Sprintf("pull request #%d", t.Pull)
+		h.Why, h.WhyURL = fmt.Sprintf("pull request #%d", t.Pull), p.github(t.Repo, "pull", fmt.Sprint(t.Pull))
 	}
 	for _, st := range s.Steps {
 		if st.Attempt > 0 {
-			h.State = states["running"]
+			h.State, h.Running = states["running"], true
 		}
 	}
 	if c := s.Conclusion(); c != "" {
-		h.State = states[string(c)]
+		h.State, h.Running = states[string(c)], false
 		h.Took = took(s.Requested, s.Ended)
 	}
 	return h
 }
 
+// link is the address of a run's page at this server.
 func (p *Pages) link(run pipeline.RunID) string {
-	return "/runs/" + strings.TrimPrefix(string(run), "run/") + "/" + p.o.Key(run)
+	repo, delivery, _ := strings.Cut(strings.TrimPrefix(string(run), "run/"), "/")
+	return "/runs/" + repo + "/" + url.PathEscape(delivery) + "/" + p.o.Key(run)
 }
 
-// view gathers a run's page.
-func (p *Pages) view(ctx context.Context, s pipeline.State) (runView, error) {
-	v := runView{
-		Assets: p.names(), headline: p.headline(s), Conclusion: string(s.Conclusion()), Over: s.Over(),
-		Artifacts: s.Artifacts(), Problems: s.Problems, PlanPath: pipeline.PlanPath,
+// github is an address in a repository at GitHub. Parts may come from outside; a slash in them stays one.
+func (p *Pages) github(r pipeline.Repo, parts ...string) string {
+	address := strings.TrimSuffix(p.o.GitHubURL, "/") + "/" + url.PathEscape(r.Owner) + "/" + url.PathEscape(r.Name)
+	for _, part := range parts {
+		address += (&url.URL{Path: "/" + part}).EscapedPath()
 	}
-	for i, stage := range s.Plan.Stages {
-		v.Stages = append(v.Stages, p.stage(s, i, stage))
-	}
-	for i := range v.Stages {
-		for j := range v.Stages[i].Steps {
-			step := &v.Stages[i].Steps[j]
-			if step.Log != "" && (v.Shown == nil || step.State.Class == "busy" || step.State.Class == "bad" && v.Shown.State.Class != "bad") {
-				v.Shown = step // the one that runs, else the first that failed, else the first
-			}
-		}
-	}
+	return address
+}
+
+// view gathers what changes on a run's page.
+func (p *Pages) view(ctx context.Context, s pipeline.State) (liveView, error) {
 	repo, err := p.o.Repo(ctx, s.Trigger.Repo.ID)
 	if err != nil {
-		return v, err
+		return liveView{}, err
 	}
-	rows := repo.Standing(s.Trigger.Commit)
-	for _, r := range rows {
-		place := placeView{Name: r.Environment, Detail: r.Detail, Digest: r.Digest.Short(), State: states[r.State]}
-		if strings.HasPrefix(r.URL, "http://") || strings.HasPrefix(r.URL, "https://") {
-			place.URL = r.URL
+	v := liveView{headline: p.headline(s), Because: because(s), PlanPath: pipeline.PlanPath, Over: s.Over(), About: about(s), Auto: auto(s)}
+	for i, stage := range s.Plan.Stages {
+		if len(s.Problems) == 0 {
+			v.Stages = append(v.Stages, p.stage(s, i, stage))
 		}
-		v.Rows = append(v.Rows, place)
 	}
-	v.Next = next(s, rows)
+	for _, stage := range v.Stages {
+		for _, step := range stage.Steps {
+			v.Parts = append(v.Parts, part{step.Name, step.State.Word, step.State.Class})
+		}
+	}
+	for _, problem := range s.Problems {
+		line := ""
+		if problem.Line > 0 {
+			line = fmt.Sprintf("#L%d", problem.Line)
+		}
+		v.Problems = append(v.Problems, problemView{problem, p.github(s.Trigger.Repo, "blob", string(s.PlanFrom), pipeline.PlanPath) + line})
+	}
+	for _, a := range s.Artifacts() {
+		v.Artifacts = append(v.Artifacts, artifactView{a.Name, count(a.Files, "file") + ", " + size(a.Size), a.Digest})
+	}
+	v.Withheld = s.Over() && s.Conclusion() != pipeline.Success
+	v.Places = p.places(s, repo)
+	v.Next = next(s, repo, v.Places)
 	return v, nil
 }
 
-func (p *Pages) stage(s pipeline.State, i int, stage pipeline.Stage) stageView {
-	v := stageView{Name: stage.Name, State: states["queued"]}
+// because is the reason of a run's end in one line.
+func because(s pipeline.State) string {
+	switch c := s.Conclusion(); {
+	case len(s.Problems) > 0:
+		return pipeline.PlanPath + " has " + count(len(s.Problems), "mistake")
+	case c == pipeline.WasCancelled:
+		return s.Cancel
+	case c == pipeline.ActionRequired:
+		return "this code comes from outside"
+	}
+	passed := 0
 	for _, st := range s.Steps {
-		if st.Stage != i {
-			continue
-		}
-		step := p.step(s, st)
-		for _, spec := range stage.Steps {
-			if spec.Name == st.Name {
-				step.Command = spec.Run
-			}
-		}
-		if st.Attempt > 0 {
-			v.State = states["running"]
-		}
-		v.Steps = append(v.Steps, step)
-	}
-	if c := s.StageConclusion(i); c != "" {
-		v.State = states[string(c)]
-		if c == pipeline.WasCancelled && s.Cancel == "" {
-			v.State = states["not run"]
+		if st.Phase == pipeline.Done && st.Result.Outcome == pipeline.Passed {
+			passed++
 		}
 	}
-	return v
-}
-
-func (p *Pages) step(s pipeline.State, st pipeline.StepState) stepView {
-	v := stepView{Name: st.Name, Attempt: st.Attempt, Lost: st.LostWhy, State: states["queued"]}
-	switch st.Phase {
-	case pipeline.Running:
-		v.State = states["running"]
-	case pipeline.Done:
-		v.State, v.Reason, v.Findings = states[string(st.Result.Outcome)], st.Result.Reason, st.Result.Annotations
-		v.Took = took(st.Started, st.Finished)
-	case pipeline.NotRun:
-		v.State = states["not run"]
-	}
-	if st.Attempt > 0 {
-		v.Log = fmt.Sprintf("%s/log/%s/%d", p.link(s.Run), st.Name, st.Attempt)
-	}
-	return v
-}
-
-// next says what happens now, and why, or what a person can do.
-func next(s pipeline.State, rows []deploy.PanelRow) (words []string) {
-	switch c := s.Conclusion(); c {
-	case "":
-		for _, st := range s.Steps {
-			switch {
-			case st.Phase == pipeline.Running && st.Attempt > 1:
-				words = append(words, fmt.Sprintf("%s runs for the %s time: %s.", st.Name, ordinal(st.Attempt), st.LostWhy))
-			case st.Phase == pipeline.Running:
-				words = append(words, st.Name+" runs now.")
-			}
+	words := fmt.Sprintf("%d of %s passed", passed, count(len(s.Steps), "step"))
+	for _, st := range s.Steps {
+		if st.Phase == pipeline.Done && st.Result.Outcome != pipeline.Passed {
+			return words + "; " + st.Name + ": " + st.Result.Reason
 		}
-		if len(words) == 0 {
-			words = append(words, "The next step starts as soon as a worker is free.")
-		}
-		return words
-	case pipeline.Failure, pipeline.RanOutOfTime:
-		if len(s.Problems) > 0 {
-			return []string{"Mend " + pipeline.PlanPath + " and push. Nothing was run."}
-		}
-		return []string{"Nothing is deployed. Push a fix, or comment /retest on the pull request if the failure was not the change's."}
-	case pipeline.WasCancelled:
-		return []string{"The run was cancelled: " + s.Cancel + "."}
-	case pipeline.ActionRequired:
-		return []string{"The author may not write to this repository, so nothing was run. Someone who may write can read the change and push it to a branch of this repository."}
-	}
-	for _, r := range rows {
-		switch r.State {
-		case "waiting":
-			words = append(words, strings.TrimSuffix(fmt.Sprintf("%s waits: %s", r.Environment, strings.ReplaceAll(r.Detail, "`", "")), ": ")+".")
-		case "deploying":
-			words = append(words, r.Environment+" is being deployed: "+r.Detail+".")
-		case "failed":
-			words = append(words, r.Environment+" failed: "+r.Detail+".")
-		}
-	}
-	if len(words) == 0 {
-		words = append(words, "Nothing is owed: every check is told and every environment has what it wants.")
 	}
 	return words
 }
 
-func ordinal(n int) string {
-	switch n {
-	case 2:
-		return "second"
-	case 3:
-		return "third"
+// auto chooses the log that people most likely want: of the first step that failed, else of the first that runs, else of
+// the last that ran.
+func auto(s pipeline.State) string {
+	var failed, running, last string
+	for _, st := range s.Steps {
+		if st.Attempt == 0 {
+			continue
+		}
+		last = logQuery(st.Name, st.Attempt)
+		if running == "" && st.Phase == pipeline.Running {
+			running = last
+		}
+		if failed == "" && st.Phase == pipeline.Done && st.Result.Outcome != pipeline.Passed && st.Result.Outcome != pipeline.Cancelled {
+			failed = last
+		}
 	}
-	return fmt.Sprintf("%dth", n)
+	switch {
+	case failed != "":
+		return failed
+	case running != "":
+		return running
+	}
+	return last
 }
 
-func took(from, to time.Time) string {
-	if from.IsZero() || to.IsZero() {
-		return ""
+// logQuery names a log within its run's page.
+func logQuery(step string, attempt int) string { return fmt.Sprintf("%s/%d", step, attempt) }
+
+// about is what the operator and the curious look for.
+func about(s pipeline.State) []fact {
+	t := s.Trigger
+	facts := []fact{{"Commit", string(t.Commit)}, {"Branch", cut(plain(t.Branch), 200)}}
+	if t.Kind == pipeline.PullRequest {
+		facts = append(facts, fact{"Into", cut(plain(t.Base), 200)})
 	}
-	switch d := to.Sub(from); {
-	case d < 10*time.Second:
-		return fmt.Sprintf("%.1f s", d.Seconds())
-	case d < time.Minute:
-		return fmt.Sprintf("%.0f s", d.Seconds())
-	default:
-		return fmt.Sprintf("%d m %d s", int(d.Minutes()), int(d.Seconds())%60)
+	facts = append(facts, fact{"Started by", "@" + t.Actor.Login}, fact{"Delivery", t.Delivery}, fact{"Trust", s.Trust.String()})
+	if s.PlanFrom != "" && s.PlanFrom != t.Commit {
+		facts = append(facts, fact{"Plan read at", string(s.PlanFrom)})
 	}
+	return facts
 }

@@ -1,119 +1,186 @@
 // Keeps a run's page up to date: its state by one stream of events, its log by another. Everything from outside is put
 // into the page as text; only the server's own rendering of the state comes as markup.
-"use strict";
 
 const run = document.getElementById("run");
-const out = document.getElementById("log");
-const lost = document.getElementById("lost");
-const follow = document.getElementById("follow");
+const panel = document.getElementById("panel");
+const box = document.getElementById("log");
+const byId = (id) => document.getElementById(id);
+
+// Streams. The browser comes back by itself after a break, and tells the last id it saw. Where it gives up, as it does
+// when a proxy answers for a server that is just starting, the stream is opened anew from that id.
 const broken = new Set();
 
-function listen(url, name, handlers) {
-  const source = new EventSource(url);
-  for (const [type, handler] of Object.entries(handlers)) source.addEventListener(type, handler);
-  source.onopen = () => { broken.delete(name); lost.hidden = broken.size === 0; };
-  source.onerror = () => { broken.add(name); lost.hidden = false; };
-  return source;
+function troubled(name, is) {
+  if (is) broken.add(name);
+  else broken.delete(name);
+  setTimeout(() => { byId("lost").hidden = broken.size === 0; }, is ? 700 : 0);
 }
 
-function close(source, name) {
-  source.close();
-  broken.delete(name);
-  lost.hidden = broken.size === 0;
-}
-
-// The log: bytes arrive in blocks; the browser resumes at the last event id, which is an offset.
-let logSource = null;
-let shown = "";
-let rest = "";
-let style = { c: "", b: "" };
-
-function showLog(url, name) {
-  if (url === shown) return;
-  if (logSource) close(logSource, "log");
-  shown = url;
-  rest = "";
-  style = { c: "", b: "" };
-  out.textContent = "";
-  document.getElementById("log-name").textContent = "Log of " + name;
-  document.getElementById("raw").href = url;
-  logSource = listen(url, "log", {
-    block: (e) => append(e.data + "\n"),
-    tail: (e) => append(e.data),
-    end: () => close(logSource, "log"),
-  });
-  mark();
-}
-
-function append(text) {
-  const stick = follow.checked;
-  const part = document.createDocumentFragment();
-  text = rest + text;
-  rest = "";
-  const escape = text.lastIndexOf("\u001b");
-  if (escape >= 0 && text.length - escape < 32 && !/[@-~]/.test(text.slice(escape + 2))) {
-    rest = text.slice(escape);
-    text = text.slice(0, escape);
-  }
-  // Of the terminal's words, colours and bold are understood; the others are left out.
-  for (const piece of text.split(/(\u001b\[[0-9;?]*[ -/]*[@-~]|\u001b\][^\u0007\u001b]*(?:\u0007|\u001b\\)|\u001b[@-Z\\-_])/)) {
-    const colour = /^\u001b\[([0-9;]*)m$/.exec(piece);
-    if (colour) {
-      for (const code of (colour[1] || "0").split(";").map(Number)) {
-        if (code === 0) style = { c: "", b: "" };
-        else if (code === 1) style.b = "b";
-        else if (code === 22) style.b = "";
-        else if (code === 39) style.c = "";
-        else if ((code >= 31 && code <= 36) || (code >= 91 && code <= 96)) style.c = "c" + (code % 10);
-      }
-    } else if (piece && piece[0] !== "\u001b") {
-      const clean = piece.replace(/[\u0000-\u0008\u000b-\u001f\u007f\u202a-\u202e\u2066-\u2069]/g, "");
-      if (style.c || style.b) {
-        const span = document.createElement("span");
-        span.className = (style.c + " " + style.b).trim();
-        span.textContent = clean;
-        part.append(span);
-      } else {
-        part.append(clean);
-      }
+function listen(name, url, handlers) {
+  let source, timer;
+  let id = "";
+  let wait = 1000;
+  const open = () => {
+    source = new EventSource(id ? url + (url.includes("?") ? "&" : "?") + "from=" + id : url);
+    for (const [type, handler] of Object.entries(handlers)) {
+      source.addEventListener(type, (e) => {
+        if (e.lastEventId) id = e.lastEventId;
+        handler(e.data);
+      });
     }
-  }
-  out.append(part);
-  if (stick) out.scrollTop = out.scrollHeight;
+    source.onopen = () => {
+      wait = 1000;
+      troubled(name, false);
+    };
+    source.onerror = () => {
+      troubled(name, true);
+      if (source.readyState !== EventSource.CLOSED) return;
+      timer = setTimeout(open, wait);
+      wait = Math.min(2 * wait, 30000);
+    };
+  };
+  open();
+  return {
+    close() {
+      clearTimeout(timer);
+      source.close();
+      troubled(name, false);
+    },
+    open,
+  };
 }
 
-out.addEventListener("scroll", () => {
-  follow.checked = out.scrollHeight - out.scrollTop - out.clientHeight < 40;
-});
-document.getElementById("wrap").addEventListener("change", (e) => out.classList.toggle("wrap", e.target.checked));
+// The log.
+const lines = new Lines(box, shownChanged);
+const log = { query: "", stream: null, over: false };
+
+function showLog(query, name) {
+  if (query === log.query || !query) return;
+  log.stream?.close();
+  log.query = query;
+  log.over = false;
+  lines.clear();
+  byId("log-name").textContent = "Log of " + name;
+  const url = panel.dataset.run + "/log/" + query;
+  byId("raw").href = url;
+  byId("save").href = url + "?save";
+  byId("raw").hidden = byId("save").hidden = false;
+  fromAddress();
+  log.stream = listen("log", lines.goal ? url + "?line=" + lines.goal : url, {
+    start: (line) => lines.begin(Number(line)),
+    log: (text) => lines.add(text),
+    end: () => {
+      log.over = true;
+      log.stream.close();
+      lines.finish();
+    },
+  });
+  if (document.hidden) log.stream.close(); // it is opened when someone looks
+  markChosen();
+  shownChanged();
+}
+
+function shownChanged() {
+  const n = lines.last;
+  const words = [];
+  if (log.query && !log.over) words.push("live");
+  if (n > 0) words.push(n.toLocaleString("en") + (n === 1 ? " line" : " lines"));
+  else if (log.query) words.push(log.over ? "nothing was printed" : "nothing printed yet");
+  else words.push("nothing runs yet");
+  byId("log-state").textContent = words.join(", ");
+  byId("log-state").classList.toggle("busy", Boolean(log.query) && !log.over);
+  const link = current();
+  byId("first-error").hidden = !(lines.firstError && link && link.classList.contains("bad"));
+  const down = byId("down");
+  down.hidden = lines.following;
+  down.textContent = lines.unseen ? lines.unseen.toLocaleString("en") + (lines.unseen === 1 ? " new line" : " new lines") : "To the end";
+}
+
+// fromAddress marks the lines that the address names: #L120 or #L120-L140.
+function fromAddress() {
+  const m = /^#L(\d{1,9})(?:-L(\d{1,9}))?$/.exec(location.hash);
+  if (!m) {
+    lines.mark(0);
+    return;
+  }
+  const from = Number(m[1]);
+  lines.mark(from, Math.max(from, Number(m[2] || from)));
+  lines.show(from);
+}
+
+// Which log: the chosen one, else the one that the server thinks people want.
+let chosen = "chosen" in panel.dataset || /^#L\d/.test(location.hash);
+
+const links = () => [...run.querySelectorAll("a[data-log]")];
+const current = () => links().find((a) => a.dataset.log === log.query);
+
+function markChosen() {
+  for (const a of links()) {
+    if (a.dataset.log === log.query) a.setAttribute("aria-current", "true");
+    else a.removeAttribute("aria-current");
+  }
+}
+
+function showAuto() {
+  const query = run.querySelector(".title").dataset.auto;
+  if (query && (!chosen || !log.query)) showLog(query, query.split("/")[0]);
+}
 
 run.addEventListener("click", (e) => {
-  const link = e.target.closest("a.step-link");
-  if (!link || e.ctrlKey || e.metaKey || e.shiftKey) return;
+  const link = e.target.closest("a[data-log]");
+  if (!link || e.ctrlKey || e.metaKey || e.shiftKey || e.button) return;
   e.preventDefault();
   chosen = true;
-  showLog(link.getAttribute("href"), link.dataset.name);
+  history.replaceState(null, "", link.getAttribute("href").replace(/#.*/, ""));
+  showLog(link.dataset.log, link.dataset.name);
+  const stacked = panel.getBoundingClientRect().left < run.getBoundingClientRect().right - 1;
+  if (stacked) panel.scrollIntoView({ behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
 });
 
-function mark() {
-  for (const link of run.querySelectorAll("a.step-link")) link.classList.toggle("shown", link.getAttribute("href") === shown);
+addEventListener("hashchange", fromAddress);
+byId("down").addEventListener("click", () => lines.follow());
+byId("first-error").addEventListener("click", () => {
+  lines.mark(lines.firstError, lines.firstError);
+  lines.show(lines.firstError);
+});
+byId("wrap").addEventListener("click", () => {
+  const on = box.classList.toggle("wrap");
+  byId("wrap").setAttribute("aria-pressed", on);
+  if (lines.following) lines.toEnd();
+});
+
+// The state.
+const hidden = document.createElement("template");
+let seen = "";
+
+function follow() {
+  return listen("state", run.dataset.state, {
+    now: (ms) => { clock.ahead = Number(ms) - Date.now(); },
+    state: (markup) => {
+      if (markup === seen) return; // after a break the same may come again
+      seen = markup;
+      hidden.innerHTML = markup;
+      morph(run, hidden.content);
+      tick();
+      const title = run.querySelector(".title").dataset;
+      document.title = title.title;
+      byId("tab").href = title.tab;
+      showAuto();
+      markChosen();
+      shownChanged();
+    },
+  });
 }
 
-// Unless the person has chosen a step, the log follows the step that runs.
-let chosen = false;
-if (out.dataset.log) showLog(out.dataset.log, document.getElementById("log-name").textContent.replace("Log of ", ""));
+document.documentElement.classList.add("scripted");
+if (box.dataset.log) showLog(box.dataset.log, box.dataset.log.split("/")[0]);
+else lines.clear();
+shownChanged();
+const state = follow();
 
-const stateSource = listen(run.dataset.state, "state", {
-  state: (e) => {
-    const open = [...run.querySelectorAll("details")].map((d) => d.open);
-    run.innerHTML = e.data;
-    run.querySelectorAll("details").forEach((d, i) => { d.open = open[i] || false; });
-    const running = [...run.querySelectorAll(".step")].find((s) => s.querySelector(".state.busy") && s.querySelector("a.step-link"));
-    if (!chosen && running) showLog(running.querySelector("a.step-link").getAttribute("href"), running.querySelector("a.step-link").dataset.name);
-    if (!shown) {
-      const first = run.querySelector("a.step-link");
-      if (first) showLog(first.getAttribute("href"), first.dataset.name);
-    }
-    mark();
-  },
+// A browser opens few connections to one server. A tab that nobody sees gives its log's back, and comes back later.
+document.addEventListener("visibilitychange", () => {
+  if (!log.query || log.over) return;
+  log.stream.close();
+  if (!document.hidden) log.stream.open();
 });

@@ -1,0 +1,245 @@
+// The lines of a log. They come in pieces of any size, and are put into the page in blocks that the browser lays out only
+// when they are near the window, a little in each frame, so that a hundred thousand lines stay usable.
+
+const blockLines = 200; // lines in a block
+const mostLines = 120000; // lines in the page; beyond, the earliest make room while the end is followed
+const mostShown = 10000; // characters of one line
+const rowHeight = 20; // pixels of a line that is not wrapped, as in log.css
+const trouble = /(?:^|[^\w/.-])(?:error|errors|fatal|panic|failed|failure|FAIL|exception|traceback)(?:[^\w/-]|$)/i;
+const noTrouble = /\b(?:0|no) (?:errors?|failures?|failed)\b/i;
+
+class Lines {
+  constructor(box, changed) {
+    this.box = box;
+    this.changed = changed; // called after lines came, or following began or ended
+    this.clear();
+    box.addEventListener("scroll", () => this.scrolled(), { passive: true });
+    box.addEventListener("click", (e) => this.clicked(e));
+    new ResizeObserver(() => { if (this.following) this.toEnd(); }).observe(box);
+  }
+
+  clear() {
+    this.box.textContent = "";
+    this.blocks = []; // {el, first, count}
+    this.queue = []; // pieces that came, not yet shown
+    this.first = 1; // number of the first line in the page
+    this.last = 0; // number of the last line
+    this.firstError = 0;
+    this.unseen = 0; // lines that came since following ended
+    this.following = true;
+    this.top = 0;
+    this.pen = new Pen();
+    this.open = null; // the line whose end has not come
+    this.marked = null; // {from, to} of the address
+    this.goal = 0; // the line to scroll to as soon as it is there
+    this.note = null;
+    this.epoch = (this.epoch || 0) + 1;
+  }
+
+  // begin says that the first line to come has this number.
+  begin(line) {
+    this.first = line;
+    this.last = line - 1;
+    if (line > 1) this.noteEarlier();
+  }
+
+  add(text) {
+    if (!text) return;
+    this.queue.push(text);
+    this.wake();
+  }
+
+  // finish ends the line that is open, if any.
+  finish() {
+    this.queue.push(null);
+    this.wake();
+  }
+
+  wake() {
+    if (this.queue.length === 0 || this.awake === this.epoch) return;
+    const epoch = (this.awake = this.epoch);
+    requestAnimationFrame(() => {
+      this.awake = 0;
+      if (epoch === this.epoch) this.drain();
+    });
+  }
+
+  // drain shows what came, for a part of a frame.
+  drain() {
+    const until = performance.now() + 12;
+    const before = this.last;
+    while (this.queue.length > 0 && performance.now() < until) {
+      const piece = this.queue.shift();
+      if (piece === null) {
+        if (this.open) this.endLine();
+        continue;
+      }
+      let at = 0;
+      for (let n = 0; ; n++) {
+        const end = piece.indexOf("\n", at);
+        if (end < 0) break;
+        this.extend(piece.slice(at, end));
+        this.endLine();
+        at = end + 1;
+        if (n % 100 === 99 && performance.now() > until) break;
+      }
+      const rest = piece.slice(at);
+      if (rest.includes("\n")) this.queue.unshift(rest);
+      else if (rest) this.extend(rest, true);
+    }
+    if (!this.following) this.unseen += this.last - before;
+    this.makeRoom();
+    if (this.following) this.toEnd();
+    else if (this.goal && this.goal <= this.last) this.show(this.goal);
+    this.changed();
+    this.wake();
+  }
+
+  // extend adds text to the open line. A vertical tab stands for a carriage return: what is written after it, as by a
+  // progress bar, takes the place of what stands there.
+  extend(text, draw) {
+    const line = (this.open ||= { el: null, text: "", more: 0, back: false });
+    if (line.back || text.includes("\v")) {
+      const seen = text.replace(/\v+$/, "");
+      const at = seen.lastIndexOf("\v");
+      if (seen && (at >= 0 || line.back)) {
+        for (const m of (line.text + seen.slice(0, at + 1)).matchAll(escapes)) if (m[2] === "m") this.pen.change(m[1]);
+        line.text = "";
+        line.more = 0;
+      }
+      line.back = seen.length < text.length || (line.back && !seen);
+      text = seen.slice(at + 1);
+    }
+    const room = mostShown - line.text.length;
+    line.text += text.slice(0, room);
+    line.more += Math.max(0, text.length - room);
+    if (draw) this.draw(line, Object.assign(new Pen(), this.pen));
+  }
+
+  draw(line, pen) {
+    line.el ||= this.newRow();
+    const bare = write(line.el, line.text, pen);
+    if (line.more > 0) {
+      const more = document.createElement("i");
+      more.textContent = " … and " + line.more.toLocaleString("en") + " characters more: see Raw";
+      line.el.append(more);
+    }
+    return bare;
+  }
+
+  endLine() {
+    const line = this.open || { el: null, text: "", more: 0, back: false };
+    const bare = this.draw(line, this.pen);
+    this.open = null;
+    if (!this.firstError && trouble.test(bare) && !noTrouble.test(bare)) this.firstError = this.last;
+  }
+
+  newRow() {
+    let block = this.blocks[this.blocks.length - 1];
+    if (!block || block.count === blockLines) {
+      block = { el: document.createElement("div"), first: this.last + 1, count: 0 };
+      block.el.className = "block";
+      this.blocks.push(block);
+      this.box.append(block.el);
+    }
+    const row = document.createElement("div");
+    row.dataset.n = ++this.last;
+    if (this.marked && this.last >= this.marked.from && this.last <= this.marked.to) row.className = "marked";
+    block.el.append(row);
+    block.count++;
+    block.el.style.containIntrinsicSize = "auto 100px auto " + block.count * rowHeight + "px";
+    return row;
+  }
+
+  // row finds the element of a line.
+  row(n) {
+    const block = this.blocks[Math.floor((n - this.first) / blockLines)];
+    return block && n >= this.first ? block.el.children[n - block.first] : undefined;
+  }
+
+  makeRoom() {
+    if (!this.following || this.last - this.first < mostLines + 10 * blockLines) return;
+    while (this.last - this.first >= mostLines) {
+      this.blocks.shift().el.remove();
+      this.first += blockLines;
+    }
+    this.noteEarlier();
+  }
+
+  noteEarlier() {
+    if (!this.note) {
+      this.note = document.createElement("p");
+      this.note.className = "note";
+      this.box.prepend(this.note);
+    }
+    this.note.textContent = "The first " + (this.first - 1).toLocaleString("en") + " lines are not shown here: see Raw.";
+  }
+
+  // Following the end: it stops when the person scrolls up, and goes on when they come to the end again.
+  toEnd() {
+    this.box.scrollTop = this.box.scrollHeight;
+    this.top = this.box.scrollTop;
+  }
+
+  follow() {
+    this.following = true;
+    this.goal = this.unseen = 0;
+    this.toEnd();
+    this.changed();
+  }
+
+  pause() {
+    if (!this.following) return;
+    this.following = false;
+    this.unseen = 0;
+    this.changed();
+  }
+
+  scrolled() {
+    const up = this.box.scrollTop < this.top - 4;
+    const atEnd = this.box.scrollHeight - this.box.scrollTop - this.box.clientHeight < 24;
+    this.top = this.box.scrollTop;
+    if (this.following && up && !atEnd) this.pause();
+    else if (!this.following && !up && atEnd && !this.goal) this.follow();
+  }
+
+  // show brings a line to the middle of the log.
+  show(n) {
+    this.pause();
+    const row = this.row(n);
+    if (!row) {
+      this.goal = n;
+      return;
+    }
+    this.goal = 0;
+    for (let i = 0; i < 2; i++) { // the blocks on the way get their true height only when they are near
+      const middle = row.getBoundingClientRect().top - this.box.getBoundingClientRect().top - this.box.clientHeight / 3;
+      this.box.scrollTop += middle;
+    }
+    this.top = this.box.scrollTop;
+  }
+
+  mark(from, to) {
+    for (const row of this.box.querySelectorAll(".marked")) row.classList.remove("marked");
+    this.marked = from ? { from, to } : null;
+    for (let n = from; n && n <= Math.min(to, this.last); n++) this.row(n)?.classList.add("marked");
+  }
+
+  // clicked takes a click on a line's number as the wish for a link to it; with Shift, to all lines from the marked one.
+  clicked(e) {
+    const row = e.target.closest("[data-n]");
+    if (!row || e.clientX - row.getBoundingClientRect().left > parseFloat(getComputedStyle(row).paddingLeft)) return;
+    const n = Number(row.dataset.n);
+    const from = e.shiftKey && this.marked ? this.marked.from : n;
+    this.pause();
+    this.mark(Math.min(from, n), Math.max(from, n));
+    this.changed();
+    history.replaceState(null, "", this.address());
+  }
+
+  address() {
+    if (!this.marked) return "#";
+    const { from, to } = this.marked;
+    return from === to ? "#L" + from : "#L" + from + "-L" + to;
+  }
+}

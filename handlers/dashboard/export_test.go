@@ -1,0 +1,15 @@
+package dashboard
+
+import "time"
+
+// Hurry makes the streams beat, look for logs and give up slow readers in less time.
+func (p *Pages) Hurry(beat, look, slow time.Duration) { p.beat, p.look, p.slow = beat, look, slow }
+
+// The pieces that need no server to be tried.
+var (
+	Printed        = printed
+	Decided        = decided
+	WithoutReturns = withoutReturns
+	Took           = took
+	Plain          = plain
+)

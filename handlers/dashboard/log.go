@@ -1,0 +1,128 @@
+package dashboard
+
+import (
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/conveyor-ci/conveyor/pipeline"
+	"github.com/conveyor-ci/conveyor/pipeline/logs"
+)
+
+// log gives a step's log: as a stream of events to those who ask for one, else as plain text, as far as it goes.
+func (p *Pages) log(c *gin.Context) {
+	s := opened(c)
+	attempt, err := strconv.Atoi(c.Param("attempt"))
+	if err != nil || logQuery(c.Param("step"), attempt) != c.Param("step")+"/"+c.Param("attempt") || !hasAttempt(s, c.Param("step"), attempt) {
+		p.notFound(c)
+		return
+	}
+	c.Header("Vary", "Accept")
+	if c.Request.Method == http.MethodGet && strings.Contains(c.GetHeader("Accept"), "text/event-stream") {
+		p.follow(c, s, c.Param("step"), attempt)
+		return
+	}
+	p.raw(c, p.o.LogName(s.Run, c.Param("step"), attempt))
+}
+
+// raw gives a log as plain text; of one that is being written, what there is.
+func (p *Pages) raw(c *gin.Context, name string) {
+	var text io.ReadSeeker = strings.NewReader("")
+	if f, err := p.o.Logs.File(name); err == nil {
+		defer func() { _ = f.Close() }() // it was only read
+		text = f                         // the kernel moves the bytes
+	} else if r, err := p.o.Logs.Reader(name); err == nil {
+		defer func() { _ = r.Close() }() // it was only read
+		text = io.NewSectionReader(r, 0, r.Size())
+	} else if !errors.Is(err, logs.ErrNotFound) {
+		p.failed(c, err)
+		return
+	}
+	disposition := "inline"
+	if _, save := c.GetQuery("save"); save {
+		disposition = "attachment"
+	}
+	file := c.Param("step") + "-" + c.Param("attempt") + ".log"
+	c.Header("Content-Disposition", mime.FormatMediaType(disposition, map[string]string{"filename": file}))
+	c.Header("Content-Type", "text/plain; charset=utf-8")
+	c.Header("X-Content-Type-Options", "nosniff")
+	c.Header("Cache-Control", "no-store")
+	http.ServeContent(c.Writer, c.Request, "", time.Time{}, text)
+}
+
+// hasAttempt keeps names that the run never gave away from the log store.
+func hasAttempt(s pipeline.State, step string, attempt int) bool {
+	for _, st := range s.Steps {
+		if st.Name == step {
+			return attempt >= 1 && attempt <= st.Attempt
+		}
+	}
+	return false
+}
+
+// attemptOver reports whether nobody writes the attempt's log any more, as far as the run's state tells.
+func attemptOver(s pipeline.State, step string, attempt int) bool {
+	for _, st := range s.Steps {
+		if st.Name == step {
+			return st.Phase != pipeline.Running || st.Attempt != attempt
+		}
+	}
+	return true
+}
+
+// shownLines is how many lines of a long log a page begins with, longLog how many bytes are long. The earlier lines are a
+// click away, as plain text.
+const (
+	shownLines = 50_000
+	longLog    = 8 << 20
+)
+
+// beginning is where a page begins to show a log: at the first line; of a long log, at one of the last lines, or a little
+// before the line that was asked for.
+func (p *Pages) beginning(name string, wanted int64) (line, offset int64) {
+	r, err := p.o.Logs.Reader(name)
+	if err != nil {
+		return 1, 0
+	}
+	size := r.Size()
+	if r.Close() != nil || size < longLog {
+		return 1, 0
+	}
+	line = p.countLines(name) - shownLines
+	if wanted > 0 {
+		line = min(line, wanted-100)
+	}
+	if offset, err = p.o.Logs.Line(name, line); line <= 1 || err != nil {
+		return 1, 0
+	}
+	return line, offset
+}
+
+// countLines finds the number of a log's lines, by asking for lines until there is none.
+func (p *Pages) countLines(name string) int64 {
+	has := func(line int64) bool {
+		_, err := p.o.Logs.Line(name, line)
+		return err == nil
+	}
+	if end, err := p.o.Logs.End(name); err == nil {
+		return end.Lines
+	}
+	low, high := int64(1), int64(2)
+	for has(high) {
+		low, high = high, 2*high
+	}
+	for high-low > 1 {
+		if middle := (low + high) / 2; has(middle) {
+			low = middle
+		} else {
+			high = middle
+		}
+	}
+	return low
+}

@@ -1,0 +1,145 @@
+package dashboard
+
+import (
+	"fmt"
+
+	"github.com/conveyor-ci/conveyor/deploy"
+	"github.com/conveyor-ci/conveyor/pipeline"
+)
+
+// nextStep is one thing that happens next, or that a person can do.
+type nextStep struct {
+	Words    string
+	Command  string // to comment, complete
+	Where    string // where to comment it
+	WhereURL string
+	Class    string // of the state that it is about
+}
+
+func say(class, format string, args ...any) nextStep {
+	return nextStep{Class: class, Words: fmt.Sprintf(format, args...)}
+}
+
+// next says what happens now, and why, or what a person can do.
+func next(s pipeline.State, repo deploy.State, places []placeView) []nextStep {
+	switch s.Conclusion() {
+	case "":
+		return running(s, places)
+	case pipeline.Failure, pipeline.RanOutOfTime:
+		return failed(s)
+	case pipeline.WasCancelled:
+		return []nextStep{say("off", "Nothing more: the run was cancelled. %s", sentence(plain(s.Cancel)))}
+	case pipeline.ActionRequired:
+		return []nextStep{say("wait", "@%s may not write to this repository, so nothing was run. "+
+			"Someone who may write can read the change and push it to a branch of this repository.", s.Trigger.Actor.Login)}
+	}
+	return passed(s, repo, places)
+}
+
+// running is the way of a run that is not over.
+func running(s pipeline.State, places []placeView) (steps []nextStep) {
+	var now []string
+	for _, st := range s.Steps {
+		switch {
+		case st.Phase == pipeline.Running && st.Attempt > 1:
+			steps = append(steps, say("busy", "%s runs for the %s time, because the attempt before was lost: %s", st.Name, ordinal(st.Attempt), sentence(plain(st.LostWhy))))
+		case st.Phase == pipeline.Running:
+			now = append(now, st.Name)
+		case st.Phase == pipeline.Waiting && st.Attempt > 0:
+			steps = append(steps, say("busy", "%s is tried again by itself, because its attempt was lost: %s", st.Name, sentence(plain(st.LostWhy))))
+		}
+	}
+	switch {
+	case len(now) == 1:
+		steps = append(steps, say("busy", "%s runs now.", now[0]))
+	case len(now) > 1:
+		steps = append(steps, say("busy", "%s run now.", list(now, "and")))
+	case len(steps) == 0:
+		steps = append(steps, say("off", "The next step starts as soon as a worker is free."))
+	}
+	var after []string
+	begun := false
+	for i, stage := range s.Plan.Stages {
+		idle := true
+		for _, st := range s.Steps {
+			idle = idle && (st.Stage != i || st.Attempt == 0)
+		}
+		begun = begun || !idle
+		if idle && begun {
+			after = append(after, stage.Name)
+		}
+	}
+	switch {
+	case len(after) == 1:
+		steps = append(steps, say("off", "Then, if it passes, the stage %s.", after[0]))
+	case len(after) > 1:
+		steps = append(steps, say("off", "Then, as long as all pass, the stages %s.", list(after, "and")))
+	}
+	for _, place := range places {
+		if place.Is == "later" {
+			steps = append(steps, say("off", "Then %s: %s", place.Name, lower(place.Detail)))
+		}
+	}
+	return steps
+}
+
+// failed is what a person can do about a red run.
+func failed(s pipeline.State) []nextStep {
+	if len(s.Problems) > 0 {
+		return []nextStep{say("bad", "Nothing was run. Mend %s and push; `conveyor validate` tells the same on your machine.", pipeline.PlanPath)}
+	}
+	ours := true
+	for _, st := range s.Steps {
+		if st.Phase == pipeline.Done && st.Result.Outcome != pipeline.Passed && st.Result.Outcome != pipeline.Infrastructure {
+			ours = false
+		}
+	}
+	words := "Nothing is deployed. Push a fix."
+	if ours {
+		words = "Nothing is deployed. It was this server's failure, not the change's."
+	}
+	step := say("bad", "%s", words)
+	if s.Trigger.Pull != 0 {
+		step.Words += " To run the same commit again, say:"
+		step.Command, step.Where = "/retest", fmt.Sprintf("pull request #%d", s.Trigger.Pull)
+	}
+	return []nextStep{step}
+}
+
+// passed is the way of a green run's artifacts.
+func passed(s pipeline.State, repo deploy.State, places []placeView) (steps []nextStep) {
+	var live []string
+	for _, place := range places {
+		switch place.Is {
+		case "waiting":
+			step := say("wait", "%s waits. %s", place.Name, place.Detail)
+			step.Command, step.Where, step.WhereURL = place.Command, place.Where, place.WhereURL
+			steps = append(steps, step)
+		case "deploying":
+			steps = append(steps, say("busy", "%s is being deployed: %s", place.Name, lower(place.Detail)))
+		case "failed":
+			steps = append(steps, say("bad", "%s failed: %s", place.Name, lower(place.Detail)))
+		case "later":
+			steps = append(steps, say("off", "Then %s: %s", place.Name, lower(place.Detail)))
+		case "live":
+			live = append(live, place.Name)
+		}
+	}
+	if pull, ok := repo.Pulls[s.Trigger.Pull]; ok && s.Trigger.Pull != 0 && pull.Head != s.Trigger.Commit {
+		steps = append(steps, say("off", "Pull request #%d has moved on: its head is %s now.", s.Trigger.Pull, pull.Head.Short()))
+	}
+	switch {
+	case len(steps) > 0:
+	case len(live) > 0:
+		verb := "runs"
+		if len(live) > 1 {
+			verb = "run"
+		}
+		steps = append(steps, say("good", "Nothing is left to do: %s %s this commit.", list(live, "and"), verb))
+	case len(s.Artifacts()) == 0:
+		steps = append(steps, say("good", "Nothing is left to do: the run made no artifact, so there is nothing to deploy."))
+	default:
+		steps = append(steps, say("good", "Nothing is left to do: no environment wants this run's artifacts now."))
+	}
+	return steps
+}

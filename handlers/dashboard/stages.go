@@ -1,0 +1,146 @@
+package dashboard
+
+import (
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/conveyor-ci/conveyor/pipeline"
+)
+
+type stageView struct {
+	Name  string
+	State state
+	Took  string
+	Since time.Time // while it runs
+	Steps []stepView
+}
+
+type stepView struct {
+	Name, Log   string
+	State       state
+	Took        string
+	Since       time.Time // while it runs
+	Reason      string
+	Tests       string
+	Attempt     int
+	Lost        string
+	Earlier     []attemptView
+	Findings    []findingView
+	More        int // findings that are not shown
+	Command     string
+	CommandLong bool
+}
+
+// attemptView is an attempt that was lost.
+type attemptView struct {
+	Number int
+	Log    string
+}
+
+type findingView struct {
+	Place, URL, Level, Title, Message string
+}
+
+// What a page shows of a step's findings. The log has all of them.
+const (
+	mostFindings = 20
+	mostMessage  = 1500
+	mostCommand  = 4000
+)
+
+func (p *Pages) stage(s pipeline.State, i int, stage pipeline.Stage) stageView {
+	v := stageView{Name: stage.Name, State: states["queued"]}
+	var first, last time.Time
+	for _, st := range s.Steps {
+		if st.Stage != i {
+			continue
+		}
+		step := p.step(s, st)
+		for _, spec := range stage.Steps {
+			if spec.Name == st.Name {
+				step.Command = strings.TrimRight(cut(spec.Run, mostCommand), "\n")
+			}
+		}
+		if st.Attempt > 0 {
+			v.State = states["running"]
+			if first.IsZero() || st.Started.Before(first) {
+				first = st.Started
+			}
+		}
+		if st.Finished.After(last) {
+			last = st.Finished
+		}
+		v.Steps = append(v.Steps, step)
+	}
+	switch c := s.StageConclusion(i); {
+	case c == "" && !first.IsZero():
+		v.Since = first
+	case c == "":
+	case c == pipeline.WasCancelled && (s.Cancel == "" || first.IsZero()):
+		v.State = states["not run"]
+	default:
+		v.State, v.Took = states[string(c)], took(first, last)
+	}
+	return v
+}
+
+func (p *Pages) step(s pipeline.State, st pipeline.StepState) stepView {
+	v := stepView{Name: st.Name, Attempt: st.Attempt, Lost: st.LostWhy, State: states["queued"]}
+	switch st.Phase {
+	case pipeline.Waiting:
+		if st.Attempt > 0 {
+			v.State = states["retry"]
+		}
+	case pipeline.Running:
+		v.State, v.Since = states["running"], st.Started
+	case pipeline.Done:
+		v.State, v.Reason = states[string(st.Result.Outcome)], plain(st.Result.Reason)
+		v.Took = took(st.Started, st.Finished)
+		v.Tests = tests(st.Result)
+		v.Findings, v.More = p.findings(s, st.Result.Annotations)
+	case pipeline.NotRun:
+		v.State = states["not run"]
+	}
+	if st.Attempt > 0 {
+		v.Log = logQuery(st.Name, st.Attempt)
+		for n := 1; n < st.Attempt; n++ {
+			v.Earlier = append(v.Earlier, attemptView{n, logQuery(st.Name, n)})
+		}
+	}
+	return v
+}
+
+func tests(r pipeline.Result) string {
+	switch {
+	case r.Tests == 0:
+		return ""
+	case r.TestsFailed == 0:
+		return count(r.Tests, "test") + " passed"
+	}
+	return fmt.Sprintf("%d of %s failed", r.TestsFailed, count(r.Tests, "test"))
+}
+
+func (p *Pages) findings(s pipeline.State, all []pipeline.Annotation) (views []findingView, more int) {
+	for i, a := range all {
+		if i == mostFindings {
+			return views, len(all) - i
+		}
+		v := findingView{
+			Place: fmt.Sprintf("%s:%d", plain(a.Path), a.Line), Level: a.Level, Title: cut(plain(a.Title), 200), Message: cut(lines(a.Message), mostMessage),
+			URL: p.github(s.Trigger.Repo, "blob", string(s.Trigger.Commit), a.Path) + fmt.Sprintf("#L%d", a.Line),
+		}
+		views = append(views, v)
+	}
+	return views, 0
+}
+
+// lines is text from outside of several lines, each as plain makes it.
+func lines(text string) string {
+	all := strings.Split(strings.TrimRight(strings.ToValidUTF8(text, string(utf8.RuneError)), "\n"), "\n")
+	for i, line := range all {
+		all[i] = strings.TrimRight(plain(strings.ReplaceAll(line, "\t", "    ")), " ")
+	}
+	return strings.Join(all, "\n")
+}
