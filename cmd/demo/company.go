@@ -48,7 +48,7 @@ func found(ctx context.Context, o options) (_ *company, err error) {
 			err = errors.Join(err, c.close())
 		}
 	}()
-	if c.github, err = github.Start(github.Options{Dir: filepath.Join(c.dir, "github")}); err != nil {
+	if c.github, err = github.Start(github.Options{Dir: filepath.Join(c.dir, "github"), HoldHooks: true}); err != nil {
 		return nil, fmt.Errorf("start the local GitHub: %w", err)
 	}
 	data := filepath.Join(c.dir, "conveyor")
@@ -82,6 +82,7 @@ func found(ctx context.Context, o options) (_ *company, err error) {
 	if err := c.server.start(ctx); err != nil {
 		return nil, err
 	}
+	c.github.ReleaseHooks(credentials.Slug, false) // from here on there is someone to hear them
 	c.line.note("Local GitHub   %s", c.github.URL()+"/"+repoName)
 	c.line.note("Conveyor       %s (process %d)", c.server.url, c.server.pid())
 	c.line.note("Sites          %s", c.sites.url)

@@ -67,7 +67,7 @@ func (q *queue) idle() bool { return len(q.items) == 0 && !q.busy && q.delayed =
 
 // startQueue starts the one worker of an App.
 func (s *Server) startQueue(a *App) {
-	a.queue = &queue{wake: make(chan struct{}, 1)}
+	a.queue = &queue{wake: make(chan struct{}, 1), held: s.opt.HoldHooks}
 	s.workers.Add(1)
 	go func() {
 		defer s.workers.Done()

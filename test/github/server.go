@@ -28,6 +28,7 @@ type Options struct {
 	WebhookTimeout time.Duration    // how long a receiver may take; zero means GitHub's 10 s
 	RateLimit      int              // calls per hour and installation or user; zero means GitHub's 5,000, negative none
 	Seed           uint64           // for faults with a probability
+	HoldHooks      bool             // new Apps hear nothing before ReleaseHooks
 
 	// NewKey makes the private keys of Apps; nil means a new RSA key of 2,048
 	// bits each time. Tests that register many Apps may share one to save time.
