@@ -53,7 +53,7 @@ func (a *App) route(ctx context.Context, w *engine.Work[deliveryState, engine.Ev
 		run := pipeline.NewRunID(heard.Repo.ID, d.GUID)
 		why, err := a.start(github.WithRun(ctx, string(run)), run, *heard.Trigger, heard.Pull)
 		switch {
-		case errors.Is(err, github.ErrGone), errors.Is(err, source.ErrNoCommit):
+		case errors.Is(err, github.ErrGone), errors.Is(err, source.ErrNoCommit), errors.Is(err, source.ErrUnusable):
 			decision = decided{What: "ignored", Why: err.Error()}
 		case err != nil && a.now().Sub(d.ReceivedAt) > patience:
 			decision = decided{What: "ignored", Why: "given up: " + err.Error()}
@@ -157,6 +157,11 @@ func (a *App) token(repo pipeline.Repo) source.Token {
 
 func (a *App) plan(ctx context.Context, repo pipeline.Repo, at pipeline.Commit) (pipeline.Plan, []pipeline.Problem, error) {
 	data, err := a.source.File(ctx, repo, at, pipeline.PlanPath, planLimit)
+	if errors.Is(err, source.ErrTooLarge) {
+		return pipeline.Plan{}, []pipeline.Problem{{
+			Line: 1, Column: 1, Message: fmt.Sprintf("the file is larger than %d KiB", planLimit>>10), Hint: "a plan is a page of text; call scripts of the repository for what is long",
+		}}, nil
+	}
 	if err != nil {
 		return pipeline.Plan{}, nil, err
 	}

@@ -16,6 +16,8 @@ import (
 var (
 	ErrNoCommit = errors.New("source: the repository does not hold this commit")
 	ErrNoFile   = errors.New("source: the commit does not hold this file")
+	ErrTooLarge = errors.New("source: the file is larger than what is read")
+	ErrUnusable = errors.New("source: this is never fetched") // a name or a commit that is dangerous: asking again is useless
 )
 
 // Token hands out a read-only token for one repository, at the moment when it is needed. It is called at most once per
@@ -28,7 +30,8 @@ type Source interface {
 	// and is only used where the server does not serve commits by id. A commit that is there already costs no network.
 	Fetch(ctx context.Context, repo pipeline.Repo, ref string, commit pipeline.Commit, token Token) error
 
-	// File reads a file as it stands at a fetched commit, at most limit bytes. ErrNoFile when it is not there.
+	// File reads a file as it stands at a fetched commit, at most limit bytes. ErrNoFile when it is not there,
+	// ErrTooLarge when it has more.
 	File(ctx context.Context, repo pipeline.Repo, commit pipeline.Commit, path string, limit int64) ([]byte, error)
 
 	// Workspace lays out a fresh, writable copy of the commit's tree. id is unique among the workspaces that are open.

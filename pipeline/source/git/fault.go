@@ -45,7 +45,7 @@ func explain(repo pipeline.Repo, commit pipeline.Commit, err error, secrets ...s
 	case has("Could not resolve", "Failed to connect", "Couldn't connect", "Connection refused", "timed out", "Operation too slow", "reset by peer", "SSL", "certificate"):
 		why = "the server cannot be reached; check the network, the proxy and the certificates of this machine"
 	case has("fsck", "object corrupt"):
-		why = "the commit holds something that git considers dangerous or damaged, and was refused"
+		return fmt.Errorf("%w: %s of %s holds something that git considers dangerous or damaged (%s)", source.ErrUnusable, commit.Short(), repo.Slug(), said)
 	case has("No space left"):
 		why = "the disk is full"
 	default:

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/conveyor-ci/conveyor/pipeline"
+	"github.com/conveyor-ci/conveyor/pipeline/source"
 )
 
 var (
@@ -18,7 +19,7 @@ var (
 // checkRef accepts the kinds of refs that GitHub shows commits under, by the rules of git check-ref-format.
 // https://git-scm.com/docs/git-check-ref-format
 func checkRef(ref string) error {
-	bad := func(why string) error { return fmt.Errorf("source: %q is no usable ref: %s", ref, why) }
+	bad := func(why string) error { return fmt.Errorf("%w: %q is no usable ref: %s", source.ErrUnusable, ref, why) }
 	if pullRef.MatchString(ref) {
 		return nil
 	}

@@ -43,7 +43,7 @@ func (s *Source) File(ctx context.Context, repo pipeline.Repo, commit pipeline.C
 		return nil, fmt.Errorf("source: read the size of %s: %w", path, err)
 	}
 	if size > limit {
-		return nil, fmt.Errorf("source: %s has %d bytes in %s, more than the %d that are read", path, size, commit.Short(), limit)
+		return nil, fmt.Errorf("%w: %s has %d bytes in %s, more than %d", source.ErrTooLarge, path, size, commit.Short(), limit)
 	}
 	return s.ask(ctx, repo, nil, call{limit: max(size, 1), args: []string{"cat-file", "blob", f[2]}})
 }
