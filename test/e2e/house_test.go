@@ -33,9 +33,9 @@ type house struct {
 	gh     *github.Server
 	at     github.Installation
 	config app.Config
-	app    *app.App
 	log    *safeBuffer
 	stop   func()
+	rests  func(context.Context) bool // whether the server has nothing to do
 }
 
 // key is the private key of all Apps: making one takes longer than a story.
@@ -127,7 +127,7 @@ func (h *house) start() {
 		cancel()
 		h.t.Fatal(err)
 	}
-	h.app = a
+	h.rests = a.Resting
 	done := make(chan error, 1)
 	go func() { done <- a.Run(ctx) }()
 	var once sync.Once
@@ -173,7 +173,7 @@ func (h *house) quiet() {
 			h.t.Fatal(err)
 		}
 		h.until("rest", func() bool {
-			rests := h.app.Resting(ctx)
+			rests := h.rests(ctx)
 			if !rests {
 				calm = -1
 			}

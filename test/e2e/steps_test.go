@@ -92,7 +92,7 @@ func (h *house) oneOfEach() {
 				break
 			}
 			for _, c := range v.Comments(repo, n) {
-				if strings.Contains(c.Body, "conveyor/panel") {
+				if strings.HasSuffix(c.Author, "[bot]") && strings.HasPrefix(c.Body, "<!-- conveyor:conveyor/panel -->") {
 					seen["panel of "+strings.Repeat("I", int(n))]++
 				}
 			}
