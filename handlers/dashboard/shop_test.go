@@ -2,6 +2,7 @@ package dashboard_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -25,7 +26,6 @@ import (
 type shop struct {
 	t     testing.TB
 	logs  *logs.Store
-	open  bool
 	pages *dashboard.Pages
 
 	mu        sync.Mutex
@@ -34,7 +34,8 @@ type shop struct {
 	repo      deploy.State
 	now       time.Time
 	followers map[string][]chan struct{}
-	writes    int // changes of anything, to see that reading makes none
+	writes    int   // changes of anything, to see that reading makes none
+	broken    error // what reading the journal gives, if not nil
 }
 
 func newShop(t testing.TB) *shop {
@@ -46,11 +47,19 @@ func newShop(t testing.TB) *shop {
 		now: time.Date(2026, 11, 23, 14, 3, 5, 0, time.UTC), // of a Monday on which no clock is changed
 	}
 	t.Cleanup(func() { must(t, store.Close()) })
-	s.pages = dashboard.New(dashboard.Options{
+	s.pages = dashboard.New(s.options(true))
+	return s
+}
+
+// shut makes pages without a list of runs.
+func (s *shop) shut() { s.pages = dashboard.New(s.options(false)) }
+
+func (s *shop) options(open bool) dashboard.Options {
+	return dashboard.Options{
 		Run: func(ctx context.Context, id pipeline.RunID) (pipeline.State, error) {
 			s.mu.Lock()
 			defer s.mu.Unlock()
-			return s.runs[id], ctx.Err()
+			return s.runs[id], errors.Join(s.broken, ctx.Err())
 		},
 		Repo: func(context.Context, int64) (deploy.State, error) {
 			s.mu.Lock()
@@ -63,7 +72,7 @@ func newShop(t testing.TB) *shop {
 			for i := len(s.order) - 1; i >= 0 && len(all) < limit; i-- {
 				all = append(all, s.runs[s.order[i]])
 			}
-			return all, nil
+			return all, s.broken
 		},
 		Changed: func(_ context.Context, stream string) <-chan struct{} {
 			s.mu.Lock()
@@ -72,10 +81,9 @@ func newShop(t testing.TB) *shop {
 			s.followers[stream] = append(s.followers[stream], c)
 			return c
 		},
-		Logs: store, LogName: logName, Key: key, GitHubURL: "https://github.example", Open: true,
-		Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
-	})
-	return s
+		Logs: s.logs, LogName: logName, Key: key, GitHubURL: "https://github.example", Open: open,
+		Log: slog.New(slog.NewTextHandler(s.t.Output(), nil)),
+	}
 }
 
 func must(t testing.TB, err error) {
