@@ -75,7 +75,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("app: CONVEYOR_DATA_DIR cannot be used: %w", err)
 	}
-	for _, open := range []func(context.Context) error{a.openJournal, a.openStores, a.openSandbox, a.openSource, a.openTargets, a.openGitHub} {
+	for _, open := range []func(context.Context) error{a.openJournal, a.openStores, a.openSandbox, a.openSource, a.reclaim, a.openTargets, a.openGitHub} {
 		if err := open(ctx); err != nil {
 			return nil, err
 		}
@@ -210,6 +210,23 @@ func (a *App) openSource(context.Context) error {
 	}
 	a.source = s
 	a.closers = append(a.closers, s.Close)
+	return nil
+}
+
+// reclaim takes back what a killed server was working on, so that it need not wait for the old leases to run out. Having
+// opened the source, this server is alone on its folder, and so on the journal's file in it. Of a Redis nobody is alone.
+func (a *App) reclaim(ctx context.Context) error {
+	file, ok := a.journal.(*sqlite.Journal)
+	if !ok {
+		return nil
+	}
+	n, err := file.Reclaim(ctx)
+	if err != nil {
+		return fmt.Errorf("app: the work of an earlier server cannot be taken back: %w", err)
+	}
+	if n > 0 {
+		a.log.Warn("an earlier server ended in the middle of its work; it goes on here", "streams", n)
+	}
 	return nil
 }
 

@@ -2,6 +2,7 @@ package sqlite_test
 
 import (
 	"database/sql"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -137,4 +138,45 @@ func alter(t testing.TB, path, script string) {
 
 func one(stream string) journal.Batch {
 	return journal.Batch{Stream: stream, Expect: journal.None, Records: []journal.Record{{Kind: "happened"}}}
+}
+
+func TestWhatAKilledServerHeldIsTakenBackAndItsWordRefused(t *testing.T) {
+	t.Parallel()
+	j := open(t, filepath.Join(t.TempDir(), "journal.db"), time.Now)
+	ctx := t.Context()
+	for _, stream := range []string{"run/a", "run/b", "run/resting"} {
+		if _, err := j.Append(ctx, one(stream)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var held []journal.Lease
+	for range 3 {
+		l, err := j.Lease(ctx, time.Hour)
+		if err != nil {
+			t.Fatal(err)
+		}
+		held = append(held, l)
+	}
+	if err := j.Release(ctx, held[2], 1, time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := j.Lease(ctx, time.Hour); !errors.Is(err, journal.ErrNoWork) {
+		t.Fatalf("before: %v", err)
+	}
+	if n, err := j.Reclaim(ctx); err != nil || n != 2 {
+		t.Fatalf("%d were taken back: %v", n, err)
+	}
+	for range 2 {
+		if l, err := j.Lease(ctx, time.Hour); err != nil || l.Token <= held[1].Token || l.Stream == held[2].Stream {
+			t.Fatalf("after: %+v %v", l, err)
+		}
+	}
+	late := one(held[0].Stream)
+	late.Expect, late.Token = journal.Any, held[0].Token
+	if _, err := j.Append(ctx, late); !errors.Is(err, journal.ErrLeaseLost) {
+		t.Fatalf("the dead server's word: %v", err)
+	}
+	if n, err := j.Reclaim(ctx); err != nil || n != 2 {
+		t.Fatalf("again: %d %v", n, err)
+	}
 }

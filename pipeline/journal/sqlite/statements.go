@@ -13,6 +13,7 @@ type statements struct {
 	find, hasKey            *sql.Stmt
 	create, extend, record  *sql.Stmt
 	hold, renew, release    *sql.Stmt
+	reclaim                 *sql.Stmt
 	forget, forgetRecords   *sql.Stmt
 	probe                   *sql.Stmt
 	next                    map[int]*sql.Stmt // by number of prefixes
@@ -40,6 +41,7 @@ func (t *transaction) prepare() error {
 		{&s.hold, "UPDATE streams SET token = ?2, held = 1, due = ?3 WHERE id = ?1"},
 		{&s.renew, "UPDATE streams SET due = ?3 WHERE name = ?1 AND token = ?2 AND held = 1"},
 		{&s.release, "UPDATE streams SET held = 0, due = ?2 WHERE id = ?1"},
+		{&s.reclaim, "UPDATE streams SET held = 0, due = ?1 WHERE held = 1"},
 		{&s.forget, "DELETE FROM streams WHERE id = ?1 AND due IS NULL AND appended < ?2"},
 		{&s.forgetRecords, "DELETE FROM records WHERE stream = ?1"},
 		{&s.probe, "UPDATE probe SET pad = randomblob(65536)"},
