@@ -21,12 +21,12 @@ func say(class, format string, args ...any) nextStep {
 }
 
 // next says what happens now, and why, or what a person can do.
-func next(s pipeline.State, repo deploy.State, places []placeView) []nextStep {
+func next(s pipeline.State, repo deploy.State, places []placeView, pullURL string) []nextStep {
 	switch s.Conclusion() {
 	case "":
 		return running(s, places)
 	case pipeline.Failure, pipeline.RanOutOfTime:
-		return failed(s)
+		return failed(s, pullURL)
 	case pipeline.WasCancelled:
 		return []nextStep{say("off", "Nothing more: the run was cancelled. %s", sentence(plain(s.Cancel)))}
 	case pipeline.ActionRequired:
@@ -77,16 +77,16 @@ func running(s pipeline.State, places []placeView) (steps []nextStep) {
 	}
 	for _, place := range places {
 		if place.Is == "later" {
-			steps = append(steps, say("off", "Then %s: %s", place.Name, lower(place.Detail)))
+			steps = append(steps, say("off", "%s", place.Then))
 		}
 	}
 	return steps
 }
 
 // failed is what a person can do about a red run.
-func failed(s pipeline.State) []nextStep {
+func failed(s pipeline.State, pullURL string) []nextStep {
 	if len(s.Problems) > 0 {
-		return []nextStep{say("bad", "Nothing was run. Mend %s and push; `conveyor validate` tells the same on your machine.", pipeline.PlanPath)}
+		return []nextStep{say("bad", "Nothing was run. Mend %s and push. The command conveyor validate says the same on your machine.", pipeline.PlanPath)}
 	}
 	ours := true
 	for _, st := range s.Steps {
@@ -96,12 +96,12 @@ func failed(s pipeline.State) []nextStep {
 	}
 	words := "Nothing is deployed. Push a fix."
 	if ours {
-		words = "Nothing is deployed. It was this server's failure, not the change's."
+		words = "Nothing is deployed. This server failed, not the change; its operator finds more in its log."
 	}
 	step := say("bad", "%s", words)
 	if s.Trigger.Pull != 0 {
-		step.Words += " To run the same commit again, say:"
-		step.Command, step.Where = "/retest", fmt.Sprintf("pull request #%d", s.Trigger.Pull)
+		step.Words += " Or run the same commit again:"
+		step.Command, step.Where, step.WhereURL = "/retest", fmt.Sprintf("pull request #%d", s.Trigger.Pull), pullURL
 	}
 	return []nextStep{step}
 }
@@ -116,11 +116,15 @@ func passed(s pipeline.State, repo deploy.State, places []placeView) (steps []ne
 			step.Command, step.Where, step.WhereURL = place.Command, place.Where, place.WhereURL
 			steps = append(steps, step)
 		case "deploying":
-			steps = append(steps, say("busy", "%s is being deployed: %s", place.Name, lower(place.Detail)))
+			steps = append(steps, say("busy", "%s is being deployed: %s", place.Name, place.Detail))
 		case "failed":
-			steps = append(steps, say("bad", "%s failed: %s", place.Name, lower(place.Detail)))
+			words := place.Then
+			if words == "" {
+				words = place.Name + " failed: " + place.Detail
+			}
+			steps = append(steps, say("bad", "%s", words))
 		case "later":
-			steps = append(steps, say("off", "Then %s: %s", place.Name, lower(place.Detail)))
+			steps = append(steps, say("off", "%s", place.Then))
 		case "live":
 			live = append(live, place.Name)
 		}

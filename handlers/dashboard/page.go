@@ -13,6 +13,7 @@ type pageView struct {
 	Assets assetNames
 	Live   liveView
 	Log    logView
+	Alone  bool // there is no log, and there will be none
 }
 
 // logView is the log that the page shows first.
@@ -32,7 +33,7 @@ const (
 // page adds the log that was chosen, or the one that people most likely want.
 func (p *Pages) page(s pipeline.State, live liveView, chosen string) pageView {
 	v := pageView{Assets: p.assets.names, Live: live}
-	v.Log.Query = live.Auto
+	v.Log.Query, v.Alone = live.Auto, live.Auto == "" && live.Over
 	step, number, _ := strings.Cut(chosen, "/")
 	if n, err := strconv.Atoi(number); err == nil && logQuery(step, n) == chosen && hasAttempt(s, step, n) {
 		v.Log.Query, v.Log.Chosen = chosen, true

@@ -17,6 +17,7 @@ type placeView struct {
 	Digest         string
 	At             time.Time
 	Detail         string // why it stands so
+	Then           string // the same as a sentence that names the environment, where there is one
 	Approved       []string
 	Command        string // what a person can say about it, complete
 	Where          string // where to say it
@@ -122,24 +123,32 @@ func later(s pipeline.State, repo deploy.State, reached map[string]bool) (views 
 			continue
 		}
 		reached[name] = true
-		v := placeView{Name: name, State: states["later"], Is: "later", Detail: "It gets the artifact " + after.Spec.Artifact + " when the run has passed."}
-		if rule := after.Spec.Approve; rule != nil {
-			v.Detail = "It is offered the artifact " + after.Spec.Artifact + " when the run has passed. " + need(rule.Count, *rule)
-		}
-		views = append(views, v)
+		views = append(views, notYet(after.Spec, name, func(who, verb string) string {
+			return fmt.Sprintf("If the run passes, %s %s the artifact %s.", who, verb, after.Spec.Artifact)
+		}))
 	}
 	for _, spec := range repo.Definitions {
 		if _, known := reached[spec.Name]; known || spec.After == "" || !reached[spec.After] || !made[spec.Artifact] {
 			continue
 		}
 		reached[spec.Name] = true
-		v := placeView{Name: spec.Name, State: states["later"], Is: "later", Detail: "It gets the same artifact when " + spec.After + " runs it."}
-		if rule := spec.Approve; rule != nil {
-			v.Detail = "It is offered the same artifact when " + spec.After + " runs it. " + need(rule.Count, *rule)
-		}
-		views = append(views, v)
+		views = append(views, notYet(spec, spec.Name, func(who, verb string) string {
+			return fmt.Sprintf("When %s runs it, %s %s the same artifact.", spec.After, who, verb)
+		}))
 	}
 	return views
+}
+
+// notYet puts into words what brings an artifact to an environment.
+func notYet(spec pipeline.Environment, name string, words func(who, verb string) string) placeView {
+	verb, gate := "gets", ""
+	if spec.Approve != nil {
+		verb, gate = "is offered", " "+need(max(spec.Approve.Count, 1), *spec.Approve)
+	}
+	return placeView{
+		Name: name, State: states["later"], Is: "later",
+		Detail: words("it", verb) + gate, Then: words(name, verb) + gate,
+	}
 }
 
 // unlucky are the environments of the newest build whose last deployment failed, and that nothing is on its way to. A
@@ -162,6 +171,7 @@ func unlucky(s pipeline.State, repo deploy.State, reached map[string]bool) (view
 		if place.Live != nil {
 			v.Detail += " It still runs " + place.Live.Commit.Short() + "."
 		}
+		v.Then = strings.Replace(v.Detail, "to it", "to "+name, 1)
 		views = append(views, v)
 	}
 	return views

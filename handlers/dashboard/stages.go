@@ -18,19 +18,17 @@ type stageView struct {
 }
 
 type stepView struct {
-	Name, Log   string
-	State       state
-	Took        string
-	Since       time.Time // while it runs
-	Reason      string
-	Tests       string
-	Attempt     int
-	Lost        string
-	Earlier     []attemptView
-	Findings    []findingView
-	More        int // findings that are not shown
-	Command     string
-	CommandLong bool
+	Name, Log string
+	State     state
+	Took      string
+	Since     time.Time // while it runs
+	Reason    string
+	Tests     string
+	Lost      string // why the attempt before was lost
+	Earlier   []attemptView
+	Findings  []findingView
+	More      int // findings that are not shown
+	Command   string
 }
 
 // attemptView is an attempt that was lost.
@@ -87,7 +85,7 @@ func (p *Pages) stage(s pipeline.State, i int, stage pipeline.Stage) stageView {
 }
 
 func (p *Pages) step(s pipeline.State, st pipeline.StepState) stepView {
-	v := stepView{Name: st.Name, Attempt: st.Attempt, Lost: st.LostWhy, State: states["queued"]}
+	v := stepView{Name: st.Name, Lost: sentence(plain(st.LostWhy)), State: states["queued"]}
 	switch st.Phase {
 	case pipeline.Waiting:
 		if st.Attempt > 0 {
@@ -99,6 +97,9 @@ func (p *Pages) step(s pipeline.State, st pipeline.StepState) stepView {
 		v.State, v.Reason = states[string(st.Result.Outcome)], plain(st.Result.Reason)
 		v.Took = took(st.Started, st.Finished)
 		v.Tests = tests(st.Result)
+		if st.Result.Outcome == pipeline.Infrastructure {
+			v.Lost = "" // the result says the same
+		}
 		v.Findings, v.More = p.findings(s, st.Result.Annotations)
 	case pipeline.NotRun:
 		v.State = states["not run"]
@@ -128,12 +129,20 @@ func (p *Pages) findings(s pipeline.State, all []pipeline.Annotation) (views []f
 			return views, len(all) - i
 		}
 		v := findingView{
-			Place: fmt.Sprintf("%s:%d", plain(a.Path), a.Line), Level: a.Level, Title: cut(plain(a.Title), 200), Message: cut(lines(a.Message), mostMessage),
+			Place: fmt.Sprintf("%s:%d", plain(a.Path), a.Line), Level: level(a.Level), Title: cut(plain(a.Title), 200), Message: cut(printed(a.Message), mostMessage),
 			URL: p.github(s.Trigger.Repo, "blob", string(s.Trigger.Commit), a.Path) + fmt.Sprintf("#L%d", a.Line),
 		}
 		views = append(views, v)
 	}
 	return views, 0
+}
+
+// level keeps to GitHub's words.
+func level(said string) string {
+	if said == "warning" || said == "notice" {
+		return said
+	}
+	return "failure"
 }
 
 // lines is text from outside of several lines, each as plain makes it.

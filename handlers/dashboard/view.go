@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"path"
 	"strings"
 	"time"
 
@@ -75,8 +76,10 @@ func (p *Pages) headline(s pipeline.State) headline {
 		}
 	}
 	if c := s.Conclusion(); c != "" {
+		if h.Running { // some time at least
+			h.Took = took(s.Requested, s.Ended)
+		}
 		h.State, h.Running = states[string(c)], false
-		h.Took = took(s.Requested, s.Ended)
 	}
 	return h
 }
@@ -87,11 +90,12 @@ func (p *Pages) link(run pipeline.RunID) string {
 	return "/runs/" + repo + "/" + url.PathEscape(delivery) + "/" + p.o.Key(run)
 }
 
-// github is an address in a repository at GitHub. Parts may come from outside; a slash in them stays one.
+// github is an address in a repository at GitHub. Parts may come from outside: a slash in them stays one, and none of
+// them leads out of the repository.
 func (p *Pages) github(r pipeline.Repo, parts ...string) string {
 	address := strings.TrimSuffix(p.o.GitHubURL, "/") + "/" + url.PathEscape(r.Owner) + "/" + url.PathEscape(r.Name)
 	for _, part := range parts {
-		address += (&url.URL{Path: "/" + part}).EscapedPath()
+		address += (&url.URL{Path: path.Clean("/" + part)}).EscapedPath()
 	}
 	return address
 }
@@ -125,7 +129,7 @@ func (p *Pages) view(ctx context.Context, s pipeline.State) (liveView, error) {
 	}
 	v.Withheld = s.Over() && s.Conclusion() != pipeline.Success
 	v.Places = p.places(s, repo)
-	v.Next = next(s, repo, v.Places)
+	v.Next = next(s, repo, v.Places, v.WhyURL)
 	return v, nil
 }
 

@@ -74,16 +74,6 @@ func sentence(text string) string {
 	return text + "."
 }
 
-// lower lets a sentence follow a colon.
-func lower(text string) string {
-	for _, word := range []string{"It ", "The ", "A "} {
-		if strings.HasPrefix(text, word) {
-			return strings.ToLower(text[:1]) + text[1:]
-		}
-	}
-	return text
-}
-
 // people are those whom a gate's rule names.
 func people(by []string) string {
 	var words []string
