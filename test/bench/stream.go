@@ -53,7 +53,7 @@ func measureStream(ctx context.Context, s *session) (_ []row, err error) {
 	}
 	defer func() { err = errors.Join(err, closeServer()) }()
 
-	events := "http://" + address + "/runs/1/bench/key/log/step/1"
+	events := "http://" + address + "/runs/1/bench/key/log/step/1?from=0"
 	size, err := wholeLog(ctx, events, end)
 	if err != nil {
 		return nil, fmt.Errorf("the log as events: %w", err)
@@ -174,7 +174,7 @@ func wholeLog(ctx context.Context, url string, want logs.End) (size int64, err e
 	}
 	defer func() { err = errors.Join(err, body.Close()) }()
 	lines := bufio.NewReaderSize(body, 1<<20)
-	sum, name, held, bytes, ended := crc32.NewIEEE(), "", "", int64(0), false
+	sum, name, bytes, ended, last := crc32.NewIEEE(), "", int64(0), false, ""
 	take := func(text string) {
 		bytes += int64(len(text))
 		_, _ = io.WriteString(sum, text) // never fails
@@ -188,20 +188,16 @@ func wholeLog(ctx context.Context, url string, want logs.End) (size int64, err e
 		if err != nil {
 			return size, err
 		}
-		if event, ok := strings.CutPrefix(line, "event: "); ok {
-			name = strings.TrimSuffix(event, "\n")
-			ended = name == "end"
-		}
-		if text, ok := strings.CutPrefix(line, "data: "); ok && !ended {
-			take(held)
-			held = text
-		}
-		if line == "\n" { // the event's end: of a "tail", the last line goes on in the next event
-			if name == "tail" {
-				held = strings.TrimSuffix(held, "\n")
-			}
-			take(held)
-			held = ""
+		switch field, value, _ := strings.Cut(line, ": "); {
+		case line == "\n": // the event's end: the last line's end is the protocol's, and not the log's
+			take(strings.TrimSuffix(last, "\n"))
+			name, last = "", ""
+		case field == "event":
+			name = value
+			ended = name == "end\n"
+		case field == "data" && name == "log\n":
+			take(last)
+			last = value
 		}
 	}
 	if !ended || bytes != want.Size || sum.Sum32() != want.CRC32 {
