@@ -87,7 +87,8 @@ func (p *Pages) await(ctx context.Context, name string, over func() bool) bool {
 
 // copyLog sends a log from an offset on, until it is complete. It reports whether the reader got all there is.
 func (p *Pages) copyLog(out *stream, name string, from int64) bool {
-	var held []byte // what cannot be sent before more is known; its bytes count as not sent
+	var held []byte   // what cannot be sent before more is known; its bytes count as not sent
+	var framed []byte // memory for an event, used again while whole blocks come: an old log is sent without making garbage
 	for piece, err := range p.o.Logs.Follow(out.ctx, name, from) {
 		if errors.Is(err, errOver) {
 			break
@@ -104,8 +105,14 @@ func (p *Pages) copyLog(out *stream, name string, from int64) bool {
 			data = append(held, data...)
 		}
 		sure := decided(data)
-		if sure > 0 && !out.send(event("log", number(end-int64(len(data)-sure)), withoutReturns(data[:sure]))) {
-			return false
+		if sure > 0 {
+			framed = appendEvent(framed[:0], "log", number(end-int64(len(data)-sure)), withoutReturns(data[:sure]))
+			if !out.send(framed) {
+				return false
+			}
+		}
+		if len(piece.Data) < logs.BlockSize {
+			framed = nil // from here on it waits, and thousands may wait at once
 		}
 		held = bytes.Clone(data[sure:])
 		from = end

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -101,7 +102,12 @@ func (s *stream) end() {
 // event writes one event. Its data is any bytes but carriage returns, which would end a line of the protocol; see
 // withoutReturns. An empty id is none.
 func event(name, id string, data []byte) []byte {
-	out := make([]byte, 0, len(data)+len(data)/12+64)
+	return appendEvent(nil, name, id, data)
+}
+
+// appendEvent writes an event behind out, whose memory it uses when there is enough.
+func appendEvent(out []byte, name, id string, data []byte) []byte {
+	out = slices.Grow(out, len(data)+len(data)/12+64)
 	out = append(append(append(out, "event: "...), name...), '\n')
 	if id != "" {
 		out = append(append(append(out, "id: "...), id...), '\n')
