@@ -52,7 +52,7 @@ func (a *App) exec(ctx context.Context, w *runWork, e pipeline.Exec) error {
 	result, err := a.step(ctx, s, *spec, e.Attempt)
 	switch cause := context.Cause(ctx); {
 	case errors.Is(cause, engine.ErrHandBack):
-		return a.lose(ctx, w, pipeline.StepLost{Step: e.Step, Attempt: e.Attempt, Reason: "the server was stopped while it ran", Stopped: true})
+		return a.lose(ctx, w, pipeline.StepLost{Step: e.Step, Attempt: e.Attempt, Reason: cutOff(cause), Stopped: true})
 	case cause != nil:
 		return cause // cancelled: the state says so already; or the lease is lost: someone else decides
 	case err != nil:
@@ -74,6 +74,17 @@ func (a *App) lose(ctx context.Context, w *runWork, e pipeline.StepLost) error {
 	e.At = a.now().UTC()
 	_, err := w.Append(ctx, e)
 	return err
+}
+
+// cutOff says in words why a step was not let finish.
+func cutOff(cause error) string {
+	switch {
+	case errors.Is(cause, engine.ErrHandBack):
+		return "the server was stopped while it ran"
+	case errors.Is(cause, engine.ErrLeaseLost):
+		return "another server has taken it over"
+	}
+	return "it is not wanted any more"
 }
 
 // step runs one step in a fresh copy of the source. An error is ours, never the step's.
@@ -106,6 +117,7 @@ func (a *App) step(ctx context.Context, s pipeline.State, spec pipeline.Step, at
 		return pipeline.Result{}, fmt.Errorf("the sandbox failed: %w", err)
 	}
 	if ctx.Err() != nil {
+		fmt.Fprintf(log, "\nThis attempt ended early: %s.\n", cutOff(context.Cause(ctx)))
 		return pipeline.Result{}, ctx.Err()
 	}
 	result := judge(verdict, spec)
