@@ -39,7 +39,7 @@ func (a *App) lookupRole(ctx context.Context, w *repoWork, id string) error {
 	if c.Problem == "" && c.Verb != deploy.Help && c.Verb != deploy.Unknown && !c.Actor.Bot {
 		in := a.github.Installation(s.Repo.Installation)
 		var err error
-		if known.Role, err = in.Role(ctx, s.Repo, c.Actor.Login, c.Actor.ID); err != nil && !a.useless(err) {
+		if known.Role, err = in.RoleNow(ctx, s.Repo, c.Actor.Login, c.Actor.ID); err != nil && !a.useless(err) {
 			return err
 		}
 		for _, team := range s.Teams() {

@@ -25,18 +25,23 @@ type roleKept struct {
 // Role is what a person may do in the repository. id is who is asked about; login only finds the place. When the login
 // has meanwhile been given to someone else, the person has no role. It is kept for a minute, and may be repeated. With an
 // error, it is NoRole.
+func (in *Installation) Role(ctx context.Context, repo pipeline.Repo, login string, id int64) (pipeline.Role, error) {
+	if role, kept := in.keptRole(roleKey{repo.ID, id}); kept && checkRepo(repo) == nil && checkLogin(login, id) == nil {
+		return role, nil
+	}
+	return in.RoleNow(ctx, repo, login, id)
+}
+
+// RoleNow is Role as it is at this moment, for what cannot be taken back: whoever has just lost the right to open a gate
+// must not open it for another minute.
 //
 // https://docs.github.com/rest/collaborators/collaborators#get-repository-permissions-for-a-user
-func (in *Installation) Role(ctx context.Context, repo pipeline.Repo, login string, id int64) (pipeline.Role, error) {
+func (in *Installation) RoleNow(ctx context.Context, repo pipeline.Repo, login string, id int64) (pipeline.Role, error) {
 	if err := checkRepo(repo); err != nil {
 		return pipeline.NoRole, err
 	}
 	if err := checkLogin(login, id); err != nil {
 		return pipeline.NoRole, err
-	}
-	key := roleKey{repo.ID, id}
-	if role, kept := in.keptRole(key); kept {
-		return role, nil
 	}
 	ctx = withRoute(ctx, "roles")
 	// go-github v60 reads the old permission only, in which maintain and write are the same.
@@ -76,7 +81,7 @@ func (in *Installation) Role(ctx context.Context, repo pipeline.Repo, login stri
 			return pipeline.NoRole, said(ctx, err, false, "ask for the role of "+login+" in", repo.Slug())
 		}
 	}
-	in.keepRole(key, role)
+	in.keepRole(roleKey{repo.ID, id}, role)
 	return role, nil
 }
 

@@ -72,8 +72,13 @@ func TestARoleIsKeptForAMinuteAtMost(t *testing.T) {
 	role = "read"
 	s.clock.move(59 * time.Second)
 	ask(pipeline.Admin, 2)
-	s.clock.move(time.Second)
+	if got, err := in.RoleNow(ctx, shop, "ada", 9); err != nil || got != pipeline.Read || s.asked.Load() != 4 {
+		t.Fatalf("asked anew, it is %q after %d requests, %v", got, s.asked.Load(), err)
+	}
 	ask(pipeline.Read, 4)
+	role = "triage"
+	s.clock.move(time.Minute)
+	ask(pipeline.Triage, 6)
 }
 
 func TestOnlyActiveMembersUnderTheirOwnNumberAreInATeam(t *testing.T) {
