@@ -90,7 +90,10 @@ func resolve(path string) (string, error) {
 		if !errors.Is(err, fs.ErrNotExist) {
 			return "", err
 		}
-		if _, err := os.Lstat(at); err == nil {
+		if info, err := os.Lstat(at); err == nil {
+			if info.Mode()&fs.ModeSymlink == 0 {
+				return resolve(path) // another deployment has made it in the meantime
+			}
 			return "", fmt.Errorf("%s is a link that leads nowhere", at)
 		}
 		rest = filepath.Join(filepath.Base(at), rest)
