@@ -44,11 +44,13 @@ type Pages struct {
 	beat   time.Duration // how long a stream is silent at most
 	look   time.Duration // how often a log is looked for that has not begun
 	slow   time.Duration // how long a reader may take for one write
+	long   int64         // bytes from which a log is long
+	shown  int64         // lines of a long log that a page begins with; the earlier ones are a click away, as plain text
 }
 
 // New makes the pages.
 func New(o Options) *Pages {
-	return &Pages{o: o, assets: loadAssets(), beat: 20 * time.Second, look: 250 * time.Millisecond, slow: 30 * time.Second}
+	return &Pages{o: o, assets: loadAssets(), beat: 20 * time.Second, look: 250 * time.Millisecond, slow: 30 * time.Second, long: 8 << 20, shown: 50_000}
 }
 
 // Routes adds the pages to a router.

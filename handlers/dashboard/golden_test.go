@@ -22,6 +22,10 @@ func TestEachStateOfARunHasItsPage(t *testing.T) {
 			stream := connect(t, s.serve().URL+address(run)+"/state", "")
 			stream.named("now")
 			live := stream.named("state").data
+			// What the stream says first is what the page holds, so that nothing moves when the script begins.
+			if page := get(t, s, address(run)).Body.String(); !strings.Contains(page, `/state">`+live+"</main>") {
+				t.Error("the page differs from the stream's first event")
+			}
 			file := strings.NewReplacer(" ", "_", ",", "").Replace(name) + ".html"
 			golden.Equal(t, filepath.Join("testdata", "live", file), tidy(live))
 		})

@@ -76,13 +76,6 @@ func attemptOver(s pipeline.State, step string, attempt int) bool {
 	return true
 }
 
-// shownLines is how many lines of a long log a page begins with, longLog how many bytes are long. The earlier lines are a
-// click away, as plain text.
-const (
-	shownLines = 50_000
-	longLog    = 8 << 20
-)
-
 // beginning is where a page begins to show a log: at the first line; of a long log, at one of the last lines, or a little
 // before the line that was asked for.
 func (p *Pages) beginning(name string, wanted int64) (line, offset int64) {
@@ -91,10 +84,10 @@ func (p *Pages) beginning(name string, wanted int64) (line, offset int64) {
 		return 1, 0
 	}
 	size := r.Size()
-	if r.Close() != nil || size < longLog {
+	if r.Close() != nil || size < p.long {
 		return 1, 0
 	}
-	line = p.countLines(name) - shownLines
+	line = p.countLines(name) - p.shown
 	if wanted > 0 {
 		line = min(line, wanted-100)
 	}

@@ -59,11 +59,11 @@ type fact struct{ Name, Value string }
 func (p *Pages) headline(s pipeline.State) headline {
 	t := s.Trigger
 	h := headline{
-		Link: p.link(s.Run), Title: cut(plain(t.Title), 200), Repo: t.Repo.Slug(), Commit: t.Commit, By: t.Actor.Login, When: s.Requested,
+		Link: p.link(s.Run), Title: cut(strings.Join(strings.Fields(plain(t.Title)), " "), 200), Repo: t.Repo.Slug(), Commit: t.Commit, By: t.Actor.Login, When: s.Requested,
 		RepoURL: p.github(t.Repo), CommitURL: p.github(t.Repo, "commit", string(t.Commit)),
 		State: states["queued"],
 	}
-	if strings.TrimSpace(h.Title) == "" {
+	if h.Title == "" {
 		h.Title = "Commit " + t.Commit.Short()
 	}
 	h.Why, h.WhyURL = "push to "+cut(plain(t.Branch), 80), p.github(t.Repo, "tree", t.Branch)

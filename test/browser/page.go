@@ -197,9 +197,10 @@ func (p *Page) Complaints() (all []string) {
 	return append(all, inside...)
 }
 
-// Requests are the addresses that the page has asked for.
-func (p *Page) Requests() []string {
+// Requests are the addresses that the page has asked for since Requests was called last.
+func (p *Page) Requests() (all []string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return slices.Clone(p.requests)
+	all, p.requests = p.requests, nil
+	return all
 }

@@ -1,10 +1,9 @@
 // The lines of a log. They come in pieces of any size, and are put into the page in blocks that the browser lays out only
 // when they are near the window, a little in each frame, so that a hundred thousand lines stay usable.
 
-const blockLines = 200; // lines in a block
+const blockLines = 200; // lines in a block, as in log.css
 const mostLines = 120000; // lines in the page; beyond, the earliest make room while the end is followed
 const mostShown = 10000; // characters of one line
-const rowHeight = 20; // pixels of a line that is not wrapped, as in log.css
 const trouble = /(?:^|[^\w/.-])(?:error|errors|fatal|panic|failed|failure|FAIL|exception|traceback)(?:[^\w/-]|$)/i;
 const noTrouble = /\b(?:0|no) (?:errors?|failures?|failed)\b/i;
 
@@ -15,18 +14,24 @@ class Lines {
     this.clear();
     box.addEventListener("scroll", () => this.scrolled(), { passive: true });
     box.addEventListener("click", (e) => this.clicked(e));
-    new ResizeObserver(() => { if (this.following) this.toEnd(); }).observe(box);
+    // A block gets its true height when it comes near, and that must not push the end out of the window.
+    this.heights = new ResizeObserver(() => { if (this.following) this.toEnd(); });
+    this.heights.observe(box);
   }
 
   clear() {
     this.box.textContent = "";
+    for (const block of this.blocks || []) this.heights.unobserve(block.el);
     this.blocks = []; // {el, first, count}
+    this.aside = document.createDocumentFragment(); // blocks that are not in the page yet
+    this.shown = 0; // when blocks were put into the page last
     this.queue = []; // pieces that came, not yet shown
     this.first = 1; // number of the first line in the page
     this.last = 0; // number of the last line
     this.firstError = 0;
     this.unseen = 0; // lines that came since following ended
     this.following = true;
+    this.box.classList.add("following");
     this.top = 0;
     this.pen = new Pen();
     this.open = null; // the line whose end has not come
@@ -66,7 +71,8 @@ class Lines {
 
   // drain shows what came, for a part of a frame.
   drain() {
-    const until = performance.now() + 12;
+    // Much at once, as of a log that is complete, is worth longer frames: each has its price.
+    const until = performance.now() + (this.queue.length > 1 || this.queue[0]?.length > 100000 ? 35 : 12);
     const before = this.last;
     while (this.queue.length > 0 && performance.now() < until) {
       const piece = this.queue.shift();
@@ -88,6 +94,15 @@ class Lines {
       else if (rest) this.extend(rest, true);
     }
     if (!this.following) this.unseen += this.last - before;
+    // While much is still to come, the page is laid out now and then only.
+    if (this.queue.length === 0 || performance.now() - this.shown > 250) {
+      for (const el of this.aside.children) this.heights.observe(el);
+      this.box.append(this.aside);
+      this.shown = performance.now();
+    } else {
+      this.wake();
+      return;
+    }
     this.makeRoom();
     if (this.following) this.toEnd();
     else if (this.goal && this.goal <= this.last) this.show(this.goal);
@@ -140,14 +155,14 @@ class Lines {
       block = { el: document.createElement("div"), first: this.last + 1, count: 0 };
       block.el.className = "block";
       this.blocks.push(block);
-      this.box.append(block.el);
+      this.aside.append(block.el);
     }
     const row = document.createElement("div");
     row.dataset.n = ++this.last;
     if (this.marked && this.last >= this.marked.from && this.last <= this.marked.to) row.className = "marked";
     block.el.append(row);
     block.count++;
-    block.el.style.containIntrinsicSize = "auto 100px auto " + block.count * rowHeight + "px";
+    if (block.count === blockLines) block.el.classList.add("full");
     return row;
   }
 
@@ -160,7 +175,9 @@ class Lines {
   makeRoom() {
     if (!this.following || this.last - this.first < mostLines + 10 * blockLines) return;
     while (this.last - this.first >= mostLines) {
-      this.blocks.shift().el.remove();
+      const gone = this.blocks.shift().el;
+      this.heights.unobserve(gone);
+      gone.remove();
       this.first += blockLines;
     }
     this.noteEarlier();
@@ -183,6 +200,7 @@ class Lines {
 
   follow() {
     this.following = true;
+    this.box.classList.add("following");
     this.goal = this.unseen = 0;
     this.toEnd();
     this.changed();
@@ -191,32 +209,35 @@ class Lines {
   pause() {
     if (!this.following) return;
     this.following = false;
+    this.box.classList.remove("following");
     this.unseen = 0;
     this.changed();
   }
 
   scrolled() {
-    const up = this.box.scrollTop < this.top - 4;
+    const moved = this.box.scrollTop - this.top; // nothing when the script itself has scrolled
     const atEnd = this.box.scrollHeight - this.box.scrollTop - this.box.clientHeight < 24;
     this.top = this.box.scrollTop;
-    if (this.following && up && !atEnd) this.pause();
-    else if (!this.following && !up && atEnd && !this.goal) this.follow();
+    if (this.following && moved < -4 && !atEnd) this.pause();
+    else if (!this.following && moved > 0 && atEnd && !this.goal) this.follow();
   }
 
   // show brings a line to the middle of the log.
   show(n) {
     this.pause();
     const row = this.row(n);
-    if (!row) {
+    if (!row?.isConnected) {
       this.goal = n;
       return;
     }
     this.goal = 0;
-    for (let i = 0; i < 2; i++) { // the blocks on the way get their true height only when they are near
-      const middle = row.getBoundingClientRect().top - this.box.getBoundingClientRect().top - this.box.clientHeight / 3;
-      this.box.scrollTop += middle;
-    }
-    this.top = this.box.scrollTop;
+    const settle = (frames) => {
+      this.box.scrollTop += row.getBoundingClientRect().top - this.box.getBoundingClientRect().top - this.box.clientHeight / 3;
+      this.top = this.box.scrollTop;
+      // The blocks around it get their true height in the next frames; unless the person scrolls on, it stays in its place.
+      if (frames > 0) requestAnimationFrame(() => { if (this.box.scrollTop === this.top && row.isConnected) settle(frames - 1); });
+    };
+    settle(3);
   }
 
   mark(from, to) {
