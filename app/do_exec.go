@@ -31,6 +31,12 @@ func (a *App) exec(ctx context.Context, w *runWork, e pipeline.Exec) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+	return a.attempt(ctx, w, e)
+}
+
+// attempt is exec with a place among the workers. It stands apart because thousands may wait for theirs, each on a stack
+// that has to be small.
+func (a *App) attempt(ctx context.Context, w *runWork, e pipeline.Exec) error {
 	s := w.Latest()
 	step, spec := find(s, e.Step)
 	if spec == nil || s.Over() {
