@@ -107,7 +107,7 @@ func (h *house) open(ctx context.Context) (err error) {
 func (h *house) until(ctx context.Context, most time.Duration, what string, true func() bool) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, most, fmt.Errorf("waited for %s for %s", what, most))
 	defer cancel()
-	look := time.NewTicker(10 * time.Millisecond)
+	look := time.NewTicker(25 * time.Millisecond)
 	defer look.Stop()
 	for !true() {
 		select {
