@@ -15,6 +15,7 @@ type live struct {
 	mu      sync.Mutex
 	size    int64
 	changed chan struct{} // closed when size grew or the writer is gone
+	gone    bool          // the writer has closed the log: changed stays closed
 }
 
 func newLive() *live { return &live{changed: make(chan struct{})} }
@@ -28,10 +29,19 @@ func (l *live) grow(size int64) {
 	l.changed = make(chan struct{})
 }
 
-func (l *live) state() (size int64, changed <-chan struct{}) {
+// end tells all readers that the log is complete. A reader that has found l just before it was taken out of the store
+// learns it here: it would wait for ever for a writer that is gone.
+func (l *live) end() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.size, l.changed
+	l.gone = true
+	close(l.changed)
+}
+
+func (l *live) state() (size int64, changed <-chan struct{}, gone bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.size, l.changed, l.gone
 }
 
 func (s *Store) writing(name string) *live {
@@ -100,8 +110,9 @@ func (s *Store) Follow(ctx context.Context, name string, offset int64) iter.Seq2
 // progress tells how far a log is. changed is nil when another process writes it, or none.
 func (s *Store) progress(name string, f *os.File) (size int64, complete bool, changed <-chan struct{}, err error) {
 	if l := s.writing(name); l != nil {
-		size, changed = l.state()
-		return size, false, changed, nil
+		if size, changed, gone := l.state(); !gone {
+			return size, false, changed, nil
+		}
 	}
 	e, err := s.end(name, f)
 	if err == nil {

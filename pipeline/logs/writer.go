@@ -215,7 +215,7 @@ func (w *Writer) Close() error {
 	w.store.mu.Lock()
 	delete(w.store.live, w.name)
 	w.store.mu.Unlock()
-	w.live.grow(w.size) // wakes the followers, which then find the log complete
+	w.live.end() // wakes the followers, which then find the log complete
 	return errors.Join(err, w.closeFiles())
 }
 
