@@ -19,8 +19,7 @@ func measureCalls(ctx context.Context, s *session) (_ []row, err error) {
 	if err := h.open(ctx); err != nil {
 		return nil, err
 	}
-	// The first run also asks for the hour's tokens.
-	push := 0
+	first, push := 0, 0 // the first run also asks for the hour's tokens
 	for n := range 3 {
 		s.say("push %d", n+1)
 		sha, err := h.push("main", plan(1), fmt.Sprint("push ", n))
@@ -31,7 +30,9 @@ func measureCalls(ctx context.Context, s *session) (_ []row, err error) {
 		if err != nil {
 			return nil, err
 		}
-		if n > 0 {
+		if n == 0 {
+			first = calls
+		} else {
 			push = max(push, calls)
 		}
 	}
@@ -53,6 +54,7 @@ func measureCalls(ctx context.Context, s *session) (_ []row, err error) {
 	const name = "Woodpecker, published figure"
 	return []row{
 		lower("REST calls of a run of one stage, push", "calls", float64(push), 8, name).aim(0.5),
+		lower("the same, with the tokens of the hour", "calls", float64(first), 8, name).aim(0.5),
 		lower("REST calls of a run of one stage, pull request", "calls", float64(pull), 8, name),
 	}, nil
 }
