@@ -17,7 +17,7 @@ func TestThePicturesOfTheDocumentsAreTakenAndSmall(t *testing.T) {
 	pictures := []struct {
 		file          string
 		width, height int
-	}{{"run-page.png", 1280, 860}, {"run-page-phone.png", 390, 844}}
+	}{{"run-page.png", 1280, 960}, {"run-page-phone.png", 390, 844}}
 	if os.Getenv("UPDATE") == "1" {
 		s := newShop(t)
 		s.now = time.Now().UTC().Add(-4 * time.Minute).Truncate(time.Second)
