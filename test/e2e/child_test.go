@@ -87,7 +87,7 @@ func (c *child) exited() int {
 	c.h.t.Helper()
 	select {
 	case <-c.ended:
-	case <-time.After(30 * time.Second):
+	case <-time.After(patience):
 		c.h.t.Errorf("the server does not end")
 		c.kill()
 	}

@@ -11,7 +11,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 )
 
 // short is the story in which the server is killed: push, two stages, staging, a panel, an approval, production.
@@ -140,7 +139,7 @@ func (k *killer) watch(h *house) {
 // redeliver delivers again what was not taken, as a person does at GitHub, or a script.
 func (h *house) redeliver() {
 	h.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if err := h.gh.Quiet(ctx); err != nil {
 		h.t.Error(err)

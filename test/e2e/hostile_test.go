@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -24,8 +25,8 @@ func hostile(pwned string) []string {
 // hostileBranches are names that git takes.
 func hostileBranches(pwned string) []string {
 	return []string{
-		"$(touch${IFS}" + pwned[1:] + ")", "`touch${IFS}$HOME`", "a;touch${IFS}b", "a|b", "a&&b", "a'b\"c", "--upload-pack=x", "@everyone", "\u202egnp",
-		"%2e%2e%2f", "{{pr}}", "<b>x", "feature/@maintainer/#1", "né😀",
+		"$(touch${IFS}" + pwned[1:] + ")", "`touch${IFS}b`;c|d&&e", "a'b\"c", "--upload-pack=x", "@everyone", "\u202egnp",
+		"%2e%2e%2f", "{{pr}}<b>x", "feature/@maintainer/#1/né😀",
 	}
 }
 
@@ -111,9 +112,13 @@ func TestHostileWordsInTitlesMessagesAndCommentsAreWords(t *testing.T) {
 	if run.Conclusion != "failure" {
 		t.Fatalf("the step should show the words and fail: %s", run.Conclusion)
 	}
-	for _, w := range words {
-		h.comment(pull, "author", w)
-		h.comment(pull, "maintainer", "/approve "+strings.Fields(w + " x")[0])
+	for some := range slices.Chunk(words, 8) {
+		h.comment(pull, "author", strings.Join(some, "\n\n"))
+		approve := ""
+		for _, w := range some {
+			approve += "/approve " + strings.Fields(w + " x")[0] + "\n"
+		}
+		h.comment(pull, "maintainer", approve)
 	}
 	h.comment(pull, "maintainer", all)
 	h.comment(pull, "maintainer", strings.Repeat("/approve production ", 65536/20))

@@ -26,6 +26,9 @@ import (
 
 const repo = "octo/shop"
 
+// patience is how long a test waits for something before it fails: much longer than it takes, for machines that are busy.
+const patience = 3 * time.Minute
+
 // house is one Conveyor with a GitHub of its own.
 type house struct {
 	t      *testing.T
@@ -144,7 +147,7 @@ func (h *house) start() {
 // wait waits for a state of the local GitHub.
 func (h *house) wait(what string, condition func(*github.View) bool) {
 	h.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if err := h.gh.Wait(ctx, condition); err != nil {
 		h.t.Fatalf("waited for %s: %v", what, err)
@@ -166,7 +169,7 @@ func (h *house) concluded(sha, name string) (run github.CheckRun) {
 // that both must be true twice in a row.
 func (h *house) quiet() {
 	h.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	for calm := 0; calm < 2; calm++ {
 		if err := h.gh.Quiet(ctx); err != nil {
@@ -185,7 +188,7 @@ func (h *house) quiet() {
 // until asks again and again, until the answer is yes.
 func (h *house) until(what string, condition func() bool) {
 	h.t.Helper()
-	deadline := time.NewTimer(time.Minute)
+	deadline := time.NewTimer(patience)
 	defer deadline.Stop()
 	look := time.NewTicker(10 * time.Millisecond)
 	defer look.Stop()
