@@ -47,6 +47,7 @@ func TestWhileRedisIsDeadNoWebhookIsTakenAndNothingThatWasTakenIsLost(t *testing
 		t.Errorf("the readiness page does not speak of the journal: %s", page)
 	}
 	store.Restart()
+	h.until("the journal to be back", func() bool { return strings.Contains(h.page("/readyz"), "ready\n") })
 	h.redeliver()
 	h.answered(pull, "this list")
 	h.letGoOfAll()
