@@ -18,6 +18,9 @@ import (
 // How often a deployment that fails without being refused is tried before it is given up.
 const deployTries = 3
 
+// How far GitHub's answers may lag behind its webhooks, when their times are equal: those are of whole seconds.
+const readLag = 10 * time.Second
+
 // deploy puts the waiting promotion in place: check everything again, say that it starts, put it there, prove it, say
 // what came of it. When the server was lost in the middle, the same deployment is finished under a higher token.
 func (a *App) deploy(ctx context.Context, w *repoWork, e deploy.Deploy) error {
@@ -68,6 +71,9 @@ func (a *App) startDeploy(ctx context.Context, w *repoWork, place deploy.Place) 
 			return false, err
 		}
 		if known := w.Latest().Pulls[waiting.Pull]; now.Head != known.Head || now.Open != known.Open {
+			if now.Updated.Before(known.Updated) || now.Updated.Equal(known.Updated) && a.now().Sub(known.Updated) < readLag {
+				return false, fmt.Errorf("app: GitHub's answer about pull request %d may be older than its webhooks, so it is asked again", waiting.Pull)
+			}
 			now.BaseCommit = known.BaseCommit
 			_, err := w.Append(ctx, now) // a push or close that no webhook has told yet voids what waits
 			return false, err

@@ -78,7 +78,7 @@ func (a *App) stopRun(ctx context.Context, w *repoWork, e deploy.StopRun) error 
 func (a *App) lookupPull(ctx context.Context, w *repoWork, number int) error {
 	seen, err := a.pullNow(ctx, w.State.Repo, number)
 	if errors.Is(err, github.ErrGone) {
-		seen, err = deploy.PullSeen{Number: number, Updated: a.now().UTC()}, nil // its commands find nothing to speak of
+		seen, err = deploy.PullSeen{Number: number}, nil // its commands find nothing to speak of, and any webhook knows more
 	}
 	if err != nil {
 		return err
@@ -87,7 +87,8 @@ func (a *App) lookupPull(ctx context.Context, w *repoWork, number int) error {
 	return err
 }
 
-// pullNow is a pull request as it stands at this moment.
+// pullNow is a pull request as GitHub shows it at this moment. Its time is GitHub's, never ours: only then can the answer
+// be put in order with webhooks.
 func (a *App) pullNow(ctx context.Context, repo pipeline.Repo, number int) (deploy.PullSeen, error) {
 	p, err := a.github.Installation(repo.Installation).Pull(ctx, repo, number)
 	if err != nil {
@@ -95,6 +96,6 @@ func (a *App) pullNow(ctx context.Context, repo pipeline.Repo, number int) (depl
 	}
 	return deploy.PullSeen{
 		Number: p.Number, Open: p.State == "open", Reopened: p.State == "open", Merged: p.Merged, Head: p.Head, Branch: p.HeadBranch,
-		Fork: p.HeadRepo != repo.ID, Base: p.Base, MergeCommit: p.MergeCommit, Author: p.Author, Updated: a.now().UTC(),
+		Fork: p.HeadRepo != repo.ID, Base: p.Base, MergeCommit: p.MergeCommit, Author: p.Author, Updated: p.Updated,
 	}, nil
 }

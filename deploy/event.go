@@ -16,8 +16,9 @@ type PullSeen struct {
 	Reopened    bool            `json:"reopened,omitempty"` // said in so many words: a late event never reopens by itself
 	Merged      bool            `json:"merged,omitempty"`
 	Head        pipeline.Commit `json:"head"`
-	Branch      string          `json:"branch"`         // the head's branch
-	Fork        bool            `json:"fork,omitempty"` // the head lives in another repository
+	Before      pipeline.Commit `json:"before,omitempty"` // the head that this one replaced, when the event tells it
+	Branch      string          `json:"branch"`           // the head's branch
+	Fork        bool            `json:"fork,omitempty"`   // the head lives in another repository
 	Base        string          `json:"base"`
 	BaseCommit  pipeline.Commit `json:"base_commit,omitempty"`
 	MergeCommit pipeline.Commit `json:"merge_commit,omitempty"` // only when merged

@@ -1,8 +1,15 @@
 package deploy
 
-// pullSeen takes a pull request's state. Deliveries come late and out of order, so GitHub's own time decides.
+// pullSeen takes a pull request's state. Deliveries come late and out of order, so GitHub's own time decides; within the
+// same second, which head replaced which.
 func (s State) pullSeen(e PullSeen) State {
 	old, known := s.Pulls[e.Number]
+	if known && e.Updated.Equal(old.Updated) && e.Head != old.Head && e.Head == old.Before {
+		return s
+	}
+	if e.Head == old.Head && e.Before == "" {
+		e.Before = old.Before
+	}
 	if known && (e.Updated.Before(old.Updated) || (!old.Open && e.Open && !e.Reopened && !e.Updated.After(old.Updated))) {
 		return s
 	}

@@ -62,6 +62,10 @@ func merged(as byte) func(*deploy.PullSeen) {
 
 func closed(p *deploy.PullSeen) { p.Open = false }
 
+func replacing(head byte) func(*deploy.PullSeen) {
+	return func(p *deploy.PullSeen) { p.Before = commit(head) }
+}
+
 // run is a successful run of a pull request's head or of a push to main, that makes the artifact d.
 func run(kind pipeline.TriggerKind, c, d byte, second int) []deploy.Event {
 	id := pipeline.RunID("run/7/" + string(kind) + string(c))
@@ -156,6 +160,8 @@ func TestStories(t *testing.T) {
 		"a push makes the run of the old head superseded": chain(defined(), pull('a', 0),
 			run(pipeline.PullRequest, 'a', '1', 1)[:1], pull('b', 5), deploy.CancelSent{Run: "run/7/pull_requesta"}),
 		"a late synchronize does not reopen a closed pull request": chain(defined(), pull('a', 0), pull('a', 9, closed), pull('b', 5)),
+		"of two pushes within a second the last one counts whichever is heard first": chain(defined(), pull('a', 0),
+			pull('c', 5, replacing('b')), run(pipeline.PullRequest, 'c', '3', 5)[:1], pull('b', 5, replacing('a')), run(pipeline.PullRequest, 'b', '2', 5)[:1]),
 		"a command on an unknown pull request asks GitHub first": chain(defined(),
 			say("c1", hubot, deploy.Retest, "", 1), pull('a', 0), role("c1", pipeline.Write, 2),
 			deploy.Acknowledged{Command: "c1"}, deploy.Forwarded{Command: "c1", Run: "run/7/c1", Say: "started"}, deploy.Answered{Command: "c1"}),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/conveyor-ci/conveyor/pipeline"
 )
@@ -20,6 +21,7 @@ type Pull struct {
 	Base        string
 	MergeCommit pipeline.Commit // what merging made; empty until Merged
 	Author      pipeline.Actor
+	Updated     time.Time // GitHub's own time of the last change, in whole seconds
 }
 
 // Pull reads a pull request. It may be repeated.
@@ -48,6 +50,7 @@ func (in *Installation) Pull(ctx context.Context, repo pipeline.Repo, number int
 		Author: pipeline.Actor{
 			ID: found.GetUser().GetID(), Login: found.GetUser().GetLogin(), Bot: found.GetUser().GetType() == "Bot",
 		},
+		Updated: found.GetUpdatedAt().UTC(),
 	}
 	if p.Merged { // before, it names a trial merge that GitHub makes when it likes
 		p.MergeCommit = pipeline.Commit(found.GetMergeCommitSHA())

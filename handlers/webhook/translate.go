@@ -110,6 +110,9 @@ func pullRequest(d Delivery, p payload, repo pipeline.Repo) Heard {
 		Head: pipeline.Commit(pr.Head.SHA), Branch: pr.Head.Ref, Fork: pr.Head.Repo == nil || pr.Head.Repo.ID != repo.ID,
 		Base: pr.Base.Ref, BaseCommit: full(pr.Base.SHA), Author: author.actor(), Updated: pr.UpdatedAt.or(d.ReceivedAt),
 	}
+	if p.Action == "synchronize" {
+		seen.Before = full(p.Before)
+	}
 	if pr.Merged {
 		seen.MergeCommit = full(pr.MergeCommitSHA)
 	}
