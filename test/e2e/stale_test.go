@@ -1,0 +1,76 @@
+package e2e
+
+import (
+	"testing"
+	"time"
+
+	"github.com/conveyor-ci/conveyor/test/github"
+)
+
+// onOneSecond makes GitHub's times as coarse as they really are, and worse: what happens one after the other bears the
+// same time.
+func onOneSecond(h *house) {
+	h.github.Now = func() time.Time { return time.Now().Truncate(20 * time.Second) }
+}
+
+func TestAStaleAnswerAboutAPullRequestTurnsNothingBack(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	h.push("main", "author", "first", withSites("one"))
+	pull := h.pull("change", withSites("two"))
+	h.deployed("preview/pr-1", pull.HeadSHA)
+	h.quiet()
+	h.gh.Inject(github.Fault{Method: "GET", Route: "/repos/{owner}/{repo}/pulls/{pull_number}", Stale: true, Times: 2})
+	next := h.push("change", "author", "next", map[string]string{"page.html": "three"})
+	h.deployed("preview/pr-1", next)
+	h.serves("preview/pr-1", "three")
+	h.ends()
+	if got := h.commits("preview/pr-1"); len(got) != 2 {
+		t.Errorf("the preview got %v", got)
+	}
+}
+
+func TestTheLastOfTwoPushesCountsEvenWhenItIsHeardFirst(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*house){"in different seconds": func(*house) {}, "in the same second": onOneSecond} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := open(t, change)
+			h.push("main", "author", "first", withSites("one"))
+			pull := h.pull("change", withSites("two"))
+			h.deployed("preview/pr-1", pull.HeadSHA)
+			h.quiet()
+			h.gh.HoldHooks(h.at.AppSlug)
+			h.gh.InjectHook(github.HookFault{Event: "pull_request.synchronize", Behind: 3, Times: 1})
+			h.push("change", "author", "next", map[string]string{"page.html": "three"})
+			last := h.push("change", "author", "last", map[string]string{"page.html": "four"})
+			h.gh.ReleaseHooks(h.at.AppSlug, false)
+			if run := h.concluded(last, "conveyor / test"); run.Conclusion != "success" {
+				t.Errorf("%s: %s", run.Conclusion, run.Title)
+			}
+			h.deployed("preview/pr-1", last)
+			h.ends()
+			h.serves("preview/pr-1", "four")
+		})
+	}
+}
+
+func TestAPullRequestThatWasAskedForIsStillHeardOfAfterwards(t *testing.T) {
+	t.Parallel()
+	h := open(t, onOneSecond)
+	h.push("main", "author", "first", withSites("one"))
+	h.gh.InjectHook(github.HookFault{Event: "pull_request.opened", Lose: true})
+	pull := h.pull("change", withSites("two"))
+	h.comment(pull, "maintainer", "/help")
+	h.answered(pull, "this list")
+	next := h.push("change", "author", "next", map[string]string{"page.html": "three"})
+	if run := h.concluded(next, "conveyor / test"); run.Conclusion != "success" {
+		t.Errorf("%s: %s", run.Conclusion, run.Title)
+	}
+	h.deployed("preview/pr-1", next)
+	if err := h.gh.ClosePull(repo, pull.Number, "author"); err != nil {
+		t.Fatal(err)
+	}
+	h.wait("the end of the preview", func(v *github.View) bool { return last(v, "preview/pr-1").State() == "inactive" })
+	h.ends()
+}
