@@ -57,6 +57,7 @@ type App struct {
 	durable   remembered // whether the journal can make a write durable
 	listener  net.Listener
 	server    *http.Server
+	hangUp    context.CancelFunc // ends the streams of those who follow a page live
 	closers   []func() error
 }
 
@@ -87,8 +88,11 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("app: %w", err)
 	}
+	open, hangUp := context.WithCancel(context.WithoutCancel(ctx))
+	a.hangUp = hangUp
 	a.server = &http.Server{
-		Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		BaseContext: func(net.Listener) context.Context { return open },
+		Handler:     handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	return a, nil
@@ -124,6 +128,7 @@ func (a *App) Run(ctx context.Context) error {
 	all.Go(func() { a.changes.run(ctx, a.journal) })
 	err := work.Run(ctx)
 
+	a.hangUp()
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	if a.server.Shutdown(closing) != nil {
