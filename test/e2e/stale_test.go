@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -73,4 +75,80 @@ func TestAPullRequestThatWasAskedForIsStillHeardOfAfterwards(t *testing.T) {
 	}
 	h.wait("the end of the preview", func(v *github.View) bool { return last(v, "preview/pr-1").State() == "inactive" })
 	h.ends()
+}
+
+func TestAWebhookThatComesHoursLateTurnsNothingBack(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	lost := h.gh.InjectHook(github.HookFault{Event: "push", Drop: true})
+	first := h.push("main", "author", "first", withSites("one"))
+	d := h.dropped("push")
+	lost()
+	second := h.push("main", "author", "second", map[string]string{"page.html": "two"})
+	h.deployed("staging", second)
+	h.quiet()
+	if err := h.gh.Redeliver(d.ID); err != nil {
+		t.Fatal(err)
+	}
+	h.concluded(first, "conveyor / test")
+	h.ends()
+	h.serves("staging", "two")
+	if got := h.commits("staging"); len(got) != 1 {
+		t.Errorf("staging got %v", got)
+	}
+}
+
+func TestARepositoryThatIsRenamedInTheMiddleGoesOn(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	sha := h.push("main", "author", "first", waits("one"))
+	workspace := h.runs("unit", "1")
+	if err := h.gh.Rename(repo, "store", "maintainer"); err != nil {
+		t.Fatal(err)
+	}
+	h.letGo(workspace)
+	if run := h.concluded(sha, "conveyor / test"); run.Conclusion != "success" {
+		t.Errorf("%s: %s", run.Conclusion, run.Title)
+	}
+	h.deployed("staging", sha)
+	next := must(h.gh.Commit("octo/store", "main", "author", "next", withSites("two")))(t)
+	h.deployed("staging", next)
+	h.ends()
+	h.serves("staging", "two")
+}
+
+func TestWhatIsGoneAtGitHubEndsInRest(t *testing.T) {
+	t.Parallel()
+	for name, vanish := range map[string]func(*house) error{
+		"the App is uninstalled":       func(h *house) error { return h.gh.Uninstall(h.at.ID) },
+		"the App is suspended":         func(h *house) error { return h.gh.Suspend(h.at.ID) },
+		"the repository is deleted":    func(h *house) error { return h.gh.DeleteRepo(repo, "maintainer") },
+		"the repository is taken away": func(h *house) error { return h.gh.ChangeRepos(h.at.ID, nil, []string{"shop"}) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := open(t)
+			h.push("main", "author", "first", waits("one"))
+			workspace := h.runs("unit", "1")
+			if err := vanish(h); err != nil {
+				t.Fatal(err)
+			}
+			h.letGo(workspace)
+			h.until("staging to serve it", func() bool { return exists(h.site("staging")) })
+			h.quiet()
+			h.stop()
+			if !strings.Contains(h.log.String(), "GitHub will not show") {
+				t.Error("the log does not say that GitHub shows nothing of it")
+			}
+			j := h.journal()
+			defer func() { _ = j.Close() }() // it was only read
+			h.eachDeliveryIsDecidedOnce(j)
+			h.nothingIsLeft(j)
+		})
+	}
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
