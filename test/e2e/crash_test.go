@@ -62,7 +62,7 @@ func TestAServerKilledAtAnyMomentEndsInTheSameLedger(t *testing.T) {
 	if calls < 15 {
 		t.Fatalf("the story made %d calls only", calls)
 	}
-	const kills = 18
+	const kills = 16
 	for i := range kills {
 		n, when := 1+i*(calls-1)/(kills-1), "before"
 		if i%2 == 1 {

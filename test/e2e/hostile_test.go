@@ -158,14 +158,18 @@ func TestHostileBranchNamesAreNames(t *testing.T) {
 	files[".github/conveyor.yml"] = strings.Replace(files[".github/conveyor.yml"], "mkdir dist", `printf 'branch=%s.\n' "$CONVEYOR_BRANCH"; mkdir dist`, 1)
 	first := h.push("main", "author", "first", files)
 	h.deployed("staging", first)
+	var pulls []github.Pull
 	for i, branch := range hostileBranches(pwned) {
 		must(h.gh.Commit(repo, branch, "author", "change", map[string]string{"page.html": fmt.Sprint(i)}))(t)
-		pull := must(h.gh.OpenPull(repo, "author", branch, branch, "main"))(t)
+		pulls = append(pulls, must(h.gh.OpenPull(repo, "author", branch, branch, "main"))(t))
+	}
+	for i, pull := range pulls {
 		if run := h.concluded(pull.HeadSHA, "conveyor / test"); run.Conclusion != "success" {
-			t.Errorf("%q: %s %s", branch, run.Conclusion, run.Title)
+			t.Errorf("%q: %s %s", pull.HeadRef, run.Conclusion, run.Title)
 		}
-		h.deployed(fmt.Sprintf("preview/pr-%d", pull.Number), pull.HeadSHA)
-		h.serves(fmt.Sprintf("preview/pr-%d", pull.Number), fmt.Sprint(i))
+		env := fmt.Sprintf("preview/pr-%d", pull.Number)
+		h.deployed(env, pull.HeadSHA)
+		h.serves(env, fmt.Sprint(i))
 	}
 	h.ends()
 	h.harmless(pwned)
