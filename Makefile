@@ -45,7 +45,7 @@ setup-demo:
 	@test/setup/packages.sh runtime
 
 setup-test:
-	@test/setup/packages.sh runtime redis browser race
+	@test/setup/packages.sh runtimes redis browser race
 
 clean:
 	rm -rf $(BIN) .demo demo-ledger.json bench.json

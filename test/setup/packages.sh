@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs what is missing, from the distribution's packages: runtime (an OCI runtime), redis, browser.
+# Installs what is missing, from the distribution's packages: runtime (an OCI runtime), runtimes (all that
+# are tested), redis, browser, race (what the race detector is linked with).
 # As root or through sudo; where neither is possible, it says in one sentence what to install.
 set -eu
 
@@ -11,6 +12,7 @@ want() { # name of a command, name of its package
 for what in "$@"; do
 	case $what in
 	runtime) command -v runc >/dev/null 2>&1 || [ -x /usr/sbin/runc ] || want crun "crun runc" ;;
+	runtimes) want crun crun; want runc runc ;; # the tests try both
 	race) want gcc "gcc libc6-dev" ;; # the race detector is linked with C
 	redis) want redis-server redis-server ;;
 	browser) want chromium chromium ;;
