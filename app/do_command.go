@@ -51,6 +51,11 @@ func (a *App) lookupRole(ctx context.Context, w *repoWork, id string) error {
 				known.Teams = append(known.Teams, team)
 			}
 		}
+		if waits := s.WaitsForAnother(c); waits != "" {
+			if known.Wrote, err = in.Wrote(ctx, s.Repo, waits); err != nil && !a.useless(err) {
+				return err
+			}
+		}
 	}
 	_, err := w.Append(ctx, known)
 	return err

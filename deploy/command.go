@@ -168,10 +168,11 @@ func (s State) approve(p Pending, who RoleKnown) Ruling {
 			name, w.Commit.Short(), spoken(p), name, w.Commit.Short())
 	}
 	author := s.Author(w.Commit)
-	if spec.Approve.NotAuthor && !w.Rollback && author.ID == 0 {
+	wrote := author.ID == c.Actor.ID || slices.ContainsFunc(who.Wrote, func(a pipeline.Actor) bool { return a.ID == c.Actor.ID })
+	if spec.Approve.NotAuthor && !w.Rollback && author.ID == 0 && !wrote {
 		return refuse("Nobody knows any more who wrote %s, and `%s` asks for someone else's approval than the author's. Push it again.", w.Commit.Short(), name)
 	}
-	if spec.Approve.NotAuthor && !w.Rollback && author.ID == c.Actor.ID {
+	if spec.Approve.NotAuthor && !w.Rollback && wrote {
 		return refuse("@%s wrote this change, and `%s` asks for someone else's approval. Ask another of %s to comment `/approve %s@%s`.",
 			c.Actor.Login, name, strings.Join(spec.Approve.By, ", "), name, w.Commit.Short())
 	}
@@ -188,6 +189,18 @@ func (s State) approve(p Pending, who RoleKnown) Ruling {
 		say += " Still missing: " + gate.Missing + "."
 	}
 	return Ruling{Say: say, Place: &place}
+}
+
+// WaitsForAnother is the commit that a command may approve unless the one who commands wrote it; empty when there is none.
+func (s State) WaitsForAnother(c Command) pipeline.Commit {
+	if c.Verb != Approve {
+		return ""
+	}
+	spec, name, no := s.environment(c)
+	if no != nil || spec.Approve == nil || !spec.Approve.NotAuthor || s.Places[name].Waiting == nil {
+		return ""
+	}
+	return s.Places[name].Waiting.Commit
 }
 
 // promote wants the pull request's commit in an environment. Gates are not opened by it.

@@ -66,7 +66,9 @@ type RoleKnown struct {
 	Command string        `json:"command"`
 	Role    pipeline.Role `json:"role"`
 	Teams   []string      `json:"teams,omitempty"` // those of the teams asked about of which the person is an active member
-	At      time.Time     `json:"at"`
+	// Who wrote what waits, as GitHub told at that moment: no webhook needs to have been heard for it.
+	Wrote []pipeline.Actor `json:"wrote,omitempty"`
+	At    time.Time        `json:"at"`
 }
 
 // Acknowledged says that the person has been shown that the command was heard.

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	gh "github.com/google/go-github/v60/github"
+
 	"github.com/conveyor-ci/conveyor/pipeline"
 )
 
@@ -59,6 +61,31 @@ func (in *Installation) Pull(ctx context.Context, repo pipeline.Repo, number int
 		return Pull{}, said(ctx, errors.New("GitHub's answer holds no commit"), false, "read", to)
 	}
 	return p, nil
+}
+
+// Wrote are the authors of the pull requests that brought a commit, as GitHub knows at this moment: of one that was merged,
+// however it was merged, and of those whose head it is. It may be repeated.
+//
+// https://docs.github.com/rest/commits/commits#list-pull-requests-associated-with-a-commit
+func (in *Installation) Wrote(ctx context.Context, repo pipeline.Repo, commit pipeline.Commit) (authors []pipeline.Actor, err error) {
+	if err := errors.Join(checkRepo(repo), checkCommit(commit)); err != nil {
+		return nil, err
+	}
+	ctx = withRoute(ctx, "pulls")
+	o := &gh.ListOptions{PerPage: 100}
+	for o.Page = 1; o.Page != 0; {
+		list, resp, err := in.client.PullRequests.ListPullRequestsWithCommit(ctx, repo.Owner, repo.Name, string(commit), o)
+		if err != nil {
+			return nil, said(ctx, err, false, "ask who wrote", repo.Slug()+"@"+commit.Short())
+		}
+		for _, p := range list {
+			if u := p.GetUser(); u.GetID() != 0 {
+				authors = append(authors, pipeline.Actor{ID: u.GetID(), Login: u.GetLogin(), Bot: u.GetType() == "Bot"})
+			}
+		}
+		o.Page = resp.NextPage
+	}
+	return authors, nil
 }
 
 // Repo reads a repository by its name, following a rename. It may be repeated.
