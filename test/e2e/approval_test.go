@@ -298,3 +298,23 @@ func TestACommandWhoseCommentIsGoneIsWorkedOff(t *testing.T) {
 	h.deployed("production", first)
 	h.ends()
 }
+
+func TestWhoWroteAChangeMayNotApproveItAlthoughItsMergeWasNeverHeardOf(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	h.gh.AddUser("other")
+	h.grant("other", "maintain")
+	h.push("main", "maintainer", "first", withSites("one"))
+	h.push("change", "other", "two", map[string]string{"page.html": "two"})
+	pull := must(h.gh.OpenPull(repo, "other", "two", "change", "main"))(t)
+	h.deployed("preview/pr-1", pull.HeadSHA)
+	h.gh.InjectHook(github.HookFault{Event: "pull_request.closed", Lose: true})
+	merged := must(h.gh.Merge(repo, pull.Number, "maintainer"))(t)
+	h.deployed("staging", merged)
+	h.comment(pull, "other", "/approve production@"+merged[:10])
+	h.answered(pull, "other wrote this change")
+	h.ends()
+	if got := h.commits("production"); len(got) != 0 {
+		t.Errorf("production got %v", got)
+	}
+}

@@ -155,6 +155,9 @@ func TestALayerIsWhatACompleteCheckoutIs(t *testing.T) {
 		names := slices.Sorted(maps.Keys(files))
 		for range dice.IntN(8) {
 			name := names[dice.IntN(len(names))]
+			if name == ".gitattributes" {
+				continue // git takes it for damage when this name is a folder or a link, and that is another test's business
+			}
 			switch dice.IntN(15) % 9 {
 			case 6, 7, 8:
 				files[fmt.Sprintf("d%d/new%d", dice.IntN(9), dice.IntN(99))] = sourcetest.Text("new")
