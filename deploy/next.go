@@ -164,6 +164,14 @@ func (s State) mayOpen(p Place) bool {
 	return s.Gate(p, at).Open
 }
 
+// wait is the time at which a place's expiry is due, zero when it has none.
+func (p Place) wait() time.Time {
+	if p.Live == nil || p.Spec.Expires <= 0 || p.Pull == 0 {
+		return time.Time{}
+	}
+	return p.Live.At.Add(p.Spec.Expires.Std())
+}
+
 func (s State) owedToGitHub() (owed []Effect) {
 	for _, id := range sortedKeys(s.Pictures) {
 		if p := s.Pictures[id]; p.State != p.Told {
