@@ -96,6 +96,6 @@ func (a *App) pullNow(ctx context.Context, repo pipeline.Repo, number int) (depl
 	}
 	return deploy.PullSeen{
 		Number: p.Number, Open: p.State == "open", Reopened: p.State == "open", Merged: p.Merged, Head: p.Head, Branch: p.HeadBranch,
-		Fork: p.HeadRepo != repo.ID, Base: p.Base, MergeCommit: p.MergeCommit, Author: p.Author, Updated: p.Updated,
+		Fork: p.HeadRepo != repo.ID, Base: p.Base, BaseCommit: p.BaseCommit, MergeCommit: p.MergeCommit, Author: p.Author, Updated: p.Updated,
 	}, nil
 }

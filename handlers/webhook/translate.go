@@ -32,7 +32,9 @@ func Translate(d Delivery) Heard {
 		return ignored("nothing follows from the event %s", describe(d.Event, p.Action))
 	}
 	repo, problem := p.repo()
-	if problem == "" && (p.Sender == nil || p.Sender.ID <= 0) {
+	if d.Swept {
+		p.Sender = &account{} // nobody, who may nothing
+	} else if problem == "" && (p.Sender == nil || p.Sender.ID <= 0) {
 		problem = "it names no sender"
 	}
 	if problem != "" {
