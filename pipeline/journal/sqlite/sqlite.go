@@ -40,6 +40,8 @@ type Journal struct {
 	stop   chan struct{}
 	once   sync.Once
 	done   chan struct{} // closed when the writing goroutine has ended
+
+	checkpointer checkpointer
 }
 
 var _ journal.Journal = (*Journal)(nil)
@@ -47,6 +49,10 @@ var _ journal.Journal = (*Journal)(nil)
 // Open opens the journal at path, and makes the file when there is none; its directory must exist. The time is read
 // from now. Close it, or the last few megabytes stay in the -wal file beside it, where the next Open finds them.
 func Open(ctx context.Context, path string, now func() time.Time) (*Journal, error) {
+	return open(ctx, path, now, usual)
+}
+
+func open(ctx context.Context, path string, now func() time.Time, l limits) (*Journal, error) {
 	// SQLite's own builds sync with fdatasync wherever it exists; this one has to be told to. Half the time per
 	// commit, and the file's size is synced either way. Where there is no fdatasync, fsync stays.
 	_, _ = driver.Fdatasync(true)
@@ -65,13 +71,13 @@ func Open(ctx context.Context, path string, now func() time.Time) (*Journal, err
 	// The context is for opening; what is opened outlives it. Without a Done channel the driver also spares the
 	// goroutine per statement that would wait for one.
 	ctx = context.WithoutCancel(ctx)
-	if err := j.connect(ctx, absolute); err != nil {
+	if err := j.connect(ctx, absolute, l); err != nil {
 		return nil, fmt.Errorf("journal: open %s: %w", path, explain(err))
 	}
 	return j, nil
 }
 
-func (j *Journal) connect(ctx context.Context, path string) (err error) {
+func (j *Journal) connect(ctx context.Context, path string, l limits) (err error) {
 	j.writer, err = sql.Open("sqlite", source(path, writerPragmas))
 	if err != nil {
 		return err
@@ -102,6 +108,10 @@ func (j *Journal) connect(ctx context.Context, path string) (err error) {
 	if err := j.reads.prepare(ctx, j.readers); err != nil {
 		return errors.Join(fail(err), j.readers.Close())
 	}
+	if err := j.checkpointer.open(ctx, path, l); err != nil {
+		return errors.Join(fail(err), j.readers.Close(), j.checkpointer.db.Close())
+	}
+	go j.checkpointer.run(j.stop)
 	go j.writing(t)
 	return nil
 }
@@ -113,8 +123,10 @@ func (j *Journal) Changed(ctx context.Context) <-chan string { return j.hints.Li
 func (j *Journal) Close() error {
 	j.once.Do(func() { close(j.stop) })
 	<-j.done
+	<-j.checkpointer.done
 	j.hints.Close()
-	if err := errors.Join(j.readers.Close(), j.writer.Close()); err != nil {
+	// The last to close moves what is left, with the writer's settings.
+	if err := errors.Join(j.checkpointer.db.Close(), j.readers.Close(), j.writer.Close()); err != nil {
 		return fmt.Errorf("journal: close %s: %w", j.path, err)
 	}
 	return nil
@@ -126,8 +138,9 @@ func (j *Journal) Close() error {
 // into SIGBUS.
 var (
 	writerPragmas = []string{"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "cache_size(-2048)",
-		"wal_autocheckpoint(4000)", "journal_size_limit(67108864)", "mmap_size(0)", "temp_store(MEMORY)"}
-	readerPragmas = []string{"busy_timeout(5000)", "query_only(1)", "cache_size(-512)", "mmap_size(0)", "temp_store(MEMORY)"}
+		"wal_autocheckpoint(0)", "journal_size_limit(67108864)", "mmap_size(0)", "temp_store(MEMORY)"}
+	checkpointPragmas = []string{"synchronous(FULL)", "wal_autocheckpoint(0)", "cache_size(-64)", "mmap_size(0)"}
+	readerPragmas     = []string{"busy_timeout(5000)", "query_only(1)", "cache_size(-512)", "mmap_size(0)", "temp_store(MEMORY)"}
 )
 
 // source is the driver's name for the file. As a URI every character of the path stands for itself.
