@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"os"
 
 	driver "modernc.org/sqlite"
 )
@@ -26,6 +27,7 @@ var usual = limits{copy: 1000, again: 8000, near: 500, most: 16000}
 type checkpointer struct {
 	limits limits
 	ctx    context.Context // never ends; see Open
+	main   *os.File        // the main file, only ever synced by this handle
 	db     *sql.DB
 	copy   *sql.Stmt
 
@@ -34,8 +36,8 @@ type checkpointer struct {
 	done  chan struct{}    // closed when the goroutine has ended
 }
 
-func (c *checkpointer) open(ctx context.Context, path string, l limits) (err error) {
-	c.limits, c.ctx = l, ctx
+func (c *checkpointer) open(ctx context.Context, path string) (err error) {
+	c.ctx = ctx
 	c.grown, c.ask, c.done = make(chan struct{}, 1), make(chan chan<- bool), make(chan struct{})
 	if c.db, err = sql.Open("sqlite", source(path, checkpointPragmas)); err != nil {
 		return err
@@ -81,6 +83,9 @@ func (c *checkpointer) approach(stop <-chan struct{}) (long, left int) {
 	for last := -1; ; {
 		var busy, copied int
 		if err := c.copy.QueryRowContext(c.ctx).Scan(&busy, &long, &copied); err != nil || busy != 0 {
+			return 0, 0
+		}
+		if err := c.main.Sync(); err != nil {
 			return 0, 0
 		}
 		left = long - copied

@@ -61,23 +61,25 @@ func open(ctx context.Context, path string, now func() time.Time, l limits) (*Jo
 	if err != nil {
 		return nil, fmt.Errorf("journal: open %s: %w", path, err)
 	}
-	if err := create(absolute); err != nil {
+	file, err := create(absolute)
+	if err != nil {
 		return nil, fmt.Errorf("journal: open %s: %w", path, err)
 	}
 	j := &Journal{
 		path: path, now: now,
 		queue: make(chan *write), stop: make(chan struct{}), done: make(chan struct{}),
+		checkpointer: checkpointer{limits: l, main: file},
 	}
 	// The context is for opening; what is opened outlives it. Without a Done channel the driver also spares the
 	// goroutine per statement that would wait for one.
 	ctx = context.WithoutCancel(ctx)
-	if err := j.connect(ctx, absolute, l); err != nil {
-		return nil, fmt.Errorf("journal: open %s: %w", path, explain(err))
+	if err := j.connect(ctx, absolute); err != nil {
+		return nil, fmt.Errorf("journal: open %s: %w", path, errors.Join(explain(err), file.Close()))
 	}
 	return j, nil
 }
 
-func (j *Journal) connect(ctx context.Context, path string, l limits) (err error) {
+func (j *Journal) connect(ctx context.Context, path string) (err error) {
 	j.writer, err = sql.Open("sqlite", source(path, writerPragmas))
 	if err != nil {
 		return err
@@ -108,7 +110,7 @@ func (j *Journal) connect(ctx context.Context, path string, l limits) (err error
 	if err := j.reads.prepare(ctx, j.readers); err != nil {
 		return errors.Join(fail(err), j.readers.Close())
 	}
-	if err := j.checkpointer.open(ctx, path, l); err != nil {
+	if err := j.checkpointer.open(ctx, path); err != nil {
 		return errors.Join(fail(err), j.readers.Close(), j.checkpointer.db.Close())
 	}
 	go j.checkpointer.run(j.stop)
@@ -126,7 +128,7 @@ func (j *Journal) Close() error {
 	<-j.checkpointer.done
 	j.hints.Close()
 	// The last to close moves what is left, with the writer's settings.
-	if err := errors.Join(j.checkpointer.db.Close(), j.readers.Close(), j.writer.Close()); err != nil {
+	if err := errors.Join(j.checkpointer.db.Close(), j.readers.Close(), j.writer.Close(), j.checkpointer.main.Close()); err != nil {
 		return fmt.Errorf("journal: close %s: %w", j.path, err)
 	}
 	return nil
@@ -151,19 +153,19 @@ func source(path string, pragmas []string) string {
 
 // create makes an empty file that only its owner can read, and makes its name survive a power cut. SQLite gives its
 // -wal and -shm files the same mode.
-func create(path string) error {
+func create(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return fmt.Errorf("%w; the directory must exist and be writable", err)
-	}
-	if err := f.Close(); err != nil {
-		return err
+		return nil, fmt.Errorf("%w; the directory must exist and be writable", err)
 	}
 	directory, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
+	if err == nil {
+		err = errors.Join(directory.Sync(), directory.Close())
 	}
-	return errors.Join(directory.Sync(), directory.Close())
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
 }
 
 func micros(t time.Time) int64 { return t.UnixMicro() }
