@@ -5,7 +5,8 @@
 // token or a queue in memory: each transaction begins with IMMEDIATE and asks the file, so several processes on the
 // same file are correct, only slower, and learn of each other's appends within about 200 ms.
 //
-// Start reading at Open; writer.go is the group commit, append.go and lease.go are what it commits.
+// Start reading at Open; writer.go is the group commit, append.go and lease.go are what it commits,
+// checkpoint.go is what happens beside it.
 package sqlite
 
 import (
@@ -111,7 +112,7 @@ func (j *Journal) connect(ctx context.Context, path string) (err error) {
 		return errors.Join(fail(err), j.readers.Close())
 	}
 	if err := j.checkpointer.open(ctx, path); err != nil {
-		return errors.Join(fail(err), j.readers.Close(), j.checkpointer.db.Close())
+		return errors.Join(fail(err), j.readers.Close())
 	}
 	go j.checkpointer.run(j.stop)
 	go j.writing(t)
@@ -128,16 +129,15 @@ func (j *Journal) Close() error {
 	<-j.checkpointer.done
 	j.hints.Close()
 	// The last to close moves what is left, with the writer's settings.
-	if err := errors.Join(j.checkpointer.db.Close(), j.readers.Close(), j.writer.Close(), j.checkpointer.main.Close()); err != nil {
+	if err := errors.Join(j.checkpointer.db.Close(), j.readers.Close(), j.writer.Close(), j.checkpointer.close()); err != nil {
 		return fmt.Errorf("journal: close %s: %w", j.path, err)
 	}
 	return nil
 }
 
-// The writer keeps at most 2 MiB of pages. 4,000 pages of WAL between checkpoints spread the two extra fsyncs of a
-// checkpoint over about 700 deliveries; afterwards the WAL is used again from its start, which is cheaper than growing
-// it, and is cut back to 64 MiB after a big record. mmap stays off: it would count as memory and turns a disk error
-// into SIGBUS.
+// The writer keeps at most 2 MiB of pages. It never moves the -wal file by itself, the checkpointer does. The -wal file is
+// used again from its start, which is cheaper than growing it, and is cut back to 64 MiB after a long read or a big
+// record. mmap stays off: it would count as memory and turns a disk error into SIGBUS.
 var (
 	writerPragmas = []string{"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "cache_size(-2048)",
 		"wal_autocheckpoint(0)", "journal_size_limit(67108864)", "mmap_size(0)", "temp_store(MEMORY)"}

@@ -109,7 +109,7 @@ type transaction struct {
 
 	token, changed int64    // the counters, as the file will have them
 	touched        []string // streams appended to
-	pages          int      // of the -wal file, written when the checkpointer was last told
+	pages          int      // that went into the -wal file since the checkpointer was told
 	told           int64    // the last change of which other processes' appends were looked for
 }
 
