@@ -1,6 +1,7 @@
 package git
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -189,7 +190,8 @@ func (s *Source) recallAll(ctx context.Context, r *repository) error {
 	if err != nil {
 		return err
 	}
-	return r.objects.ask(ctx, func() error {
+	var gone bytes.Buffer // a ref to nothing would fail every fetch
+	err = r.objects.ask(ctx, func() error {
 		for line := range strings.Lines(string(out)) {
 			commit := pipeline.Commit(strings.TrimPrefix(strings.TrimSpace(line), "refs/conveyor/"))
 			if !commit.Valid() {
@@ -201,10 +203,17 @@ func (s *Source) recallAll(ctx context.Context, r *repository) error {
 			}
 			if found.kind == "commit" {
 				r.know(commit)
+			} else {
+				gone.WriteString("delete " + keptRef(commit) + "\n")
 			}
 		}
 		return nil
 	})
+	if err != nil || gone.Len() == 0 {
+		return err
+	}
+	_, err = s.git.run(ctx, call{dir: r.mirror, args: []string{"update-ref", "--stdin"}, stdin: gone.Bytes()})
+	return err
 }
 
 func (r *repository) know(commit pipeline.Commit) {
