@@ -26,6 +26,7 @@ func (s State) can(p Pending, who RoleKnown) Ruling {
 		return Ruling{Say: answer.Markdown()}
 	}
 	answer := pipeline.Reason{Say: fmt.Sprintf("@%s, who has %s, may type here now:", c.Actor.Login, roleWord(who.Role))}
+	answer.Because = append(answer.Because, pipeline.Reason{Say: "anywhere: `/plan promote ENV`, `/why`, `/can`, `/help`"})
 	lines := []Command{{Verb: Test}, {Verb: Retest}, {Verb: Cancel}, {Verb: Preview, Word: "keep"}, {Verb: Preview, Word: "stop"}, {Verb: TakeFreeze}, {Verb: EndFreeze}}
 	answer.Because = append(answer.Because, s.granted("on this pull request", p, lines, who))
 	for _, spec := range s.Definitions {
@@ -52,11 +53,14 @@ func (s State) linesIn(spec pipeline.Environment, name string) (lines []Command)
 	}
 	lines = append(lines, Command{Verb: Reject, Environment: name, Commit: waits}, Command{Verb: Rollback, Environment: name})
 	if !spec.On.PullRequest {
-		lines = append(lines, Command{Verb: TakeLock, Environment: name}, Command{Verb: EndLock, Environment: name, Reason: "as asked by /can"})
+		lines = append(lines, Command{Verb: TakeLock, Environment: name}, Command{Verb: EndLock, Environment: name, Reason: "REASON"})
 	}
 	lines = append(lines, Command{Verb: TakeFreeze, Environment: name}, Command{Verb: EndFreeze, Environment: name})
 	for i, l := range lines {
 		words := []string{"/" + string(l.Verb), l.Environment}
+		if l.Reason != "" {
+			words = append(words, l.Reason)
+		}
 		if l.Commit != "" {
 			words[1] += "@" + pipeline.Commit(l.Commit).Short()
 		}

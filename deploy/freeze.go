@@ -39,7 +39,7 @@ func (s State) freeze(p Pending, who RoleKnown) Ruling {
 	}
 	f := Freeze{Environment: name, By: c.Actor, Reason: reason, Since: who.At, Until: who.At.Add(span)}
 	return Ruling{
-		Say: fmt.Sprintf("%s %s: nothing enters. What is on its way arrives, and `/rollback` stays possible. `%s` ends it earlier.",
+		Say: fmt.Sprintf("%s %s. Nothing enters. What is on its way arrives, and `/rollback` stays possible. `%s` ends it earlier.",
 			frozenWords(name), f.words(), strings.TrimSpace("/unfreeze "+name)),
 		Then: func(s State) State {
 			s.Freezes = with(s.Freezes, name, f)
@@ -63,10 +63,14 @@ func (s State) unfreeze(p Pending, who RoleKnown) Ruling {
 		name = spec.Name
 	}
 	if _, ok := s.Freezes[name]; !ok {
-		for other, f := range s.Freezes {
-			return refuse("%s not frozen. %s %s: type `%s`.", frozenWords(name), frozenWords(other), f.words(), strings.TrimSpace("/unfreeze "+other))
+		say := "There is no freeze of `" + name + "`."
+		if name == "" {
+			say = "There is no freeze of all environments."
 		}
-		return refuse("%s not frozen.", frozenWords(name))
+		for _, other := range sortedKeys(s.Freezes) {
+			say += fmt.Sprintf(" %s %s: type `%s`.", frozenWords(other), s.Freezes[other].words(), strings.TrimSpace("/unfreeze "+other))
+		}
+		return refuse("%s", say)
 	}
 	return Ruling{Say: frozenWords(name) + " not frozen any more.", Then: func(s State) State { return s.endFreeze(name) }}
 }

@@ -11,15 +11,23 @@ func (s State) held(p Place, now time.Time) string {
 	if p.Waiting == nil || p.Waiting.Rollback {
 		return ""
 	}
-	for _, name := range []string{"", p.Spec.Name} {
-		if f, ok := s.Freezes[name]; ok && now.Before(f.Until) {
-			return f.words()
-		}
-	}
-	if l, ok := s.Locks[p.Name]; ok && now.Before(l.Until) && s.Pulls[l.Pull].Head != p.Waiting.Commit {
-		return l.words()
+	if all := s.holds(p, now); len(all) > 0 {
+		return all[0]
 	}
 	return ""
+}
+
+// holds are the freezes of a place, and its lock, unless what waits there is of the pull request that has it.
+func (s State) holds(p Place, now time.Time) (words []string) {
+	for _, name := range []string{"", p.Spec.Name} {
+		if f, ok := s.Freezes[name]; ok && now.Before(f.Until) {
+			words = append(words, f.words())
+		}
+	}
+	if l, ok := s.Locks[p.Name]; ok && now.Before(l.Until) && (p.Waiting == nil || s.Pulls[l.Pull].Head != p.Waiting.Commit) {
+		words = append(words, l.words())
+	}
+	return words
 }
 
 // askAgain lets what waits try its gate anew, because what it was held by may be gone.

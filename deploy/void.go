@@ -20,7 +20,7 @@ func (s State) approvalVoided(e ApprovalVoided) State {
 		s.Voided = append(slices.Clone(s.Voided), e.Comment)
 		s.Voided = s.Voided[max(0, len(s.Voided)-keepVoided):]
 	}
-	var lost []Approval
+	var lost []taken
 	for _, name := range sortedKeys(s.Places) {
 		p := s.Places[name]
 		if p.Waiting == nil {
@@ -33,7 +33,7 @@ func (s State) approvalVoided(e ApprovalVoided) State {
 				w.Approvals = append(w.Approvals, a)
 				continue
 			}
-			lost = append(lost, a)
+			lost = append(lost, taken{a, w.Rollback})
 			w.Voided = fmt.Sprintf("the approval of @%s counts no more, because its comment was %s", a.Actor.Login, e.Why)
 		}
 		switch {
@@ -52,11 +52,20 @@ func (s State) approvalVoided(e ApprovalVoided) State {
 	return s.sayVoided(e, lost)
 }
 
+// taken is an approval that was taken back.
+type taken struct {
+	Approval
+	rollback bool
+}
+
 // sayVoided owes one answer, as if a command had been refused.
-func (s State) sayVoided(e ApprovalVoided, lost []Approval) State {
+func (s State) sayVoided(e ApprovalVoided, lost []taken) State {
 	var lines, again []string
 	for _, a := range lost {
 		line := fmt.Sprintf("/approve %s@%s", a.Environment, a.Commit.Short())
+		if a.rollback {
+			line = fmt.Sprintf("/rollback %s %s", a.Environment, a.Digest.Short())
+		}
 		lines, again = append(lines, line), append(again, "`"+line+"`")
 	}
 	by := ""
@@ -67,7 +76,7 @@ func (s State) sayVoided(e ApprovalVoided, lost []Approval) State {
 	s.Commands = with(s.Commands, id, Pending{
 		Command: Command{ID: id, Pull: e.Pull, Comment: e.Comment, Actor: lost[0].Actor, Verb: Approve, Line: strings.Join(lines, " "), At: e.At},
 		Commit:  lost[0].Commit, Acked: true, Decided: true, Passed: true, Refused: true,
-		Say: fmt.Sprintf("The comment that said this was %s%s, so the approval of @%s counts no more. Who still means it says so in a new comment: %s.",
+		Say: fmt.Sprintf("The comment that said this was %s%s, so the word of @%s counts no more. Who still means it says so in a new comment: %s.",
 			e.Why, by, lost[0].Actor.Login, strings.Join(again, ", ")),
 	})
 	return s

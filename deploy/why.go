@@ -55,7 +55,8 @@ func (s State) WhyPlace(name string, now time.Time) pipeline.Reason {
 	if p.Stopped != "" {
 		r.Because = append(r.Because, pipeline.Reason{Say: fmt.Sprintf("it was stopped by a person; `/deploy %s` or the next push brings it back", base)})
 	}
-	for _, word := range s.holds(spec.Name, name, now) {
+	p.Name, p.Spec = name, spec // of a place where nothing has been yet, too
+	for _, word := range s.holds(p, now) {
 		r.Because = append(r.Because, pipeline.Reason{Say: "it is " + word})
 	}
 	switch {
@@ -70,8 +71,10 @@ func (s State) WhyPlace(name string, now time.Time) pipeline.Reason {
 // missing is everything that keeps what waits from entering, not only the first of it.
 func (s State) missing(p Place, now time.Time) (why []pipeline.Reason) {
 	w := p.Waiting
-	if held := s.held(p, now); held != "" {
-		why = append(why, pipeline.Reason{Say: fmt.Sprintf("`%s` is %s", p.Name, held)})
+	if !w.Rollback {
+		for _, held := range s.holds(p, now) {
+			why = append(why, pipeline.Reason{Say: fmt.Sprintf("`%s` is %s", p.Name, held)})
+		}
 	}
 	if after := p.Spec.After; after != "" && !w.Rollback {
 		if live := s.Places[after].Live; live == nil || live.Commit != w.Commit || live.Digest != w.Digest {
@@ -93,17 +96,4 @@ func (s State) missing(p Place, now time.Time) (why []pipeline.Reason) {
 		why = append(why, pipeline.Reason{Say: fmt.Sprintf("%s is still on its way there", p.Flight.Commit.Short())})
 	}
 	return why
-}
-
-// holds are the freezes and the lock of an environment, in words.
-func (s State) holds(spec, name string, now time.Time) (words []string) {
-	for _, key := range []string{"", spec} {
-		if f, ok := s.Freezes[key]; ok && now.Before(f.Until) {
-			words = append(words, f.words())
-		}
-	}
-	if l, ok := s.Locks[name]; ok && now.Before(l.Until) {
-		words = append(words, l.words())
-	}
-	return words
 }
