@@ -2,7 +2,6 @@ package pipeline_test
 
 import (
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -174,6 +173,6 @@ func TestEverythingIsExplainedByWhatItFollowsFrom(t *testing.T) {
 	request, _ := pipeline.AgainFailed(played(t, red...))
 	why, _ := pipeline.Explain(played(t, named(request, "run/7/d2")), "lint")
 	if want := "- `lint` passed, in an earlier run of the same commit\n"; why.Markdown() != want {
-		t.Error(fmt.Sprintf("%s, want %s", why.Markdown(), want))
+		t.Errorf("%s, want %s", why.Markdown(), want)
 	}
 }

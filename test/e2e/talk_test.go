@@ -7,7 +7,10 @@ import (
 	"time"
 
 	appgithub "github.com/conveyor-ci/conveyor/app/github"
+	"github.com/conveyor-ci/conveyor/deploy"
 	"github.com/conveyor-ci/conveyor/pipeline"
+	"github.com/conveyor-ci/conveyor/pipeline/engine"
+	"github.com/conveyor-ci/conveyor/pipeline/journal"
 	"github.com/conveyor-ci/conveyor/test/github"
 )
 
@@ -65,7 +68,7 @@ func TestALockAndAFreezeHoldWhatWaitsUntilTheyEnd(t *testing.T) {
 	h.answered(holder, "`staging` is locked for #1 by @author until")
 	second := h.push("main", "author", "second", map[string]string{"page.html": "two"})
 	h.concluded(second, "conveyor / test")
-	h.settled()
+	h.quiet()
 	if got := h.commits("staging"); len(got) != 1 {
 		t.Fatalf("staging got %v while it is locked", got)
 	}
@@ -80,6 +83,7 @@ func TestALockAndAFreezeHoldWhatWaitsUntilTheyEnd(t *testing.T) {
 	h.answered(holder, "All environments are frozen by @maintainer until")
 	h.comment(holder, "author", "/unlock staging")
 	h.answered(holder, "`staging` is not locked any more.")
+	h.quiet()
 	if got := h.commits("staging"); len(got) != 2 {
 		t.Fatalf("staging got %v while everything is frozen", got)
 	}
@@ -89,6 +93,46 @@ func TestALockAndAFreezeHoldWhatWaitsUntilTheyEnd(t *testing.T) {
 	h.deployed("staging", third)
 	h.serves("staging", "three")
 	h.ends()
+}
+
+func TestALockAndAFreezeWhoseTimePassedWhileTheServerWasAwayEnd(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	first := h.push("main", "author", "first", withSites("one"))
+	h.deployed("staging", first)
+	pull := h.talk()
+	h.quiet()
+	h.stop()
+	h.saidLongAgo(pull, deploy.Command{ID: "past.0", Verb: deploy.TakeLock, Environment: "staging", Line: "/lock staging for 1h"})
+	h.saidLongAgo(pull, deploy.Command{ID: "past.1", Verb: deploy.TakeFreeze, Line: "/freeze for 1h"})
+	h.start()
+	h.answered(pull, "`staging` is locked for #1 by @maintainer until")
+	h.answered(pull, "All environments are frozen by @maintainer until")
+	second := h.push("main", "author", "second", map[string]string{"page.html": "two"})
+	h.deployed("staging", second)
+	h.ends() // and with it: neither is there any more
+}
+
+// saidLongAgo writes into the journal of a stopped server what a maintainer said two hours ago, for one hour.
+func (h *house) saidLongAgo(p github.Pull, c deploy.Command) {
+	h.t.Helper()
+	past := time.Now().Add(-2 * time.Hour).UTC()
+	c.Pull, c.Actor, c.For, c.At = int(p.Number), pipeline.Actor{ID: 7, Login: "maintainer"}, deploy.Span(time.Hour), past
+	c.Comment = h.said(p, "maintainer", "I said it").ID
+	j := h.journal()
+	for stream, records := range h.records(j, "repo/") {
+		var s deploy.State
+		for _, r := range records {
+			if e := must(deploy.Decode(r.Kind, r.Data))(h.t); e != nil {
+				s = deploy.Apply(s, e)
+			}
+		}
+		events := must(engine.Records[deploy.Event](past, deploy.Commanded{Command: c, Repo: s.Repo}, deploy.RoleKnown{Command: c.ID, Role: pipeline.Maintain, At: past}))(h.t)
+		must(j.Append(h.t.Context(), journal.Batch{Stream: stream, Expect: journal.Any, Records: events}))(h.t)
+	}
+	if err := j.Close(); err != nil {
+		h.t.Fatal(err)
+	}
 }
 
 func TestWhatIsRejectedWaitsAgainOnlyWhenSomeoneAsks(t *testing.T) {
