@@ -223,7 +223,7 @@ stages:
   - name: test
     steps:
       - name: unit
-        run: "true"
+        run: echo this ran once
       - name: lint
         run: test ! -e bad || test -e /proc/self/nothing
   - name: build
@@ -257,6 +257,9 @@ func TestARunAgainOfWhatFailedKeepsWhatPassed(t *testing.T) {
 	again := h.completed(pull.HeadSHA, "conveyor / test", 2)
 	if again.Conclusion != "failure" || !strings.Contains(again.Summary, "passed in an earlier run of this commit") {
 		t.Fatalf("%s\n%s", again.Conclusion, again.Summary)
+	}
+	if log := h.page(strings.TrimPrefix(again.DetailsURL, h.config.PublicURL) + "/log/unit/1"); !strings.Contains(log, "this ran once") {
+		t.Errorf("the log of a step that was carried is %q", log)
 	}
 	h.comment(pull, "author", "/test build")
 	h.answered(pull, "The checks up to `build` of "+pull.HeadSHA[:7]+" [run again]")
