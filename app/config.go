@@ -31,6 +31,7 @@ type Config struct {
 	Workers     int      // steps that run at once
 	DeployRoots []string // absolute folders below which the static target may publish
 	ExecDir     string   // the folder of the exec target's scripts
+	CommandApps []int64  // Apps, by number, whose comments may command
 	OpenPages   bool     // the list of runs is shown to everyone who reaches the server
 
 	SweepEvery time.Duration // how often GitHub's log is searched for webhooks that did not arrive; 0 is never
@@ -97,6 +98,11 @@ func (c Config) Check() (problems []string) {
 	for _, root := range c.DeployRoots {
 		if !filepath.IsAbs(root) || filepath.Clean(root) == "/" {
 			say("CONVEYOR_DEPLOY_ROOTS names %q; give absolute folders, and not the whole disk.", root)
+		}
+	}
+	for _, id := range c.CommandApps {
+		if id <= 0 || id == c.AppID {
+			say("CONVEYOR_COMMAND_APPS names %d; give the numbers of other Apps, separated by commas. This App never commands itself.", id)
 		}
 	}
 	if c.ExecDir != "" && !filepath.IsAbs(c.ExecDir) {

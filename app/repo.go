@@ -35,6 +35,8 @@ func (a *App) doForRepo(ctx context.Context, w *repoWork, effect deploy.Effect) 
 	case deploy.Alarm:
 		_, err := w.Append(ctx, deploy.Expired{Environment: e.Environment, At: a.now().UTC()})
 		return err
+	case deploy.EndHold:
+		return a.endHold(ctx, w, e)
 	case deploy.StopRun:
 		return a.stopRun(ctx, w, e)
 	case deploy.LookupPull:

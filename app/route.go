@@ -30,7 +30,7 @@ func repoStream(repo int64) string { return fmt.Sprintf("repo/%d", repo) }
 func (a *App) route(ctx context.Context, w *engine.Work[deliveryState, engine.Event], _ route) error {
 	d := w.State.delivery
 	a.unanswered.heard(w.Stream, d.ReceivedAt)
-	heard := webhook.Translate(d)
+	heard := webhook.Translate(d, a.config.CommandApps...)
 	d.Body = nil
 	decision := decided{What: "ignored", Why: heard.Ignored}
 	if app := a.self(); d.Source != app {
@@ -49,6 +49,12 @@ func (a *App) route(ctx context.Context, w *engine.Work[deliveryState, engine.Ev
 			return err
 		}
 		decision = decided{What: "command", Why: "/" + string(c.Verb)}
+	}
+	if v := heard.Voided; v != nil {
+		if _, err := a.post(ctx, repoStream(heard.Repo.ID), "voided/"+d.GUID, *v); err != nil {
+			return err
+		}
+		decision = decided{What: "noted", Why: fmt.Sprintf("comment %d was %s", v.Comment, v.Why)}
 	}
 	if heard.Trigger != nil {
 		run := pipeline.NewRunID(heard.Repo.ID, d.GUID)
@@ -273,7 +279,7 @@ func reservation(t pipeline.Trigger, trust pipeline.Trust) string {
 // same run finds its own reservation.
 func (a *App) request(ctx context.Context, r pipeline.Requested, key string) (why string, err error) {
 	repo := repoStream(r.Trigger.Repo.ID)
-	fresh, err := a.post(ctx, repo, key, deploy.RunBegan{Run: r.Run, Trigger: r.Trigger, Trust: r.Trust, At: r.At})
+	fresh, err := a.post(ctx, repo, key, deploy.RunBegan{Run: r.Run, Trigger: r.Trigger, Trust: r.Trust, Only: r.Only, At: r.At})
 	if err != nil {
 		return "", err
 	}

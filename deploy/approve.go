@@ -41,7 +41,7 @@ func (s State) approve(p Pending, who RoleKnown) Ruling {
 			c.Actor.Login, name, strings.Join(spec.Approve.By, ", "), name, w.Commit.Short())
 	}
 	next := *w
-	next.Held = ""
+	next.Held, next.Voided = "", ""
 	next.Approvals = append(slices.Clone(valid(spec, *w, who.At)), Approval{
 		Actor: c.Actor, Role: who.Role, Teams: who.Teams, Environment: name, Commit: w.Commit, Digest: w.Digest,
 		Plan: s.Plan, Command: c.ID, Comment: c.Comment, At: who.At,
@@ -57,7 +57,7 @@ func (s State) approve(p Pending, who RoleKnown) Ruling {
 
 // WaitsForAnother is the commit that a command may approve unless the one who commands wrote it; empty when there is none.
 func (s State) WaitsForAnother(c Command) pipeline.Commit {
-	if c.Verb != Approve {
+	if c.Verb != Approve && (c.Verb != Can || c.Environment == "") {
 		return ""
 	}
 	spec, name, no := s.environment(c)

@@ -22,6 +22,9 @@ func (s State) Gate(p Place, now time.Time) Opening {
 	if p.Waiting == nil {
 		return Opening{Missing: "nothing waits here"}
 	}
+	if held := s.held(p, now); held != "" {
+		return Opening{Missing: held}
+	}
 	if after := p.Spec.After; after != "" && !p.Waiting.Rollback {
 		if live := s.Places[after].Live; live == nil || live.Commit != p.Waiting.Commit || live.Digest != p.Waiting.Digest {
 			return Opening{Missing: fmt.Sprintf("%s does not run it", after)}
