@@ -20,7 +20,7 @@ import (
 	"github.com/conveyor-ci/conveyor/pipeline/sandbox"
 )
 
-// exec runs one attempt of a step: say that it starts, run it, say what came of it. The engine has a place for it.
+// exec runs one attempt of a step: say that it starts, run it, say what came of it. The engine has a worker for it.
 //
 // It is done again under a later lease when the server was lost in the middle. Then the attempt is given up as lost, and
 // the state owes the next one: a step's log is written by exactly one process.

@@ -32,15 +32,15 @@ type Options struct {
 	TTL     time.Duration // of a lease; default 15 s
 	Grace   time.Duration // for running effects when the engine stops; default 20 s
 	Streams int           // worked on at once; default 4096
-	Places  int           // for effects that need one, at once; default 1
+	Workers int           // for effects that need one, at once; default 1
 	Idle    time.Duration // how often to look for work that no hint announced; default 1 s
 }
 
 // Engine works on streams.
 type Engine struct {
-	o      Options
-	kinds  []kind
-	places *places
+	o       Options
+	kinds   []kind
+	workers *workers
 
 	mu     sync.Mutex
 	tended map[string]*tended
@@ -58,7 +58,7 @@ type tended struct {
 	lease   journal.Lease
 	changed chan struct{}           // holds one: the stream has new records
 	lost    context.CancelCauseFunc // ends the work at once
-	places  int                     // that came with the lease
+	workers int                     // that came with the lease
 }
 
 // New makes an engine of machines.
@@ -72,13 +72,13 @@ func New(o Options, kinds ...kind) *Engine {
 	if o.Streams == 0 {
 		o.Streams = 4096
 	}
-	if o.Places == 0 {
-		o.Places = 1
+	if o.Workers == 0 {
+		o.Workers = 1
 	}
 	if o.Idle == 0 {
 		o.Idle = time.Second
 	}
-	return &Engine{o: o, kinds: kinds, places: newPlaces(o.Places), tended: map[string]*tended{}}
+	return &Engine{o: o, kinds: kinds, workers: newWorkers(o.Workers), tended: map[string]*tended{}}
 }
 
 // Run works until ctx ends. Then it leases nothing more, lets running effects finish within the grace time, hands the
@@ -93,7 +93,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	all.Go(func() { e.renew(work) })
 
 	var leasing, tending sync.WaitGroup
-	tend := func(l journal.Lease, places int) { tending.Go(func() { e.work(ctx, work, l, places) }) }
+	tend := func(l journal.Lease, workers int) { tending.Go(func() { e.work(ctx, work, l, workers) }) }
 	leasing.Go(func() { e.usher(ctx, tend) })
 	err := e.lease(ctx, work, hints, &tending)
 	leasing.Wait()
@@ -150,10 +150,10 @@ func (e *Engine) prefixes() []string {
 }
 
 // work tends one stream until it rests, is lost, or the engine stops.
-func (e *Engine) work(stopping, work context.Context, l journal.Lease, places int) {
+func (e *Engine) work(stopping, work context.Context, l journal.Lease, workers int) {
 	ctx, lost := context.WithCancelCause(work)
 	defer lost(nil)
-	t := &tended{lease: l, changed: make(chan struct{}, 1), lost: lost, places: places}
+	t := &tended{lease: l, changed: make(chan struct{}, 1), lost: lost, workers: workers}
 	e.mu.Lock()
 	e.tended[l.Stream] = t
 	e.mu.Unlock()

@@ -24,12 +24,12 @@ func (m Machine[S, V, F]) prefix() string { return m.Prefix }
 // tend works on one stream: it starts what is owed, ends what is not owed any more, and releases the stream when it
 // rests.
 func (m Machine[S, V, F]) tend(ctx context.Context, e *Engine, t *tended) {
-	d := &desk[S, V, F]{m: m, e: e, t: t, running: map[string]*running{}, retries: map[string]retry{}, first: map[string]time.Time{}, done: make(chan outcome, 1), dirty: make(chan struct{}, 1), spare: t.places}
+	d := &desk[S, V, F]{m: m, e: e, t: t, running: map[string]*running{}, retries: map[string]retry{}, first: map[string]time.Time{}, done: make(chan outcome, 1), dirty: make(chan struct{}, 1), spare: t.workers}
 	d.seeker.wake = d.dirty
 	defer func() {
 		d.wait()
-		e.places.leave(&d.seeker)
-		e.places.give(d.spare)
+		e.workers.leave(&d.seeker)
+		e.workers.give(d.spare)
 	}()
 	if kept, ok := e.kept.Load(t.lease.Stream); ok && m.Keep {
 		d.state, d.version = kept.(folded[S]).state, kept.(folded[S]).version
@@ -63,7 +63,7 @@ func (m Machine[S, V, F]) tend(ctx context.Context, e *Engine, t *tended) {
 			case drained, rests && !d.seeking:
 				d.release(ctx, wake)
 				return
-			case d.seeking && wake.IsZero() && e.places.park(&d.seeker):
+			case d.seeking && wake.IsZero() && e.workers.park(&d.seeker):
 				d.park(ctx)
 				return
 			}
@@ -118,9 +118,9 @@ type desk[S any, V Event, F Effect] struct {
 	retries map[string]retry
 	first   map[string]time.Time // lane → since when it has news that is not told
 	done    chan outcome
-	dirty   chan struct{} // holds one: an effect has appended, or a place was given
-	spare   int           // places in hand, for effects that are begun next
-	seeking bool          // an effect waits for a place, since seeker says
+	dirty   chan struct{} // holds one: an effect has appended, or a worker was given
+	spare   int           // workers in hand, for effects that are begun next
+	seeking bool          // an effect waits for a worker, since seeker says
 	since   time.Time     // the right of the stream, when it is parked
 	seeker  seeker
 	all     sync.WaitGroup
@@ -130,7 +130,7 @@ type desk[S any, V Event, F Effect] struct {
 type running struct {
 	cancel context.CancelCauseFunc
 	lane   string
-	placed bool        // it has one of the engine's places
+	hired  bool        // it has one of the engine's workers
 	until  time.Time   // it is patient until then
 	begun  atomic.Bool // it is past its patience; decided once, by whoever comes first: do, or start when it is not owed
 }
@@ -208,18 +208,18 @@ func (d *desk[S, V, F]) start(ctx context.Context, drained bool) (wake time.Time
 		if lane != "" && d.busy(lane) {
 			continue
 		}
-		placed := false
+		hired := false
 		if heavy, ok := any(effect).(interface{ Since() time.Time }); ok {
-			if placed = d.seat(heavy.Since()); !placed {
+			if hired = d.hire(heavy.Since()); !hired {
 				continue
 			}
 		}
-		d.begin(ctx, effect, placed)
+		d.begin(ctx, effect, hired)
 	}
 	if !d.seeking {
-		d.e.places.leave(&d.seeker)
+		d.e.workers.leave(&d.seeker)
 	}
-	d.e.places.give(d.spare) // only now: the next step of a run comes before the first of a newer one
+	d.e.workers.give(d.spare) // only now: the next step of a run comes before the first of a newer one
 	d.spare = 0
 	for name := range d.retries {
 		if !owed[name] {
@@ -229,13 +229,13 @@ func (d *desk[S, V, F]) start(ctx context.Context, drained bool) (wake time.Time
 	return wake, nil
 }
 
-// seat takes a place for an effect, or waits for one.
-func (d *desk[S, V, F]) seat(since time.Time) bool {
+// hire takes a worker for an effect, or waits for one.
+func (d *desk[S, V, F]) hire(since time.Time) bool {
 	switch {
 	case d.spare > 0:
 		d.spare--
 		return true
-	case d.e.places.take(&d.seeker, since):
+	case d.e.workers.take(&d.seeker, since):
 		return true
 	case !d.seeking || since.Before(d.since):
 		d.seeking, d.since = true, since
@@ -244,10 +244,10 @@ func (d *desk[S, V, F]) seat(since time.Time) bool {
 }
 
 // begin starts one effect in a goroutine of its own.
-func (d *desk[S, V, F]) begin(ctx context.Context, effect F, placed bool) {
+func (d *desk[S, V, F]) begin(ctx context.Context, effect F, hired bool) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	name := effect.Name()
-	r := &running{cancel: cancel, lane: laneOf(effect), placed: placed, until: d.patience(effect)}
+	r := &running{cancel: cancel, lane: laneOf(effect), hired: hired, until: d.patience(effect)}
 	d.running[name] = r
 	d.all.Go(func() {
 		defer cancel(nil)
@@ -373,9 +373,9 @@ func (d *desk[S, V, F]) settle(o outcome) {
 	}
 }
 
-// ended takes an effect from the table. Its place stays in hand.
+// ended takes an effect from the table. Its worker stays in hand.
 func (d *desk[S, V, F]) ended(name string) {
-	if r := d.running[name]; r != nil && r.placed {
+	if r := d.running[name]; r != nil && r.hired {
 		d.spare++
 	}
 	delete(d.running, name)
@@ -410,12 +410,12 @@ func (d *desk[S, V, F]) release(ctx context.Context, wake time.Time) {
 	})
 }
 
-// park gives the stream back until there is a place for it.
+// park gives the stream back until there is a worker for it.
 func (d *desk[S, V, F]) park(ctx context.Context) {
 	d.giveBack(func(j journal.Journal, seen int64) error {
 		return j.Park(context.WithoutCancel(ctx), d.t.lease, seen, d.since)
 	})
-	d.e.places.suspect()
+	d.e.workers.suspect()
 }
 
 func (d *desk[S, V, F]) giveBack(how func(j journal.Journal, seen int64) error) {

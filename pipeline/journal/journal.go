@@ -73,8 +73,8 @@ type Journal interface {
 	// rests until the next append or until wake, when wake is not zero. A lost lease is ErrLeaseLost.
 	Release(ctx context.Context, l Lease, seen int64, wake time.Time) error
 
-	// Park ends a lease like Release, of a stream that has work and no place to do it in. It keeps its work mark, but Lease
-	// does not take it until it is appended to again: LeaseParked does. since is its right to the next place.
+	// Park ends a lease like Release, of a stream that has work and no worker to do it. It keeps its work mark, but Lease
+	// does not take it until it is appended to again: LeaseParked does. since is its right to the next worker.
 	Park(ctx context.Context, l Lease, seen int64, since time.Time) error
 
 	// LeaseParked is Lease for parked streams: the one with the earliest since comes first, wherever it was parked. Only

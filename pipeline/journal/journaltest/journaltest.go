@@ -70,7 +70,7 @@ func Run(t *testing.T, open Open) {
 		{"a release may be repeated", aReleaseMayBeRepeated},
 		{"a lost lease cannot be released", aLostLeaseCannotBeReleased},
 		{"a lease must last", aLeaseMustLast},
-		{"a parked stream waits for a place in the order of rights", aParkedStreamWaitsForAPlace},
+		{"a parked stream waits for a worker in the order of rights", aParkedStreamWaitsForAWorker},
 		{"an append takes a parked stream out of the park", anAppendUnparks},
 		{"parking sees what came meanwhile, and needs the lease", parkingNeedsTheLease},
 		{"a parked stream has work", aParkedStreamHasWork},

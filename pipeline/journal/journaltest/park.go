@@ -29,7 +29,7 @@ func (b *bench) resume(want string, before time.Time, prefixes ...string) journa
 	return l
 }
 
-func aParkedStreamWaitsForAPlace(t *testing.T, b *bench) {
+func aParkedStreamWaitsForAWorker(t *testing.T, b *bench) {
 	start := b.clock.Now()
 	b.add("run/a", "run/b", "run/c", "repo/d", "run/e")
 	b.resume("", time.Time{})
