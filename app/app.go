@@ -51,7 +51,6 @@ type App struct {
 	targets    map[string]target.Target
 	github     *github.App
 	verifier   *http.Client
-	workers    chan struct{} // holds one for each step that runs
 	meter      *meter
 	changes    *changes
 	unanswered *unanswered
@@ -68,7 +67,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	if problems := c.Check(); len(problems) > 0 {
 		return nil, &ConfigError{Problems: problems}
 	}
-	a := &App{config: c, log: log, clock: time.Now, verifier: verifyClient(), workers: make(chan struct{}, c.Workers), meter: newMeter(), changes: newChanges(), unanswered: newUnanswered()}
+	a := &App{config: c, log: log, clock: time.Now, verifier: verifyClient(), meter: newMeter(), changes: newChanges(), unanswered: newUnanswered()}
 	defer func() {
 		if err != nil {
 			_ = a.Close() // the first error is the one that matters
@@ -113,7 +112,7 @@ func (a *App) Isolation() sandbox.Isolation { return a.sandbox.Isolation() }
 // Run serves and works until ctx ends. Then it takes up nothing new, lets running steps finish within the grace time,
 // hands the others back, and returns.
 func (a *App) Run(ctx context.Context) error {
-	work := engine.New(engine.Options{Journal: a.journal, Log: a.log, Now: a.clock, Grace: a.config.Grace}, a.deliveries(), a.runs(), a.repos(), a.sweeps())
+	work := engine.New(engine.Options{Journal: a.journal, Log: a.log, Now: a.clock, Grace: a.config.Grace, Workers: a.config.Workers}, a.deliveries(), a.runs(), a.repos(), a.sweeps())
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	var all sync.WaitGroup
