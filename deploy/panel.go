@@ -25,6 +25,7 @@ type PanelRow struct {
 	URL         string
 	Digest      pipeline.Digest
 	At          time.Time
+	Card        *Card // what ships, while it waits for people
 }
 
 // Panel projects one pull request. An empty panel is not shown.
@@ -62,12 +63,9 @@ func (s State) panelRow(p Place, pull Pull, c pipeline.Commit) (PanelRow, bool) 
 		row.State, row.Detail, row.Digest, row.At = "deploying", p.Flight.Why, p.Flight.Digest, p.Flight.Started
 	case p.Waiting != nil && p.Waiting.Commit == c:
 		row.State, row.Digest = "waiting", p.Waiting.Digest
-		row.Detail = p.Waiting.Held
-		if gate := s.Gate(p, time.Time{}); row.Detail == "" && p.Spec.Approve != nil {
-			row.Detail = "approved"
-			if missing := gate.Need - len(p.Waiting.Approvals); missing > 0 {
-				row.Detail = fmt.Sprintf("needs %d of %d approvals by %s: comment `/approve %s`", missing, gate.Need, strings.Join(p.Spec.Approve.By, ", "), p.Name)
-			}
+		row.Detail, row.Card = p.Waiting.Held, p.Waiting.Card
+		if row.Detail == "" && p.Spec.Approve != nil {
+			row.Detail = s.needs(p)
 		}
 	case p.Live != nil && p.Live.Commit == c && !p.Closing:
 		row.State, row.URL, row.Digest, row.At = "live", p.Live.URL, p.Live.Digest, p.Live.At
@@ -82,6 +80,19 @@ func (s State) panelRow(p Place, pull Pull, c pipeline.Commit) (PanelRow, bool) 
 		return row, false
 	}
 	return row, true
+}
+
+// needs says what a promotion waits for. Whether an approval has run out is asked with the clock when the deployment
+// starts; here all count.
+func (s State) needs(p Place) string {
+	gate := s.Gate(p, time.Time{})
+	switch {
+	case gate.Open:
+		return "approved"
+	case gate.Need == 0:
+		return gate.Missing
+	}
+	return fmt.Sprintf("%s: comment `/approve %s@%s`", gate.Missing, p.Name, p.Waiting.Commit.Short())
 }
 
 func ran(p Place, c pipeline.Commit) bool {
@@ -105,6 +116,9 @@ func (p Panel) Mark() string {
 	}
 	for _, r := range p.Rows {
 		fmt.Fprintf(&b, " %s=%s/%s/%s", r.Environment, r.State, r.Digest.Short(), r.Detail)
+		if r.Card != nil {
+			fmt.Fprintf(&b, "/%.12s", r.Card.Hash())
+		}
 	}
 	return b.String()
 }

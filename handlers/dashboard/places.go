@@ -83,6 +83,13 @@ func (p *Pages) waiting(s pipeline.State, repo deploy.State, place deploy.Place,
 }
 
 func need(missing int, rule pipeline.Approve) string {
+	if len(rule.Groups) > 0 {
+		var words []string
+		for _, part := range rule.Parts() {
+			words = append(words, fmt.Sprintf("%d of %s", max(part.Count, 1), people(part.By)))
+		}
+		return "It needs the approval of " + list(words, "and") + "."
+	}
 	approvals := "It needs the approval of " + people(rule.By) + "."
 	if missing > 1 {
 		approvals = fmt.Sprintf("It needs %d more approvals, each by %s.", missing, people(rule.By))
