@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -129,6 +130,49 @@ func (s State) Blank(p Place) Card {
 	return c
 }
 
+// CardPulls are the pull requests that brought some of these commits, as far as webhooks told, and who wrote or pushed
+// them: authors of pull requests, who pushed their heads, and who pushed a commit without one.
+func (s State) CardPulls(commits map[pipeline.Commit]bool) (pulls []CardPull, people []pipeline.Actor) {
+	brought := map[pipeline.Commit]bool{}
+	for _, n := range s.pullNumbers() {
+		p := s.Pulls[n]
+		if !commits[p.MergeCommit] && !commits[p.Head] {
+			continue
+		}
+		brought[p.MergeCommit], brought[p.Head] = true, true
+		if len(pulls) < CardPulls {
+			pulls = append(pulls, CardPull{n, p.Author})
+		}
+		people = append(people, p.Author) // and whoever merged it is none of them
+		for _, h := range p.Heads {
+			people = append(people, h.By)
+		}
+	}
+	for _, b := range s.Builds {
+		if commits[b.Commit] && !brought[b.Commit] && b.Kind == pipeline.Push {
+			people = append(people, b.Actor)
+		}
+	}
+	return pulls, people
+}
+
+// WithPeople is the card with more contributors, each once, by number. Beyond the bound it says that it does not know
+// them all.
+func (c Card) WithPeople(people ...pipeline.Actor) Card {
+	all := slices.Clone(c.Contributors)
+	for _, a := range people {
+		if a.ID != 0 && !slices.ContainsFunc(all, func(b pipeline.Actor) bool { return a.ID == b.ID }) {
+			all = append(all, a)
+		}
+	}
+	slices.SortFunc(all, func(a, b pipeline.Actor) int { return cmp.Compare(a.ID, b.ID) })
+	if len(all) > CardContributors {
+		all, c.CommitsGap = all[:CardContributors], fmt.Sprintf("more than %d people contributed", CardContributors)
+	}
+	c.Contributors = all
+	return c
+}
+
 // cardComes reports whether the card of what a command may approve is still being drawn.
 func (s State) cardComes(c Command) bool {
 	if c.Verb != Approve || c.Problem != "" || c.Actor.Bot {
@@ -202,7 +246,7 @@ func (c Card) WithFiles(files []string, owners *Owners) Card {
 	for _, f := range files {
 		if why := Risk(f); why != "" {
 			if c.RiskyCount++; len(c.Risky) < CardRisky {
-				c.Risky = append(c.Risky, CardFile{f, why})
+				c.Risky = append(c.Risky, CardFile{shortPath(f), why})
 			}
 		}
 		if owners == nil {
@@ -217,7 +261,7 @@ func (c Card) WithFiles(files []string, owners *Owners) Card {
 		if !known {
 			i = len(c.Owners)
 			at[key] = i
-			c.Owners = append(c.Owners, CardOwners{Owners: who, Example: f})
+			c.Owners = append(c.Owners, CardOwners{Owners: who, Example: shortPath(f)})
 		}
 		c.Owners[i].Files++
 	}
@@ -243,6 +287,15 @@ func owns(owners []string, login string, teams []string) bool {
 		}
 	}
 	return false
+}
+
+// shortPath is a path as a card shows it.
+func shortPath(p string) string {
+	p = strings.ToValidUTF8(p, "\ufffd")
+	if runes := []rune(p); len(runes) > 200 {
+		p = "…" + string(runes[len(runes)-199:])
+	}
+	return plainPath(p)
 }
 
 // plainPath is a path that cannot end the code that it stands in.

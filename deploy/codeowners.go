@@ -9,8 +9,12 @@ import (
 // CodeownersPaths are where GitHub looks for the file, in this order; the first one that is there counts.
 var CodeownersPaths = []string{".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS"}
 
-// maxOwnerRules bounds the file: beyond, nobody could say in time whom a change belongs to.
-const maxOwnerRules = 5000
+// What bounds the file: beyond, nobody could say in time whom a change belongs to, or show it.
+const (
+	maxOwnerRules   = 5000
+	maxOwnersOfRule = 30
+	maxOwnerName    = 150
+)
 
 // Owners are the rules of a CODEOWNERS file.
 //
@@ -50,12 +54,16 @@ func ParseOwners(file []byte, org string) (o *Owners, complete bool) {
 			default:
 				rule.owners = append(rule.owners, w)
 			}
+			if n := len(rule.owners); n > 0 && len(rule.owners[n-1]) > maxOwnerName {
+				rule.owners[n-1] = strings.TrimPrefix(rule.owners[n-1], "@")[:maxOwnerName]
+			}
 		}
 		if !ok {
 			continue
 		}
 		slices.Sort(rule.owners)
 		rule.owners = slices.Compact(rule.owners)
+		rule.owners = rule.owners[:min(len(rule.owners), maxOwnersOfRule)] // fewer owners open no more
 		if o.rules = append(o.rules, rule); len(o.rules) > maxOwnerRules {
 			return &Owners{}, false
 		}

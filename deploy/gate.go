@@ -66,7 +66,7 @@ func asked(rule pipeline.Approve, people []Approval, w Promotion) (o Opening) {
 				missing = append(missing, "more owners")
 				break
 			}
-			missing = append(missing, fmt.Sprintf("an owner of `%s` (%s)", plainPath(set.Example), strings.Join(set.Owners, ", ")))
+			missing = append(missing, fmt.Sprintf("an owner of `%s` (%s)", set.Example, strings.Join(set.Owners, ", ")))
 		}
 	}
 	o.Open, o.Missing = len(missing) == 0, strings.Join(missing, ", and ")

@@ -8,8 +8,8 @@ import (
 	"github.com/conveyor-ci/conveyor/pipeline"
 )
 
-// Head is a commit that a pull request's head was, with the times of its push: what people could see when they wrote a
-// comment hangs on it.
+// Head is a commit that a pull request's head was, or its merge, with the times of its push: what people could see when
+// they wrote a comment hangs on it.
 type Head struct {
 	Commit pipeline.Commit
 	Said   time.Time // GitHub's time
@@ -20,31 +20,37 @@ type Head struct {
 // keepHeads is how many heads of a pull request are remembered.
 const keepHeads = 20
 
-// heads are the heads of a pull request, with one more. A head that comes back is a push of its own.
-func heads(before []Head, e PullSeen) []Head {
-	if e.Head == "" {
-		return before
+// heads are the heads of a pull request, with what has come since. A head that comes back is a push of its own.
+func heads(old Pull, e PullSeen) []Head {
+	all := append([]Head(nil), old.Heads...)
+	if e.Head != "" && e.Head != old.Head {
+		all = append(all, Head{Commit: e.Head, Said: e.Updated, Seen: e.Seen, By: e.Sender})
 	}
-	all := append(append([]Head(nil), before...), Head{Commit: e.Head, Said: e.Updated, Seen: e.Seen, By: e.Sender})
+	if e.Merged && e.MergeCommit != old.MergeCommit {
+		all = append(all, Head{Commit: e.MergeCommit, Said: e.Updated, Seen: e.Seen})
+	}
 	return all[max(len(all)-keepHeads, 0):]
 }
 
-// tooSoon says why a command that names no commit cannot have meant the pull request's head: it was written before the
-// head was known here, or so soon after the push that nobody can have read it. By which of both clocks, the stricter
-// one counts. Of a merged pull request it is the last head before the merge.
+// tooSoon says why a command that names no commit cannot have meant what it is taken for: it was written before the push
+// or the merge was known here, or so soon after the push that nobody can have read it. By which of both clocks, the
+// stricter one counts; GitHub's tells whole seconds. Nobody can push to what is merged, so that there is no window then.
 func (s State) tooSoon(c Command, window time.Duration) string {
 	pull := s.Pulls[c.Pull]
 	if c.Commit != "" || len(pull.Heads) == 0 {
 		return ""
 	}
-	head := pull.Heads[len(pull.Heads)-1]
+	head, how := pull.Heads[len(pull.Heads)-1], "push"
+	if pull.Merged {
+		how, window = "merge", 0
+	}
 	known := head.Said
-	if head.Seen.After(known) {
-		known = head.Seen
+	if seen := head.Seen.Add(-time.Second); seen.After(known) {
+		known = seen
 	}
 	switch {
 	case c.At.Before(known):
-		return fmt.Sprintf("This comment was written before the push of %s was heard of, and names no commit.", head.Commit.Short())
+		return fmt.Sprintf("This comment was written before the %s of %s was heard of, and names no commit.", how, head.Commit.Short())
 	case c.At.Before(known.Add(window)):
 		return fmt.Sprintf("%s was pushed less than %s before this comment, which names no commit: it may mean what was there before.",
 			head.Commit.Short(), inWords(window))

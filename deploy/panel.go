@@ -25,7 +25,15 @@ type PanelRow struct {
 	URL         string
 	Digest      pipeline.Digest
 	At          time.Time
-	Card        *Card // what ships, while it waits for people
+	Ships       *Shipping // while it waits for people
+}
+
+// Shipping is what people see before they approve.
+type Shipping struct {
+	Card
+	Who    string   // who may approve it, in words
+	Last   *Release // what the environment runs now
+	Failed string   // why the last deployment failed, if it did
 }
 
 // Panel projects one pull request. An empty panel is not shown.
@@ -63,7 +71,10 @@ func (s State) panelRow(p Place, pull Pull, c pipeline.Commit) (PanelRow, bool) 
 		row.State, row.Detail, row.Digest, row.At = "deploying", p.Flight.Why, p.Flight.Digest, p.Flight.Started
 	case p.Waiting != nil && p.Waiting.Commit == c:
 		row.State, row.Digest = "waiting", p.Waiting.Digest
-		row.Detail, row.Card = p.Waiting.Held, p.Waiting.Card
+		row.Detail = p.Waiting.Held
+		if p.Waiting.Card != nil && p.Spec.Approve != nil {
+			row.Ships = &Shipping{*p.Waiting.Card, whom(*p.Spec.Approve), p.Live, p.Failed}
+		}
 		if row.Detail == "" && p.Spec.Approve != nil {
 			row.Detail = s.needs(p)
 		}
@@ -116,8 +127,8 @@ func (p Panel) Mark() string {
 	}
 	for _, r := range p.Rows {
 		fmt.Fprintf(&b, " %s=%s/%s/%s", r.Environment, r.State, r.Digest.Short(), r.Detail)
-		if r.Card != nil {
-			fmt.Fprintf(&b, "/%.12s", r.Card.Hash())
+		if r.Ships != nil {
+			fmt.Fprintf(&b, "/%.12s", r.Ships.Hash())
 		}
 	}
 	return b.String()

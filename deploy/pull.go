@@ -19,8 +19,8 @@ func (s State) pullSeen(e PullSeen) State {
 	next.PullSeen = e
 	if old.Head != e.Head {
 		next.FirstSeen, next.LastRun = e.Updated, ""
-		next.Heads = heads(old.Heads, e)
 	}
+	next.Heads = heads(old, e)
 	s.Pulls = with(s.Pulls, e.Number, next)
 	s.forgetPulls()
 

@@ -19,6 +19,7 @@ type placeView struct {
 	Detail         string // why it stands so
 	Then           string // the same as a sentence that names the environment, where there is one
 	Approved       []string
+	Ships          *shipsView // what ships, while it waits for people
 	Command        string // what a person can say about it, complete
 	Where          string // where to say it
 	WhereURL       string
@@ -32,6 +33,9 @@ func (p *Pages) places(s pipeline.State, repo deploy.State) (views []placeView) 
 		v := placeView{Name: row.Environment, State: states[row.State], Is: row.State, Digest: row.Digest.Short(), At: row.At, Detail: sentence(plain(row.Detail))}
 		if strings.HasPrefix(row.URL, "https://") || strings.HasPrefix(row.URL, "http://") {
 			v.URL = row.URL
+		}
+		if row.Ships != nil {
+			v.Ships = p.ships(s.Trigger.Repo, *row.Ships)
 		}
 		switch place := repo.Places[row.Environment]; {
 		case row.State == "waiting" && place.Waiting != nil:
@@ -70,6 +74,9 @@ func (p *Pages) waiting(s pipeline.State, repo deploy.State, place deploy.Place,
 		v.Detail = need(gate.Need-gate.Have, *rule)
 		if author := repo.Author(w.Commit); rule.NotAuthor && !w.Rollback && author.Login != "" {
 			v.Detail += " @" + author.Login + " wrote the change, and does not count."
+		}
+		for _, void := range w.Void {
+			v.Detail += " The approval of @" + void.Actor.Login + " is void: " + sentence(plain(void.Why))
 		}
 	}
 	if rule == nil || gate.Open && w.Held == "" || gate.Need == 0 {
