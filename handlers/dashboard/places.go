@@ -20,8 +20,8 @@ type placeView struct {
 	Then           string // the same as a sentence that names the environment, where there is one
 	Approved       []string
 	Ships          *shipsView // what ships, while it waits for people
-	Command        string // what a person can say about it, complete
-	Where          string // where to say it
+	Command        string     // what a person can say about it, complete
+	Where          string     // where to say it
 	WhereURL       string
 }
 
