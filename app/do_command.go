@@ -45,6 +45,11 @@ func (a *App) lookupRole(ctx context.Context, w *repoWork, id string) error {
 		if known.Role, known.Teams, err = a.rights(ctx, s, c.Actor); err != nil {
 			return err
 		}
+		if c.Verb == deploy.Approve && c.Commit == "" && s.Pulls[c.Pull].Open {
+			if err := a.newerHead(ctx, w, c.Pull); err != nil {
+				return err
+			}
+		}
 		in := a.github.Installation(s.Repo.Installation)
 		if waits := s.WaitsForAnother(c); waits != "" {
 			if known.Wrote, err = in.Wrote(ctx, s.Repo, waits); err != nil && !a.useless(err) {
@@ -53,6 +58,28 @@ func (a *App) lookupRole(ctx context.Context, w *repoWork, id string) error {
 		}
 	}
 	_, err := w.Append(ctx, known)
+	return err
+}
+
+// newerHead asks GitHub for a pull request, and notes a head that no webhook has told of yet: a word that names no commit
+// may mean it.
+func (a *App) newerHead(ctx context.Context, w *repoWork, number int) error {
+	now, err := a.pullNow(ctx, w.State.Repo, number)
+	if a.useless(err) {
+		return nil // nothing of it can be meant, and its start asks once more
+	}
+	if err != nil {
+		return err
+	}
+	known := w.Latest().Pulls[number]
+	switch {
+	case now.Head == known.Head && now.Open == known.Open || now.Updated.Before(known.Updated):
+		return nil
+	case now.Updated.Equal(known.Updated) && a.now().Sub(known.Updated) < readLag:
+		return fmt.Errorf("app: GitHub's answer about pull request %d may be older than its webhooks, so it is asked again", number)
+	}
+	now.BaseCommit = known.BaseCommit
+	_, err = w.Append(ctx, now)
 	return err
 }
 

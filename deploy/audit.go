@@ -48,8 +48,9 @@ func Audit(before, after State, e Event) (entries []Entry) {
 	case DeployFinished:
 		for _, name := range before.PlaceNames() {
 			if f := before.Places[name].Flight; f != nil && f.ID == e.Deployment {
-				return []Entry{{What: HasFinished, Environment: name, Deployment: f.ID, Commit: f.Commit, Digest: f.Digest,
+				entries = []Entry{{What: HasFinished, Environment: name, Deployment: f.ID, Commit: f.Commit, Digest: f.Digest,
 					OK: e.OK, Restored: e.Restored, Say: e.Reason, At: e.At}}
+				break
 			}
 		}
 	}
