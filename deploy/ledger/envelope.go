@@ -55,7 +55,7 @@ func open(public ed25519.PublicKey, line []byte) ([]byte, error) {
 	case e.PayloadType != payloadType:
 		return nil, fmt.Errorf("it holds %q, and not an in-toto statement", e.PayloadType)
 	case e.Signatures[0].KeyID != KeyID(public):
-		return nil, fmt.Errorf("it names the key %.12s, and this is %.12s", e.Signatures[0].KeyID, KeyID(public))
+		return nil, fmt.Errorf("it names the key %.20s, and this is %.20s", e.Signatures[0].KeyID, KeyID(public))
 	case !ed25519.Verify(public, pae(e.PayloadType, e.Payload), e.Signatures[0].Sig):
 		return nil, errors.New("its signature does not fit what it says")
 	}

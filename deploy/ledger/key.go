@@ -5,7 +5,8 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
-	"encoding/hex"
+	"encoding/base64"
+	"encoding/binary"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -20,14 +21,15 @@ const (
 	PublicFile = "audit.pub" // PKIX, PEM; to be copied to where the ledger is verified
 )
 
-// KeyID names a public key: the SHA-256 of its PKIX form, in hex.
+// KeyID names a public key as OpenSSH does, SHA256: and base64. Other tools for DSSE take it for the name of a key that was
+// given none.
 func KeyID(public ed25519.PublicKey) string {
-	der, err := x509.MarshalPKIXPublicKey(public)
-	if err != nil {
-		return ""
+	var wire []byte // https://www.rfc-editor.org/rfc/rfc8709#section-4
+	for _, part := range [][]byte{[]byte("ssh-ed25519"), public} {
+		wire = append(binary.BigEndian.AppendUint32(wire, uint32(len(part))), part...)
 	}
-	sum := sha256.Sum256(der)
-	return hex.EncodeToString(sum[:])
+	sum := sha256.Sum256(wire)
+	return "SHA256:" + base64.RawStdEncoding.EncodeToString(sum[:])
 }
 
 // Key opens the folder's key, and makes one when there is neither a key nor a ledger yet. A ledger whose key is lost is not
