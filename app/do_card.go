@@ -142,7 +142,7 @@ func (a *App) cardFiles(ctx context.Context, s deploy.State, p deploy.Place, car
 		card.Rules = s.DefinedAt
 	}
 	lost := func(err error) (deploy.Card, error) {
-		if !errors.Is(err, source.ErrNoCommit) && !errors.Is(err, source.ErrUnusable) {
+		if !errors.Is(err, source.ErrNoCommit) && !errors.Is(err, source.ErrUnusable) && !a.useless(err) {
 			return card, err
 		}
 		card.FilesGap = "a commit to compare with is not there any more"
