@@ -40,27 +40,28 @@ import (
 
 // App is a running Conveyor.
 type App struct {
-	config    Config
-	log       *slog.Logger
-	clock     func() time.Time
-	linkKey   []byte
-	journal   journal.Journal
-	artifacts artifact.Store
-	logs      *logs.Store
-	source    *git.Source
-	sandbox   sandbox.Sandbox
-	targets   map[string]target.Target
-	github    *github.App
-	verifier  *http.Client
-	workers   chan struct{} // holds one for each step that runs
-	meter     *meter
-	changes   *changes
-	ledger    *ledger.Ledger
-	durable   remembered // whether the journal can make a write durable
-	listener  net.Listener
-	server    *http.Server
-	hangUp    context.CancelFunc // ends the streams of those who follow a page live
-	closers   []func() error
+	config     Config
+	log        *slog.Logger
+	clock      func() time.Time
+	linkKey    []byte
+	journal    journal.Journal
+	artifacts  artifact.Store
+	logs       *logs.Store
+	source     *git.Source
+	sandbox    sandbox.Sandbox
+	targets    map[string]target.Target
+	github     *github.App
+	verifier   *http.Client
+	workers    chan struct{} // holds one for each step that runs
+	meter      *meter
+	changes    *changes
+	ledger     *ledger.Ledger
+	unanswered *unanswered
+	durable    remembered // whether the journal can make a write durable
+	listener   net.Listener
+	server     *http.Server
+	hangUp     context.CancelFunc // ends the streams of those who follow a page live
+	closers    []func() error
 }
 
 // New opens everything that c names, tries it out, and listens. Nothing is worked on before Run. Its error is for the
@@ -69,7 +70,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	if problems := c.Check(); len(problems) > 0 {
 		return nil, &ConfigError{Problems: problems}
 	}
-	a := &App{config: c, log: log, clock: time.Now, verifier: verifyClient(), workers: make(chan struct{}, c.Workers), meter: newMeter(), changes: newChanges()}
+	a := &App{config: c, log: log, clock: time.Now, verifier: verifyClient(), workers: make(chan struct{}, c.Workers), meter: newMeter(), changes: newChanges(), unanswered: newUnanswered()}
 	defer func() {
 		if err != nil {
 			_ = a.Close() // the first error is the one that matters
@@ -114,7 +115,7 @@ func (a *App) Isolation() sandbox.Isolation { return a.sandbox.Isolation() }
 // Run serves and works until ctx ends. Then it takes up nothing new, lets running steps finish within the grace time,
 // hands the others back, and returns.
 func (a *App) Run(ctx context.Context) error {
-	work := engine.New(engine.Options{Journal: a.journal, Log: a.log, Now: a.clock, Grace: a.config.Grace}, a.deliveries(), a.runs(), a.repos())
+	work := engine.New(engine.Options{Journal: a.journal, Log: a.log, Now: a.clock, Grace: a.config.Grace}, a.deliveries(), a.runs(), a.repos(), a.sweeps())
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	var all sync.WaitGroup
@@ -127,6 +128,7 @@ func (a *App) Run(ctx context.Context) error {
 		}
 	})
 	all.Go(func() { a.forget(ctx) })
+	all.Go(func() { a.sweep(ctx) })
 	all.Go(func() { a.changes.run(ctx, a.journal) })
 	auditing, endAudit := context.WithCancel(context.WithoutCancel(ctx))
 	defer endAudit()

@@ -31,7 +31,11 @@ type Config struct {
 	Workers     int      // steps that run at once
 	DeployRoots []string // absolute folders below which the static target may publish
 	ExecDir     string   // the folder of the exec target's scripts
+	CommandApps []int64  // Apps, by number, whose comments may command
 	OpenPages   bool     // the list of runs is shown to everyone who reaches the server
+
+	SweepEvery time.Duration // how often GitHub's log is searched for webhooks that did not arrive; 0 is never
+	SweepHeads time.Duration // how often heads without a check are looked for; 0 is never
 
 	Grace time.Duration // for running steps when the server stops
 }
@@ -85,9 +89,20 @@ func (c Config) Check() (problems []string) {
 	if c.Workers < 1 {
 		say("CONVEYOR_WORKERS is %d; at least one step must be able to run.", c.Workers)
 	}
+	if c.SweepEvery < 0 || c.SweepEvery > 0 && c.SweepEvery < time.Second/10 {
+		say("CONVEYOR_SWEEP_EVERY is %s; give a time like 1m, or 0 for never.", c.SweepEvery)
+	}
+	if c.SweepHeads < 0 {
+		say("CONVEYOR_SWEEP_HEADS is %s; give a time like 1h, or 0 for never.", c.SweepHeads)
+	}
 	for _, root := range c.DeployRoots {
 		if !filepath.IsAbs(root) || filepath.Clean(root) == "/" {
 			say("CONVEYOR_DEPLOY_ROOTS names %q; give absolute folders, and not the whole disk.", root)
+		}
+	}
+	for _, id := range c.CommandApps {
+		if id <= 0 || id == c.AppID {
+			say("CONVEYOR_COMMAND_APPS names %d; give the numbers of other Apps, separated by commas. This App never commands itself.", id)
 		}
 	}
 	if c.ExecDir != "" && !filepath.IsAbs(c.ExecDir) {

@@ -51,6 +51,9 @@ func (a *App) accept(ctx context.Context, d webhook.Delivery) error {
 	if errors.Is(err, journal.ErrConflict) || errors.Is(err, journal.ErrDuplicate) {
 		return webhook.ErrSeen
 	}
+	if err == nil {
+		a.unanswered.heard(d.Stream(), d.ReceivedAt)
+	}
 	return err
 }
 

@@ -40,7 +40,7 @@ func (a *App) lookupRole(ctx context.Context, w *repoWork, id string) error {
 	s := w.Latest()
 	c := s.Commands[id].Command
 	known := deploy.RoleKnown{Command: id, At: a.now().UTC()}
-	if c.Problem == "" && c.Verb != deploy.Help && c.Verb != deploy.Unknown && !c.Actor.Bot {
+	if c.Problem == "" && c.Verb != deploy.Help && c.Verb != deploy.Unknown && (!c.Actor.Bot || c.App != 0) {
 		var err error
 		if known.Role, known.Teams, err = a.rights(ctx, s, c.Actor); err != nil {
 			return err
@@ -159,50 +159,20 @@ func (a *App) forward(ctx context.Context, w *repoWork, id string) error {
 	forwarded := deploy.Forwarded{Command: id}
 	var err error
 	switch p.Command.Verb {
-	case deploy.Retest:
-		forwarded, err = a.retest(ctx, s, p)
+	case deploy.Test, deploy.Retest:
+		forwarded, err = a.runAgain(ctx, s, p)
 	case deploy.Cancel:
 		forwarded, err = a.cancelRuns(ctx, s, p)
+	case deploy.OkToTest:
+		forwarded.Refused, forwarded.Say = true, "Code from outside is not run here yet."
+	case deploy.Why:
+		forwarded, err = a.explain(ctx, s, p)
 	}
 	if err != nil {
 		return err
 	}
 	_, err = w.Append(ctx, forwarded)
 	return err
-}
-
-// retest starts a new run of the pull request's head, as far trusted as the one before.
-func (a *App) retest(ctx context.Context, s deploy.State, p deploy.Pending) (deploy.Forwarded, error) {
-	f := deploy.Forwarded{Command: p.Command.ID}
-	pull := s.Pulls[p.Command.Pull]
-	if !pull.Open {
-		f.Refused, f.Say = true, "The pull request is closed, so there is nothing to test again."
-		return f, nil
-	}
-	last, ok := s.Runs[pull.LastRun]
-	if !ok || last.Trigger.Commit != pull.Head {
-		f.Refused, f.Say = true, "There is no run of "+pull.Head.Short()+" to do again."
-		return f, nil
-	}
-	t := last.Trigger
-	t.Delivery, t.Actor, t.At = p.Command.ID, p.Command.Actor, p.Command.At
-	run := pipeline.NewRunID(t.Repo.ID, p.Command.ID)
-	old, _, err := a.runs().Load(ctx, a.journal, string(last.ID))
-	if err != nil {
-		return f, err
-	}
-	why, err := a.request(ctx, pipeline.Requested{
-		Run: run, Trigger: t, Trust: last.Trust, Plan: old.Plan, PlanFrom: old.PlanFrom, Problems: old.Problems, At: a.now().UTC(),
-	}, "run/"+p.Command.ID)
-	if err != nil {
-		return f, err
-	}
-	if why != "" {
-		f.Refused, f.Say = true, why
-		return f, nil
-	}
-	f.Run, f.Say = run, fmt.Sprintf("The checks of %s [run again](%s).", t.Commit.Short(), a.RunURL(run))
-	return f, nil
 }
 
 // cancelRuns ends the runs of a pull request that are not over.

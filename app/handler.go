@@ -27,6 +27,10 @@ func (a *App) handler() (http.Handler, error) {
 		return nil, err
 	}
 	a.meter.depth(a.journal.Depth)
+	a.meter.waiting(func() time.Duration {
+		age, _ := a.unanswered.oldest(a.now())
+		return age
+	})
 	return handlers.Routes(handlers.Options{
 		Webhook: hook,
 		Pages: dashboard.New(dashboard.Options{
@@ -72,8 +76,11 @@ func (a *App) ready(ctx context.Context) []handlers.Condition {
 		{Name: "journal", Err: a.durable.ask(ctx, a.journal.Ready), Detail: "durable"},
 		{Name: "sandbox", Detail: in.Level + ", " + in.Runtime},
 	}
+	age, undecided := a.unanswered.oldest(a.now())
 	waiting, oldest, err := a.journal.Depth(ctx)
 	return append(conditions, handlers.Condition{
+		Name: "deliveries", Detail: fmt.Sprintf("%d wait for a decision, the oldest for %s", undecided, age.Round(time.Millisecond)),
+	}, handlers.Condition{
 		Name: "queue", Err: err, Detail: fmt.Sprintf("%d streams have work, the oldest for %s", waiting, oldest.Round(time.Millisecond)),
 	})
 }

@@ -15,6 +15,7 @@ type meter struct {
 	registry   *prometheus.Registry
 	deliveries *prometheus.CounterVec
 	calls      *prometheus.CounterVec
+	recovered  prometheus.Counter
 }
 
 func newMeter() *meter {
@@ -27,7 +28,10 @@ func newMeter() *meter {
 			Name: "conveyor_github_calls_total", Help: "Requests to GitHub, by what they were for and what came of them.",
 		}, []string{"route", "outcome"}),
 	}
-	m.registry.MustRegister(m.deliveries, m.calls)
+	m.recovered = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "conveyor_webhook_recovered_total", Help: "Webhooks and heads that were found by looking for them, because no delivery had told of them.",
+	})
+	m.registry.MustRegister(m.deliveries, m.calls, m.recovered)
 	return m
 }
 
@@ -53,4 +57,11 @@ func (m *meter) depth(read func(context.Context) (int, time.Duration, error)) {
 			return age.Seconds()
 		}),
 	)
+}
+
+// waiting adds how long the delivery waits that waits longest for its decision, read when it is asked for.
+func (m *meter) waiting(oldest func() time.Duration) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "conveyor_oldest_unanswered_delivery_seconds", Help: "Age of the webhook that waits longest for its decision.",
+	}, func() float64 { return oldest().Seconds() }))
 }

@@ -37,6 +37,8 @@ func (a *App) doForRepo(ctx context.Context, w *repoWork, effect deploy.Effect) 
 	case deploy.Alarm:
 		_, err := w.Append(ctx, deploy.Expired{Environment: e.Environment, At: a.now().UTC()})
 		return err
+	case deploy.EndHold:
+		return a.endHold(ctx, w, e)
 	case deploy.StopRun:
 		return a.stopRun(ctx, w, e)
 	case deploy.LookupPull:
@@ -98,7 +100,7 @@ func (a *App) pullNow(ctx context.Context, repo pipeline.Repo, number int) (depl
 	}
 	return deploy.PullSeen{
 		Number: p.Number, Open: p.State == "open", Reopened: p.State == "open", Merged: p.Merged, Head: p.Head, Branch: p.HeadBranch,
-		Fork: p.HeadRepo != repo.ID, Base: p.Base, MergeCommit: p.MergeCommit, Author: p.Author, Updated: p.Updated,
+		Fork: p.HeadRepo != repo.ID, Base: p.Base, BaseCommit: p.BaseCommit, MergeCommit: p.MergeCommit, Author: p.Author, Updated: p.Updated,
 		Seen: a.now().UTC(),
 	}, nil
 }

@@ -29,10 +29,11 @@ func repoStream(repo int64) string { return fmt.Sprintf("repo/%d", repo) }
 // twice: streams and keys are named after the delivery.
 func (a *App) route(ctx context.Context, w *engine.Work[deliveryState, engine.Event], _ route) error {
 	d := w.State.delivery
-	heard := webhook.Translate(d)
+	a.unanswered.heard(w.Stream, d.ReceivedAt)
+	heard := webhook.Translate(d, a.config.CommandApps...)
 	d.Body = nil
 	decision := decided{What: "ignored", Why: heard.Ignored}
-	if app := fmt.Sprintf("app/%d", a.config.AppID); d.Source != app {
+	if app := a.self(); d.Source != app {
 		heard = webhook.Heard{}
 		decision.Why = fmt.Sprintf("it was meant for %s, and this is %s", d.Source, app)
 	}
@@ -49,9 +50,18 @@ func (a *App) route(ctx context.Context, w *engine.Work[deliveryState, engine.Ev
 		}
 		decision = decided{What: "command", Why: "/" + string(c.Verb)}
 	}
+	if v := heard.Voided; v != nil {
+		if _, err := a.post(ctx, repoStream(heard.Repo.ID), "voided/"+d.GUID, *v); err != nil {
+			return err
+		}
+		decision = decided{What: "noted", Why: fmt.Sprintf("comment %d was %s", v.Comment, v.Why)}
+	}
 	if heard.Trigger != nil {
 		run := pipeline.NewRunID(heard.Repo.ID, d.GUID)
-		why, err := a.start(github.WithRun(ctx, string(run)), run, *heard.Trigger, heard.Pull)
+		why, err := a.current(ctx, d, heard)
+		if err == nil && why == "" {
+			why, err = a.start(github.WithRun(ctx, string(run)), run, *heard.Trigger, heard.Pull)
+		}
 		switch {
 		case errors.Is(err, github.ErrGone), errors.Is(err, source.ErrNoCommit), errors.Is(err, source.ErrUnusable):
 			decision = decided{What: "ignored", Why: err.Error()}
@@ -66,8 +76,39 @@ func (a *App) route(ctx context.Context, w *engine.Work[deliveryState, engine.Ev
 		}
 	}
 	a.log.Info("delivery decided", "delivery", d.GUID, "event", d.Event, "decision", decision.What, "why", decision.Why)
-	_, err := w.Append(ctx, decision)
-	return err
+	if _, err := w.Append(ctx, decision); err != nil {
+		return err
+	}
+	a.unanswered.decided(w.Stream)
+	return nil
+}
+
+// current says why a pull request's webhook is no reason for a run any more: the pull request is read as it stands now,
+// and what it has become since has a webhook of its own. An answer that is older than the webhook says nothing; GitHub's
+// API may lag behind.
+func (a *App) current(ctx context.Context, d webhook.Delivery, heard webhook.Heard) (why string, err error) {
+	t := heard.Trigger
+	if t.Kind != pipeline.PullRequest {
+		return "", nil
+	}
+	now, err := a.pullNow(ctx, t.Repo, t.Pull)
+	if err != nil {
+		return "", err
+	}
+	if !now.Updated.After(heard.Pull.Updated) {
+		return "", nil
+	}
+	now.Reopened = false // only the webhook that says so reopens
+	if _, err := a.post(ctx, repoStream(t.Repo.ID), "pull/"+d.GUID+"/now", now); err != nil {
+		return "", err
+	}
+	switch {
+	case !now.Open:
+		return fmt.Sprintf("pull request %d is closed by now", t.Pull), nil
+	case now.Head != t.Commit:
+		return fmt.Sprintf("pull request %d has moved on to %s", t.Pull, now.Head.Short()), nil
+	}
+	return "", nil
 }
 
 // start requests a run, or says why there is none. pull is the pull request as the same delivery told of it.
@@ -118,6 +159,10 @@ func (a *App) trust(ctx context.Context, t pipeline.Trigger, pull *deploy.PullSe
 	}
 	trusted := true
 	for _, actor := range who {
+		if actor.ID == 0 {
+			trusted = false // nobody knows who it was
+			continue
+		}
 		role, err := a.github.Installation(t.Repo.Installation).Role(ctx, t.Repo, actor.Login, actor.ID)
 		if err != nil {
 			return pipeline.Outside, "", err
@@ -234,7 +279,7 @@ func reservation(t pipeline.Trigger, trust pipeline.Trust) string {
 // same run finds its own reservation.
 func (a *App) request(ctx context.Context, r pipeline.Requested, key string) (why string, err error) {
 	repo := repoStream(r.Trigger.Repo.ID)
-	fresh, err := a.post(ctx, repo, key, deploy.RunBegan{Run: r.Run, Trigger: r.Trigger, Trust: r.Trust, At: r.At})
+	fresh, err := a.post(ctx, repo, key, deploy.RunBegan{Run: r.Run, Trigger: r.Trigger, Trust: r.Trust, Only: r.Only, At: r.At})
 	if err != nil {
 		return "", err
 	}

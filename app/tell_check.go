@@ -135,6 +135,9 @@ func stepWords(st pipeline.StepState) string {
 		return "not run"
 	}
 	words := strings.ReplaceAll(string(st.Result.Outcome), "_", " ")
+	if st.From != "" {
+		words += " in an earlier run of this commit"
+	}
 	if st.Result.Reason != "" {
 		words += ": " + st.Result.Reason
 	}

@@ -43,7 +43,7 @@ func (a *App) tellPanel(ctx context.Context, w *repoWork, e deploy.TellPanel) er
 // shapes are what a state looks like, beside its word: never colour alone.
 var shapes = map[string]string{
 	"success": "✅", "failure": "❌", "timed_out": "⏱️", "cancelled": "⏹️", "action_required": "✋", "": "⏳",
-	"live": "✅", "deploying": "🚚", "waiting": "✋", "failed": "❌", "removed": "🧹", "replaced": "↪️",
+	"live": "✅", "deploying": "🚚", "waiting": "✋", "failed": "❌", "removed": "🧹", "replaced": "↪️", "rejected": "⛔",
 }
 
 func (a *App) panelBody(p deploy.Panel) string {
@@ -87,9 +87,10 @@ func (a *App) panelBody(p deploy.Panel) string {
 	return b.String()
 }
 
-// detail is our own sentence when it holds a command to type, and text from outside otherwise.
+// detail is our own sentence when it holds a command to type or a person's words as code, and text from outside otherwise.
 func detail(r deploy.PanelRow) string {
-	if r.State == "waiting" {
+	switch r.State {
+	case "waiting", "rejected", "removed":
 		return unmention(r.Detail)
 	}
 	return github.Literal(r.Detail)

@@ -22,6 +22,12 @@ func Apply(s State, e Event) State {
 		}
 	case Commanded:
 		return s.commanded(e)
+	case ApprovalVoided:
+		return s.approvalVoided(e)
+	case LockEnded:
+		return s.lockEnded(e)
+	case FreezeEnded:
+		return s.freezeEnded(e)
 	case Acknowledged:
 		return s.onCommand(e.Command, func(p *Pending) { p.Acked = true })
 	case RoleKnown:
@@ -41,7 +47,7 @@ func Apply(s State, e Event) State {
 	case GateClosed:
 		return s.gateClosed(e)
 	case Expired:
-		return s.onPlace(e.Environment, func(p *Place) { p.Closing, p.Waiting = true, nil })
+		return s.expired(e)
 	case Removed:
 		return s.removed(e)
 	case DeploymentOpening:

@@ -43,7 +43,7 @@ func (s State) approve(p Pending, who RoleKnown) Ruling {
 		return *no
 	}
 	next := *w
-	next.Held = ""
+	next.Held, next.Voided = "", ""
 	counted, void := s.count(spec, next, who.At)
 	next.Approvals, next.Void = append(slices.Clone(counted), s.approval(p, who, name, next)), noted(next.Void, void)
 	place.Waiting = &next
@@ -92,7 +92,7 @@ func (s State) independent(c Command, who RoleKnown, rule pipeline.Approve, name
 
 // WaitsForAnother is the commit that a command may approve unless the one who commands wrote it; empty when there is none.
 func (s State) WaitsForAnother(c Command) pipeline.Commit {
-	if c.Verb != Approve {
+	if c.Verb != Approve && (c.Verb != Can || c.Environment == "") {
 		return ""
 	}
 	spec, name, no := s.environment(c)

@@ -64,7 +64,7 @@ func auditRuling(before, after State, e RoleKnown) []Entry {
 	}
 	c := p.Command
 	switch c.Verb {
-	case Approve, Rollback, Promote:
+	case Approve, Reject, Rollback, Promote, Onward:
 	default:
 		return nil
 	}
@@ -103,7 +103,9 @@ func auditVoid(before, after State) (entries []Entry) {
 		switch {
 		case now != nil && now.ID == w.ID:
 			left, entry.Say = now.Approvals, "it does not count any more"
-			if n := len(now.Void); n > 0 {
+			if n := len(now.Void); now.Voided != "" {
+				entry.Say = now.Voided
+			} else if n > 0 {
 				entry.Say = now.Void[n-1].Why
 			}
 		case now != nil:

@@ -48,19 +48,25 @@ func (s State) roleKnown(e RoleKnown) State {
 	p.Say, p.Refused = ruling.Say, ruling.Refused
 	p.Passed = !ruling.Forward
 	s.Commands = with(s.Commands, e.Command, p)
-	if ruling.Refused || ruling.Place == nil {
+	if ruling.Refused {
 		return s
 	}
-	s.Places = with(s.Places, ruling.Place.Name, *ruling.Place)
+	if ruling.Place != nil {
+		s.Places = with(s.Places, ruling.Place.Name, *ruling.Place)
+	}
+	if ruling.Then != nil {
+		return ruling.Then(s)
+	}
 	return s
 }
 
 // Ruling is what becomes of a command.
 type Ruling struct {
 	Refused bool
-	Say     string // the reason, and the full command to type instead; or what happens now
-	Place   *Place // the environment as it is afterwards, when the command changes it
-	Forward bool   // the runs must be told
+	Say     string            // the reason, and the full command to type instead; or what happens now
+	Place   *Place            // the environment as it is afterwards, when the command changes it
+	Then    func(State) State // what else the command changes
+	Forward bool              // the runs must be told, or asked
 }
 
 func refuse(format string, args ...any) Ruling {
@@ -73,19 +79,43 @@ func Decide(s State, p Pending, who RoleKnown) Ruling {
 	switch {
 	case c.Problem != "":
 		return refuse("%s", c.Problem)
-	case c.Actor.Bot:
+	case c.Actor.Bot && c.App == 0:
 		return refuse("Commands of Apps and bots are not taken.")
+	case s.isVoided(c.Comment) && (c.Verb == Approve || c.Verb == Rollback):
+		return refuse("The comment was changed before it was decided, so it counts for nothing. Say it in a new comment: `%s`.", c.Line)
 	}
 	switch c.Verb {
 	case Help:
-		return Ruling{Say: HelpText}
+		return helpOn(Verb(c.Word))
 	case Approve:
 		return s.approve(p, who)
 	case Promote:
 		return s.promote(p, who)
 	case Rollback:
 		return s.rollback(p, who)
-	case Retest, Cancel:
+	case Onward:
+		return s.onward(p, who)
+	case Reject:
+		return s.reject(p, who)
+	case TakeLock:
+		return s.lock(p, who)
+	case EndLock:
+		return s.unlock(p, who)
+	case TakeFreeze:
+		return s.freeze(p, who)
+	case EndFreeze:
+		return s.unfreeze(p, who)
+	case Preview:
+		return s.preview(p, who)
+	case OkToTest:
+		return s.okToTest(p, who)
+	case Plan:
+		return s.plan(p, who)
+	case Why:
+		return s.why(p, who)
+	case Can:
+		return s.can(p, who)
+	case Test, Retest, Cancel:
 		if !who.Role.AtLeast(pipeline.Write) {
 			return refuse("`/%s` needs the role write in this repository; @%s has %s.", c.Verb, c.Actor.Login, roleWord(who.Role))
 		}
@@ -93,17 +123,6 @@ func Decide(s State, p Pending, who RoleKnown) Ruling {
 	}
 	return refuse("There is no such command. `/help` lists those there are.")
 }
-
-// HelpText lists the commands.
-const HelpText = "" +
-	"| command | what it does | who may |\n|---|---|---|\n" +
-	"| `/approve ENV` or `/approve ENV@SHA` | lets the commit that waits for ENV in | whom the environment's `approve.by` names |\n" +
-	"| `/deploy ENV` or `/deploy ENV@SHA` | wants this pull request's commit in ENV | write |\n" +
-	"| `/rollback ENV` or `/rollback ENV DIGEST` | puts a release of before back | whom the environment's `approve.by` names, else write |\n" +
-	"| `/retest` | runs the checks of the head again | write |\n" +
-	"| `/cancel` | ends the runs of this pull request | write |\n" +
-	"| `/help` | this list | everyone |\n\n" +
-	"A command stands on a line of its own in a new comment. Edited comments, quotes and code are not read."
 
 func roleWord(r pipeline.Role) string {
 	if r == pipeline.NoRole {

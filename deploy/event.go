@@ -40,24 +40,14 @@ type Command struct {
 	Environment string         `json:"environment,omitempty"`
 	Commit      string         `json:"commit,omitempty"`  // from ENV@SHA: 7 to 40 hex digits, or empty
 	Digest      string         `json:"digest,omitempty"`  // of /rollback: 7 to 64 hex digits, or empty
+	Word        string         `json:"word,omitempty"`    // what it names besides: a stage, a step, a verb, an action; of the form of a name
+	Reason      string         `json:"reason,omitempty"`  // why, in the person's own words: shown as code, never as Markdown
+	For         Span           `json:"for,omitempty"`     // how long
 	Line        string         `json:"line"`              // as typed, cut to 200 characters
 	Problem     string         `json:"problem,omitempty"` // what is wrong with the line itself, with the line to type instead
+	App         int64          `json:"app,omitempty"`     // the App that wrote it, when it is one of those that the operator lets command
 	At          time.Time      `json:"at"`                // when GitHub says it was written
 }
-
-// Verb is a command's first word.
-type Verb string
-
-// The verbs.
-const (
-	Approve  Verb = "approve"
-	Promote  Verb = "deploy"
-	Rollback Verb = "rollback"
-	Retest   Verb = "retest"
-	Cancel   Verb = "cancel"
-	Help     Verb = "help"
-	Unknown  Verb = "unknown"
-)
 
 // Commanded says that a command arrived.
 type Commanded struct {
@@ -73,6 +63,27 @@ type RoleKnown struct {
 	// Who wrote what waits, as GitHub told at that moment: no webhook needs to have been heard for it.
 	Wrote []pipeline.Actor `json:"wrote,omitempty"`
 	At    time.Time        `json:"at"`
+}
+
+// ApprovalVoided says that a comment which held an approval is not any more what it was when it was heard.
+type ApprovalVoided struct {
+	Comment int64          `json:"comment"`
+	Pull    int            `json:"pull"`
+	Why     string         `json:"why"` // "edited" or "deleted"
+	By      pipeline.Actor `json:"by"`
+	At      time.Time      `json:"at"`
+}
+
+// LockEnded says that a lock's time is up.
+type LockEnded struct {
+	Environment string    `json:"environment"`
+	At          time.Time `json:"at"`
+}
+
+// FreezeEnded says that a freeze's time is up.
+type FreezeEnded struct {
+	Environment string    `json:"environment,omitempty"` // empty: of all of them
+	At          time.Time `json:"at"`
 }
 
 // Acknowledged says that the person has been shown that the command was heard.
@@ -107,6 +118,7 @@ type RunBegan struct {
 	Run     pipeline.RunID   `json:"run"`
 	Trigger pipeline.Trigger `json:"trigger"`
 	Trust   pipeline.Trust   `json:"trust"`
+	Only    string           `json:"only,omitempty"` // the stage that it ends with: such a run is never a whole one, and offers nothing
 	At      time.Time        `json:"at"`
 }
 
@@ -208,6 +220,9 @@ type PanelTold struct {
 func (PullSeen) Kind() string          { return "pull_seen" }
 func (Commanded) Kind() string         { return "commanded" }
 func (RoleKnown) Kind() string         { return "role_known" }
+func (ApprovalVoided) Kind() string    { return "approval_voided" }
+func (LockEnded) Kind() string         { return "lock_ended" }
+func (FreezeEnded) Kind() string       { return "freeze_ended" }
 func (Acknowledged) Kind() string      { return "acknowledged" }
 func (Forwarded) Kind() string         { return "forwarded" }
 func (Answered) Kind() string          { return "answered" }

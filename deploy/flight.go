@@ -82,7 +82,7 @@ func (s State) removed(e Removed) State {
 		s = s.onPicture(p.Live.Deployment, func(pic *Picture) { pic.State, pic.Description = "inactive", "taken down" })
 	}
 	// The count stays, so that a reopened preview never gives a deployment's name a second time.
-	s.Places = with(s.Places, p.Name, Place{Name: p.Name, Spec: p.Spec, Pull: p.Pull, Count: p.Count})
+	s.Places = with(s.Places, p.Name, Place{Name: p.Name, Spec: p.Spec, Pull: p.Pull, Count: p.Count, Stopped: p.Stopped})
 	return s
 }
 

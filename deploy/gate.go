@@ -21,6 +21,9 @@ func (s State) Gate(p Place, now time.Time) Opening {
 	if p.Waiting == nil {
 		return Opening{Missing: "nothing waits here"}
 	}
+	if held := s.held(p, now); held != "" {
+		return Opening{Missing: held}
+	}
 	w := *p.Waiting
 	if after := p.Spec.After; after != "" && !w.Rollback {
 		if live := s.Places[after].Live; live == nil || live.Commit != w.Commit || live.Digest != w.Digest {

@@ -107,6 +107,7 @@ func Next(s State) (owed []Effect) {
 	owed = append(owed, s.owedToPeople()...)
 	owed = append(owed, s.owedToRuns()...)
 	owed = append(owed, s.owedToPlaces()...)
+	owed = append(owed, s.owedToHolds()...)
 	return append(owed, s.owedToGitHub()...)
 }
 
@@ -180,7 +181,10 @@ func (p Place) wait() time.Time {
 	if p.Live == nil || p.Spec.Expires <= 0 || p.Pull == 0 {
 		return time.Time{}
 	}
-	return p.Live.At.Add(p.Spec.Expires.Std())
+	if at := p.Live.At.Add(p.Spec.Expires.Std()); at.After(p.Keep) {
+		return at
+	}
+	return p.Keep
 }
 
 func (s State) owedToGitHub() (owed []Effect) {

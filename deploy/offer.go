@@ -12,7 +12,7 @@ func (s State) runBegan(e RunBegan) State {
 		return s
 	}
 	s.Repo = e.Trigger.Repo
-	r := Run{ID: e.Run, Trigger: e.Trigger, Trust: e.Trust}
+	r := Run{ID: e.Run, Trigger: e.Trigger, Trust: e.Trust, Only: e.Only}
 	if p, ok := s.Pulls[e.Trigger.Pull]; ok && e.Trigger.Pull != 0 && (!p.Open || p.Head != e.Trigger.Commit) {
 		r.Stop = "superseded by " + p.Head.Short() // it came late: the pull request has moved on already
 		if !p.Open {
@@ -21,7 +21,7 @@ func (s State) runBegan(e RunBegan) State {
 	}
 	s.Runs = with(s.Runs, e.Run, r)
 	for _, n := range s.pullNumbers() {
-		if s.Pulls[n].Head == e.Trigger.Commit {
+		if s.Pulls[n].Head == e.Trigger.Commit && e.Only == "" {
 			s = s.onPull(n, func(p *Pull) { p.LastRun = e.Run })
 		}
 	}
@@ -37,7 +37,7 @@ func (s State) runEnded(e RunEnded) State {
 	r.Conclusion, r.Stop = e.Conclusion, ""
 	s.Runs = with(s.Runs, e.Run, r)
 	s.forgetRuns()
-	if e.Conclusion != pipeline.Success || len(e.Artifacts) == 0 || !(r.Trust >= pipeline.Writer) {
+	if e.Conclusion != pipeline.Success || len(e.Artifacts) == 0 || r.Only != "" || !(r.Trust >= pipeline.Writer) {
 		return s
 	}
 	b := Build{
@@ -89,12 +89,16 @@ func (s State) wantPreviews(b Build) State {
 }
 
 // offer wants a build in an environment by itself, without anyone asking: never in the place of a newer one, however
-// late its run ended, and never in the place of a rollback that a person has asked for.
+// late its run ended, never in the place of a rollback that a person has asked for, and never what a person has sent
+// away.
 func (s State) offer(spec pipeline.Environment, name string, pull int, b Build, why string) State {
 	p := s.Places[name]
 	if p.Waiting != nil && (p.Waiting.Rollback || s.older(b, p.Waiting.Commit)) ||
 		p.Flight != nil && !p.Flight.Rollback && s.older(b, p.Flight.Commit) ||
 		p.Live != nil && !p.Closing && s.older(b, p.Live.Commit) {
+		return s
+	}
+	if digest, _ := b.artifact(spec.Artifact); p.Stopped == b.Commit && p.Stopped != "" || p.Rejected.is(b.Commit, digest) {
 		return s
 	}
 	return s.want(spec, name, pull, b, why)
@@ -130,7 +134,7 @@ func (s State) want(spec pipeline.Environment, name string, pull int, b Build, w
 	}
 	p.Count++
 	p.Waiting = &Promotion{ID: fmt.Sprintf("%s#%d", name, p.Count), Commit: b.Commit, Digest: digest, Run: b.Run, Pull: pull, Why: why}
-	p.Closing = false
+	p.Closing, p.Stopped, p.Rejected = false, "", nil
 	s.Places = with(s.Places, name, p)
 	return s
 }

@@ -48,7 +48,7 @@ func (s State) Panel(number int) Panel {
 	}
 	for _, id := range sortedKeys(s.Runs) {
 		r := s.Runs[id]
-		if r.Trigger.Commit == panel.Commit && (panel.Run == nil || id == pull.LastRun) {
+		if r.Trigger.Commit == panel.Commit && r.Only == "" && (panel.Run == nil || id == pull.LastRun) {
 			panel.Run = &r
 		}
 	}
@@ -72,12 +72,20 @@ func (s State) panelRow(p Place, pull Pull, c pipeline.Commit) (PanelRow, bool) 
 	case p.Waiting != nil && p.Waiting.Commit == c:
 		row.State, row.Digest = "waiting", p.Waiting.Digest
 		row.Detail = p.Waiting.Held
+		if held := s.held(p, time.Time{}); held != "" {
+			row.Detail = held
+		}
 		if p.Waiting.Card != nil && p.Spec.Approve != nil {
 			row.Ships = &Shipping{*p.Waiting.Card, whom(*p.Spec.Approve), p.Live, p.Failed}
 		}
 		if row.Detail == "" && p.Spec.Approve != nil {
 			row.Detail = s.needs(p)
 		}
+		if p.Waiting.Voided != "" {
+			row.Detail += "; " + p.Waiting.Voided
+		}
+	case p.Rejected != nil && p.Rejected.Commit == c && p.Waiting == nil:
+		row.State, row.Digest, row.At, row.Detail = "rejected", p.Rejected.Digest, p.Rejected.At, p.Rejected.words()
 	case p.Live != nil && p.Live.Commit == c && !p.Closing:
 		row.State, row.URL, row.Digest, row.At = "live", p.Live.URL, p.Live.Digest, p.Live.At
 		row.Detail = p.Failed
@@ -85,6 +93,9 @@ func (s State) panelRow(p Place, pull Pull, c pipeline.Commit) (PanelRow, bool) 
 		row.State, row.Detail = "failed", p.Failed
 	case p.Pull == pull.Number && p.Pull != 0 && p.Live == nil && p.Count > 0:
 		row.State = "removed"
+		if p.Stopped == c {
+			row.Detail = fmt.Sprintf("stopped; `/deploy %s` brings it back", p.Spec.Name)
+		}
 	case ran(p, c):
 		row.State, row.Detail = "replaced", "runs "+p.Live.Commit.Short()+" now"
 	default:

@@ -49,9 +49,12 @@ func (s State) pullSeen(e PullSeen) State {
 		}
 		if p.Pull == e.Number {
 			p = s.Places[name]
-			p.Closing = !e.Open
+			p.Closing = !e.Open || p.Stopped != "" && p.Stopped == e.Head && p.Closing
 			s.Places = with(s.Places, name, p)
 		}
+	}
+	if !e.Open {
+		s = s.unlockPull(e.Number)
 	}
 	if b, ok := s.build(e.Head); ok && e.Open && (!old.Open || old.Head != e.Head) {
 		return s.wantPreviews(b)

@@ -21,7 +21,7 @@ func gatedBy(rule pipeline.Approve) []deploy.Event {
 		pull('a', 0), pull('a', 10, merged('e')), run(pipeline.Push, 'e', '2', 11), start("staging", 1, 'e', '2', 13), done("staging", 1, 14))
 }
 
-func play(events ...any) (s deploy.State) {
+func stateAfter(events ...any) (s deploy.State) {
 	for _, e := range chain(events...) {
 		s = deploy.Apply(s, e)
 	}
@@ -55,9 +55,9 @@ func TestGroupsAreFilledByPeopleOfTheirOwn(t *testing.T) {
 		"two of the first only":         {[]voice{one, {14, pipeline.Write, []string{"release"}}}, false, "0 of 1 approvals by team:security"},
 		"someone whom nobody names":     {[]voice{none}, false, "0 of 1"},
 	} {
-		s := play(gatedBy(rule), card("production", 1, 'e', '2', 15))
+		s := stateAfter(gatedBy(rule), card("production", 1, 'e', '2', 15))
 		for i, v := range c.voices {
-			s = play2(s, v.says(20+i))
+			s = thenComes(s, v.says(20+i))
 		}
 		gate := s.Gate(s.Places["production"], at(60))
 		if gate.Open != c.open || !strings.Contains(gate.Missing, c.says) || gate.Need != 2 {
@@ -66,7 +66,7 @@ func TestGroupsAreFilledByPeopleOfTheirOwn(t *testing.T) {
 	}
 }
 
-func play2(s deploy.State, events []deploy.Event) deploy.State {
+func thenComes(s deploy.State, events []deploy.Event) deploy.State {
 	for _, e := range events {
 		s = deploy.Apply(s, e)
 	}
@@ -88,7 +88,7 @@ func TestAGateOpensExactlyWhenThePeopleCanBePartedAmongItsGroups(t *testing.T) {
 			}
 			rule.Groups = append(rule.Groups, part)
 		}
-		s := play(gatedBy(rule), card("production", 1, 'e', '2', 15))
+		s := stateAfter(gatedBy(rule), card("production", 1, 'e', '2', 15))
 		var people []voice
 		for i := range rapid.IntRange(0, 6).Draw(t, "people") {
 			v := voice{id: int64(20 + i), role: pipeline.Read}
@@ -98,7 +98,7 @@ func TestAGateOpensExactlyWhenThePeopleCanBePartedAmongItsGroups(t *testing.T) {
 				}
 			}
 			people = append(people, v)
-			s = play2(s, v.says(20+i))
+			s = thenComes(s, v.says(20+i))
 		}
 		var can func(i int, left []int) bool
 		can = func(i int, left []int) bool {
@@ -162,9 +162,9 @@ func TestOwnersOfTheChangedFilesApprove(t *testing.T) {
 		"a file that only a mail address has": {[]string{"@person11", "x@example.com"}, []voice{writer(11)}, false, "an owner of `file1`"},
 		"no file has an owner":                {nil, []voice{writer(11)}, false, "0 of 1"},
 	} {
-		s := play(gatedBy(rule), card("production", 1, 'e', '2', 15, owned(c.sets...)))
+		s := stateAfter(gatedBy(rule), card("production", 1, 'e', '2', 15, owned(c.sets...)))
 		for i, v := range c.voices {
-			s = play2(s, v.says(20+i))
+			s = thenComes(s, v.says(20+i))
 		}
 		gate := s.Gate(s.Places["production"], at(60))
 		if gate.Open != c.open || !strings.Contains(gate.Missing, c.says) {
@@ -187,7 +187,7 @@ func TestWhoContributedDoesNotApprove(t *testing.T) {
 		"too much to know":            {func(c *deploy.Card) { c.CommitsGap = "it is more than 50 commits" }, "it is more than 50 commits"},
 		"who was not looked for well": {func(c *deploy.Card) { c.Thorough = false }, "not known yet"},
 	} {
-		s := play(gatedBy(rule), card("production", 1, 'e', '2', 15, c.change), voice{11, pipeline.Maintain, nil}.says(20))
+		s := stateAfter(gatedBy(rule), card("production", 1, 'e', '2', 15, c.change), voice{11, pipeline.Maintain, nil}.says(20))
 		if said := s.Commands["v11"].Say; !strings.Contains(said, c.says) {
 			t.Errorf("%s: %s", name, said)
 		}

@@ -26,6 +26,9 @@ type State struct {
 	Runs        map[pipeline.RunID]Run
 	Builds      []Build            // newest first
 	Commands    map[string]Pending // until answered
+	Voided      []int64            // the newest comments whose approvals count no more
+	Locks       map[string]Lock    // by environment
+	Freezes     map[string]Freeze  // by environment; "" is all of them
 	Pictures    map[string]Picture // deployments that GitHub shows, by our name
 }
 
@@ -45,6 +48,7 @@ type Run struct {
 	ID         pipeline.RunID
 	Trigger    pipeline.Trigger
 	Trust      pipeline.Trust
+	Only       string              // the stage that it ends with; empty for a whole run
 	Conclusion pipeline.Conclusion // empty while it runs
 	Stop       string              // why it should be cancelled, until it has been told
 	Stopped    bool                // it has been told
@@ -75,6 +79,10 @@ type Place struct {
 	Closing bool       // it is to be taken down
 	Count   int        // deployments so far, to name the next one
 	Failed  string     // why the last deployment failed; empty after a good one
+
+	Rejected *Rejection      // who sent away what waited last
+	Stopped  pipeline.Commit // of a preview: the head for which a person took it down
+	Keep     time.Time       // of a preview: it is kept at least until then
 }
 
 // Release is an artifact that was put in place for good.
@@ -101,6 +109,7 @@ type Promotion struct {
 	Card      *Card  // what ships, once it was found out; while it waits
 	CardHash  string
 	Held      string // why it could not start when its turn came
+	Voided    string // whose approval counts no more, and why, in words
 	Started   time.Time
 	Settled   *Release // of a rollback: the release it goes back to
 }

@@ -138,6 +138,7 @@ func from(env string, n int, c, d byte) func(*deploy.Card) {
 }
 
 func TestStories(t *testing.T) {
+	t.Parallel()
 	stories := map[string][]deploy.Event{
 		"a pull request gets a preview that goes when it is closed": chain(
 			defined(), pull('a', 0), run(pipeline.PullRequest, 'a', '1', 1), start("preview/pr-12", 1, 'a', '1', 3), done("preview/pr-12", 1, 4),
@@ -189,6 +190,12 @@ func TestStories(t *testing.T) {
 			deploy.Acknowledged{Command: "c1"}, deploy.Forwarded{Command: "c1", Run: "run/7/c1", Say: "started"}, deploy.Answered{Command: "c1"}),
 		"code from a fork gets no preview": chain(defined(), pull('a', 0, func(p *deploy.PullSeen) { p.Fork = true }), run(pipeline.PullRequest, 'a', '1', 1)),
 	}
+	play(t, stories)
+}
+
+// play compares each story with what is written down of it.
+func play(t *testing.T, stories map[string][]deploy.Event) {
+	t.Helper()
 	for name, events := range stories {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -226,6 +233,7 @@ func tell(t *testing.T, events []deploy.Event) string {
 		}
 		b.WriteString("\n")
 	}
+	b.WriteString(holds(s))
 	for _, id := range slices.Sorted(maps.Keys(s.Commands)) {
 		if c := s.Commands[id]; c.Decided {
 			fmt.Fprintf(&b, "    answer to %s (refused %v): %s\n", id, c.Refused, c.Say)

@@ -15,7 +15,7 @@ func approvedNow() []deploy.Event {
 
 func TestAnApprovalRecordsWhatItIsBoundTo(t *testing.T) {
 	t.Parallel()
-	s := play(defined(), pull('a', 0, func(p *deploy.PullSeen) { p.BaseCommit = commit('d') }), approvedNow()[2:])
+	s := stateAfter(defined(), pull('a', 0, func(p *deploy.PullSeen) { p.BaseCommit = commit('d') }), approvedNow()[2:])
 	w := s.Places["production"].Waiting
 	want := deploy.Approval{Actor: hubot, Role: pipeline.Maintain, Environment: "production", Promotion: "production#1", Commit: commit('e'), Digest: digest('2'),
 		Plan: "p1", Card: w.CardHash, Command: "c1", Comment: 500, Body: strings.Repeat("b", 64), At: at(21)}
@@ -32,7 +32,7 @@ func TestAnApprovalRecordsWhatItIsBoundTo(t *testing.T) {
 
 func TestAButtonApprovesAsACommentDoes(t *testing.T) {
 	t.Parallel()
-	s := play(shipped(), say("c1", hubot, deploy.Approve, "production", 20, func(c *deploy.Command) {
+	s := stateAfter(shipped(), say("c1", hubot, deploy.Approve, "production", 20, func(c *deploy.Command) {
 		c.Comment, c.Button, c.Commit = 0, "approve:production", string(commit('e'))
 	}), role("c1", pipeline.Maintain, 21))
 	if a := s.Places["production"].Waiting.Approvals; len(a) != 1 || a[0].Button != "approve:production" || a[0].Comment != 0 {
@@ -53,7 +53,7 @@ func TestAnApprovalIsVoid(t *testing.T) {
 		"after its giver has lost the right": {deploy.RightLost{Environment: "production", Promotion: "production#1", Actor: hubot, Role: pipeline.Read, At: at(30)},
 			"@hubot has lost the right to approve it and has the role read now"},
 	} {
-		s := play(approvedNow())
+		s := stateAfter(approvedNow())
 		if !s.Gate(s.Places["production"], at(30)).Open {
 			t.Fatal("the gate is closed before anything has changed")
 		}
@@ -75,7 +75,7 @@ func TestAnApprovalIsVoid(t *testing.T) {
 
 func TestTheSameCardAgainVoidsNothing(t *testing.T) {
 	t.Parallel()
-	s := play(approvedNow(), card("production", 1, 'e', '2', 30, func(c *deploy.Card) { c.Rules = commit('9') }))
+	s := stateAfter(approvedNow(), card("production", 1, 'e', '2', 30, func(c *deploy.Card) { c.Rules = commit('9') }))
 	if gate := s.Gate(s.Places["production"], at(31)); !gate.Open {
 		t.Errorf("%+v", gate)
 	}
@@ -84,8 +84,8 @@ func TestTheSameCardAgainVoidsNothing(t *testing.T) {
 // A preview is bound to its pull request: when that goes elsewhere, what was approved was something else.
 func TestAnotherBaseVoidsWhatWasApprovedOfAnOpenPullRequest(t *testing.T) {
 	t.Parallel()
-	s := play(reviewed(), pull('a', 0), run(pipeline.PullRequest, 'a', '1', 1), card("preview/pr-12", 1, 'a', '1', 3))
-	s = play2(s, chain(say("c1", hubot, deploy.Approve, "preview", 20), role("c1", pipeline.Maintain, 21)))
+	s := stateAfter(reviewed(), pull('a', 0), run(pipeline.PullRequest, 'a', '1', 1), card("preview/pr-12", 1, 'a', '1', 3))
+	s = thenComes(s, chain(say("c1", hubot, deploy.Approve, "preview", 20), role("c1", pipeline.Maintain, 21)))
 	if !s.Gate(s.Places["preview/pr-12"], at(22)).Open {
 		t.Fatal(s.Commands["c1"].Say)
 	}
@@ -98,7 +98,7 @@ func TestAnotherBaseVoidsWhatWasApprovedOfAnOpenPullRequest(t *testing.T) {
 // The word for one deployment is spent with it: the same bytes need a new one.
 func TestAnApprovalIsUsedOnce(t *testing.T) {
 	t.Parallel()
-	s := play(approvedNow(), start("production", 1, 'e', '2', 22), deploy.DeployFinished{Deployment: "production#1", Reason: "the disk is full", At: at(23)},
+	s := stateAfter(approvedNow(), start("production", 1, 'e', '2', 22), deploy.DeployFinished{Deployment: "production#1", Reason: "the disk is full", At: at(23)},
 		say("c2", mona, deploy.Promote, "production", 30, func(c *deploy.Command) { c.Commit = "eeeeeee" }), role("c2", pipeline.Write, 31), card("production", 2, 'e', '2', 32))
 	w := s.Places["production"].Waiting
 	if w == nil || w.ID != "production#2" {
@@ -112,7 +112,7 @@ func TestAnApprovalIsUsedOnce(t *testing.T) {
 func TestABeginningThatTwoCommitsShareMeansNeither(t *testing.T) {
 	t.Parallel()
 	twin := pipeline.Commit(strings.Repeat("e", 7) + strings.Repeat("0", 33))
-	s := play(shipped(), pull('a', 15, func(p *deploy.PullSeen) { p.Number, p.Head = 13, twin }),
+	s := stateAfter(shipped(), pull('a', 15, func(p *deploy.PullSeen) { p.Number, p.Head = 13, twin }),
 		say("c1", hubot, deploy.Approve, "production", 20, func(c *deploy.Command) { c.Commit = "eeeeeee" }), role("c1", pipeline.Maintain, 21),
 		say("c2", hubot, deploy.Approve, "production", 22, func(c *deploy.Command) { c.Commit = string(commit('e')) }), role("c2", pipeline.Maintain, 23))
 	if c := s.Commands["c1"]; !c.Refused || !strings.Contains(c.Say, "/approve production@"+string(commit('e'))) {
@@ -136,7 +136,7 @@ func TestABareWordNearAPushIsRefusedWithTheLineToType(t *testing.T) {
 		"within it, with its name": {101, "aaaaaaa", ""},
 		"before it, with its name": {90, string(commit('a')), ""},
 	} {
-		s := play(reviewed(), pull('a', 100, func(p *deploy.PullSeen) { p.Seen = at(101) }), run(pipeline.PullRequest, 'a', '1', 101), card("preview/pr-12", 1, 'a', '1', 103),
+		s := stateAfter(reviewed(), pull('a', 100, func(p *deploy.PullSeen) { p.Seen = at(101) }), run(pipeline.PullRequest, 'a', '1', 101), card("preview/pr-12", 1, 'a', '1', 103),
 			say("c1", hubot, deploy.Approve, "preview", c.said, func(k *deploy.Command) { k.Commit = c.sha }), role("c1", pipeline.Maintain, 110))
 		p := s.Commands["c1"]
 		if p.Refused != (c.refused != "") || !strings.Contains(p.Say, c.refused) || p.Refused && !strings.Contains(p.Say, "type `/approve preview/pr-12@aaaaaaa`") {
@@ -147,7 +147,7 @@ func TestABareWordNearAPushIsRefusedWithTheLineToType(t *testing.T) {
 
 func TestAWordThatIsOlderThanTheMergeDoesNotMeanTheMerge(t *testing.T) {
 	t.Parallel()
-	s := play(shipped(), say("c1", hubot, deploy.Approve, "production", 9), role("c1", pipeline.Maintain, 21))
+	s := stateAfter(shipped(), say("c1", hubot, deploy.Approve, "production", 9), role("c1", pipeline.Maintain, 21))
 	if c := s.Commands["c1"]; !c.Refused || !strings.Contains(c.Say, "before the merge of eeeeeee") {
 		t.Errorf("%s", c.Say)
 	}

@@ -72,8 +72,12 @@ func (s State) conclude(steps []StepState) Conclusion {
 	return Success
 }
 
-// Artifacts are what the run's passed steps made. They count only once the whole run has succeeded.
+// Artifacts are what the run's passed steps made. They count only once the whole run has succeeded, and a run of a part
+// of its plan never makes any that count.
 func (s State) Artifacts() (made []Artifact) {
+	if s.Only != "" {
+		return nil
+	}
 	for _, st := range s.Steps {
 		if st.Phase == Done && st.Result.Outcome == Passed && st.Result.Artifact != nil {
 			made = append(made, *st.Result.Artifact)

@@ -13,6 +13,8 @@ type Requested struct {
 	Plan     Plan      `json:"plan"`
 	PlanFrom Commit    `json:"plan_from"`          // the commit at which the plan was read
 	Problems []Problem `json:"problems,omitempty"` // mistakes in the plan: the run ends at once, and says so
+	Only     string    `json:"only,omitempty"`     // the stage that the run ends with, when it is not the whole plan
+	Carried  []Carried `json:"carried,omitempty"`  // steps that an earlier run of the same commit and plan has passed
 	At       time.Time `json:"at"`
 }
 

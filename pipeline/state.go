@@ -16,6 +16,7 @@ type State struct {
 	Plan      Plan
 	PlanFrom  Commit
 	Problems  []Problem
+	Only      string      // the stage that it ends with; empty for a whole run
 	Steps     []StepState // all steps of all stages, in the plan's order
 	Cancel    string      // why it was cancelled; empty when it was not
 	Reported  bool        // the repository's stream knows how it ended
@@ -36,6 +37,7 @@ type StepState struct {
 	Result   Result // of the last attempt, when Phase is Done
 	Started  time.Time
 	Finished time.Time
+	From     RunID // the run that has passed it, when it was not this one
 }
 
 // Phase is where a step stands.
@@ -111,10 +113,10 @@ func (s State) requested(e Requested) State {
 		return s // a run is requested once
 	}
 	s.Run, s.Trigger, s.Trust, s.Plan, s.PlanFrom, s.Problems = e.Run, e.Trigger, e.Trust, e.Plan, e.PlanFrom, e.Problems
-	s.Requested, s.Ended = e.At, e.At
+	s.Requested, s.Ended, s.Only = e.At, e.At, e.Only
 	for i, stage := range e.Plan.Stages {
 		for _, step := range stage.Steps {
-			s.Steps = append(s.Steps, StepState{Stage: i, Name: step.Name})
+			s.Steps = append(s.Steps, e.step(i, step.Name))
 		}
 	}
 	if len(s.Problems) > 0 || s.Trust == Outside {

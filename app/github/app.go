@@ -52,6 +52,7 @@ type App struct {
 	agent   string
 	observe func(Call)
 	self    atomic.Pointer[Self]
+	itself  *gh.Client // speaks as the App, with limits of its own
 
 	mu        sync.Mutex
 	installed map[int64]*Installation
@@ -93,6 +94,7 @@ func New(c Config) (*App, error) {
 	if a.observe == nil {
 		a.observe = func(Call) {}
 	}
+	a.itself = newClient(a.api, a.agent, newGuard(a, 0, newAsApp(a)))
 	return a, nil
 }
 

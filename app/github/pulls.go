@@ -21,6 +21,7 @@ type Pull struct {
 	HeadBranch  string
 	HeadRepo    int64 // 0 when the fork has been deleted
 	Base        string
+	BaseCommit  pipeline.Commit
 	MergeCommit pipeline.Commit // what merging made; empty until Merged
 	Author      pipeline.Actor
 	Updated     time.Time // GitHub's own time of the last change, in whole seconds
@@ -48,7 +49,7 @@ func (in *Installation) Pull(ctx context.Context, repo pipeline.Repo, number int
 	p := Pull{
 		Number: found.GetNumber(), State: found.GetState(), Draft: found.GetDraft(), Merged: found.GetMerged(),
 		Head: pipeline.Commit(found.GetHead().GetSHA()), HeadBranch: found.GetHead().GetRef(), HeadRepo: found.GetHead().GetRepo().GetID(),
-		Base: found.GetBase().GetRef(),
+		Base: found.GetBase().GetRef(), BaseCommit: pipeline.Commit(found.GetBase().GetSHA()),
 		Author: pipeline.Actor{
 			ID: found.GetUser().GetID(), Login: found.GetUser().GetLogin(), Bot: found.GetUser().GetType() == "Bot",
 		},

@@ -39,8 +39,11 @@ type serve struct {
 	Workers     int           `help:"Steps that run at once; 0 means one for each processor." default:"0" env:"CONVEYOR_WORKERS"`
 	DeployRoots []string      `help:"Absolute folders below which the static target may publish." env:"CONVEYOR_DEPLOY_ROOTS"`
 	ExecDir     string        `help:"Folder of the exec target's scripts." env:"CONVEYOR_EXEC_DIR"`
+	CommandApps []int64       `help:"Apps, by number, whose comments may command as people's do." env:"CONVEYOR_COMMAND_APPS"`
 	OpenPages   bool          `help:"Show the list of runs to everyone who reaches this server." env:"CONVEYOR_OPEN_PAGES"`
 	Grace       time.Duration `help:"How long running steps may go on when the server is stopped." default:"20s" env:"CONVEYOR_GRACE"`
+	SweepEvery  time.Duration `help:"How often GitHub's log is searched for webhooks that did not arrive; 0 is never." default:"1m" env:"CONVEYOR_SWEEP_EVERY"`
+	SweepHeads  time.Duration `help:"How often open pull requests and branches without a check are looked for; 0 is never." default:"1h" env:"CONVEYOR_SWEEP_HEADS"`
 	LogFormat   string        `help:"text or json." enum:"text,json" default:"text" env:"CONVEYOR_LOG_FORMAT"`
 }
 
@@ -73,7 +76,7 @@ func (s *serve) config(getenv func(string) string) (app.Config, error) {
 	c := app.Config{
 		Listen: s.Listen, PublicURL: s.PublicURL, DataDir: s.DataDir, GitHubURL: s.GithubURL, GitHubAPIURL: s.GithubAPIURL, AppID: s.AppID,
 		AcceptLoss: s.AcceptLoss, Sandbox: s.Sandbox, Tools: s.Tools, Workers: s.Workers, DeployRoots: s.DeployRoots, ExecDir: s.ExecDir,
-		OpenPages: s.OpenPages, Grace: s.Grace,
+		CommandApps: s.CommandApps, OpenPages: s.OpenPages, Grace: s.Grace, SweepEvery: s.SweepEvery, SweepHeads: s.SweepHeads,
 	}
 	if c.Workers == 0 {
 		c.Workers = runtime.NumCPU()

@@ -23,7 +23,7 @@ import (
 // A reader that lost the connection comes back with the last id it saw, in Last-Event-ID or, when its page has to open
 // the stream anew, in ?from=. So it gets every byte once. ?line= at a first visit asks that this line be there.
 func (p *Pages) follow(c *gin.Context, s pipeline.State, step string, attempt int) {
-	name := p.o.LogName(s.Run, step, attempt)
+	name := p.logName(s, step, attempt)
 	over := func() bool {
 		now, err := p.o.Run(c.Request.Context(), s.Run)
 		return err == nil && attemptOver(now, step, attempt)

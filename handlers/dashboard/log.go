@@ -28,7 +28,7 @@ func (p *Pages) log(c *gin.Context) {
 		p.follow(c, s, c.Param("step"), attempt)
 		return
 	}
-	p.raw(c, p.o.LogName(s.Run, c.Param("step"), attempt))
+	p.raw(c, p.logName(s, c.Param("step"), attempt))
 }
 
 // raw gives a log as plain text; of one that is being written, what there is.
@@ -54,6 +54,16 @@ func (p *Pages) raw(c *gin.Context, name string) {
 	c.Header("X-Content-Type-Options", "nosniff")
 	c.Header("Cache-Control", "no-store")
 	http.ServeContent(c.Writer, c.Request, "", time.Time{}, text)
+}
+
+// logName is the name of a step attempt's log: of a step that an earlier run has passed, the log is that run's.
+func (p *Pages) logName(s pipeline.State, step string, attempt int) string {
+	for _, st := range s.Steps {
+		if st.Name == step && st.From != "" {
+			return p.o.LogName(st.From, step, attempt)
+		}
+	}
+	return p.o.LogName(s.Run, step, attempt)
 }
 
 // hasAttempt keeps names that the run never gave away from the log store.

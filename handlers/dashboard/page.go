@@ -44,7 +44,7 @@ func (p *Pages) page(s pipeline.State, live liveView, chosen string) pageView {
 		return v // nothing has begun
 	}
 	v.Log.Step = step
-	if tail, err := p.o.Logs.Tail(p.o.LogName(s.Run, step, attempt), tailLines); err == nil {
+	if tail, err := p.o.Logs.Tail(p.logName(s, step, attempt), tailLines); err == nil {
 		v.Log.Tail = printed(string(tail[max(0, len(tail)-tailBytes):]))
 	}
 	return v

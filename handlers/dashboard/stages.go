@@ -95,6 +95,9 @@ func (p *Pages) step(s pipeline.State, st pipeline.StepState) stepView {
 		v.State, v.Since = states["running"], st.Started
 	case pipeline.Done:
 		v.State, v.Reason = states[string(st.Result.Outcome)], plain(st.Result.Reason)
+		if st.From != "" {
+			v.Reason = "In an earlier run of this commit."
+		}
 		v.Took = took(st.Started, st.Finished)
 		v.Tests = tests(st.Result)
 		if st.Result.Outcome == pipeline.Infrastructure {

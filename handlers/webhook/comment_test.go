@@ -6,11 +6,14 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/conveyor-ci/conveyor/deploy"
 	"github.com/conveyor-ci/conveyor/handlers/webhook"
 )
+
+func hours(n float64) deploy.Span { return deploy.Span(n * float64(time.Hour)) }
 
 func TestTheGrammarIsReadAsItIsWritten(t *testing.T) {
 	t.Parallel()
@@ -29,7 +32,45 @@ func TestTheGrammarIsReadAsItIsWritten(t *testing.T) {
 		"/retest":                               {Verb: deploy.Retest},
 		"/cancel":                               {Verb: deploy.Cancel},
 		"/help":                                 {Verb: deploy.Help},
-		"/help what does all of this mean?":     {Verb: deploy.Help},
+		"/help what does all of this mean?":     {Verb: deploy.Help, Word: "what"},
+		"/help /approve":                        {Verb: deploy.Help, Word: "approve"},
+		"/help ok-to-test":                      {Verb: deploy.Help, Word: "ok-to-test"},
+		"/help @everyone":                       {Verb: deploy.Help},
+		"/test":                                 {Verb: deploy.Test},
+		"/test unit":                            {Verb: deploy.Test, Word: "unit"},
+		"/retest failed":                        {Verb: deploy.Retest, Word: "failed"},
+		"/ok-to-test 1a2b3c4":                   {Verb: deploy.OkToTest, Commit: "1a2b3c4"},
+		"/ok-to-test " + sha:                    {Verb: deploy.OkToTest, Commit: sha},
+		"/reject production":                    {Verb: deploy.Reject, Environment: "production"},
+		"/reject production@1a2b3c4 it is slow": {Verb: deploy.Reject, Environment: "production", Commit: "1a2b3c4", Reason: "it is slow"},
+		"/promote production@1a2b3c4":           {Verb: deploy.Onward, Environment: "production", Commit: "1a2b3c4"},
+		"/lock staging":                         {Verb: deploy.TakeLock, Environment: "staging"},
+		"/lock staging for 2h":                  {Verb: deploy.TakeLock, Environment: "staging", For: hours(2)},
+		"/lock staging the migration for 3d":    {Verb: deploy.TakeLock, Environment: "staging", Reason: "the migration", For: hours(72)},
+		"/lock staging wait for the release":    {Verb: deploy.TakeLock, Environment: "staging", Reason: "wait for the release"},
+		"/lock staging for 2h please":           {Verb: deploy.TakeLock, Environment: "staging", Reason: "for 2h please"},
+		"/lock staging a\u202eb\u200bc | `x`":   {Verb: deploy.TakeLock, Environment: "staging", Reason: "abc | `x`"},
+		"/unlock staging":                       {Verb: deploy.EndLock, Environment: "staging"},
+		"/unlock staging they are on holiday":   {Verb: deploy.EndLock, Environment: "staging", Reason: "they are on holiday"},
+		"/freeze":                               {Verb: deploy.TakeFreeze},
+		"/freeze for 2h":                        {Verb: deploy.TakeFreeze, For: hours(2)},
+		"/freeze production":                    {Verb: deploy.TakeFreeze, Environment: "production"},
+		"/freeze production for 90m":            {Verb: deploy.TakeFreeze, Environment: "production", For: hours(1.5)},
+		"/freeze production the fair for 2d":    {Verb: deploy.TakeFreeze, Environment: "production", Reason: "the fair", For: hours(48)},
+		"/freeze We are moving":                 {Verb: deploy.TakeFreeze, Reason: "We are moving"},
+		"/unfreeze":                             {Verb: deploy.EndFreeze},
+		"/unfreeze production":                  {Verb: deploy.EndFreeze, Environment: "production"},
+		"/preview keep":                         {Verb: deploy.Preview, Word: "keep"},
+		"/preview keep 3d":                      {Verb: deploy.Preview, Word: "keep", For: hours(72)},
+		"/preview keep for 3d":                  {Verb: deploy.Preview, Word: "keep", For: hours(72)},
+		"/preview stop":                         {Verb: deploy.Preview, Word: "stop"},
+		"/plan promote production":              {Verb: deploy.Plan, Word: "promote", Environment: "production"},
+		"/plan deploy staging@1a2b3c4":          {Verb: deploy.Plan, Word: "deploy", Environment: "staging", Commit: "1a2b3c4"},
+		"/why":                                  {Verb: deploy.Why},
+		"/why unit":                             {Verb: deploy.Why, Word: "unit"},
+		"/why preview/pr-12":                    {Verb: deploy.Why, Word: "preview/pr-12"},
+		"/can":                                  {Verb: deploy.Can},
+		"/can production":                       {Verb: deploy.Can, Environment: "production"},
 	} {
 		got := webhook.ParseComment(line)
 		want.Line = strings.TrimRight(line, " \t")
@@ -74,18 +115,47 @@ func TestAMistakeIsAnsweredWithTheLineToType(t *testing.T) {
 		"/aprove production":                  {deploy.Unknown, "Did you mean `/approve production`?"},
 		"/Approve production":                 {deploy.Unknown, "Did you mean `/approve production`?"},
 		"/APPROVE production":                 {deploy.Unknown, "Did you mean `/approve production`?"},
-		"/promote staging":                    {deploy.Unknown, "Did you mean `/deploy staging`?"},
+		"/promote":                            {deploy.Onward, "`/promote ENV`"},
+		"/promote production now":             {deploy.Onward, "`/promote production`"},
+		"/test unit lint":                     {deploy.Test, "`/test STAGE`"},
+		"/test $(id)":                         {deploy.Test, "`/test STAGE`"},
+		"/retest FAILED":                      {deploy.Retest, "`/retest failed`"},
+		"/reject":                             {deploy.Reject, "`/reject ENV`"},
+		"/reject production@main slow":        {deploy.Reject, "7 to 40"},
+		"/lock":                               {deploy.TakeLock, "`/lock ENV"},
+		"/lock Staging":                       {deploy.TakeLock, "small letters"},
+		"/lock staging@1a2b3c4":               {deploy.TakeLock, "small letters"},
+		"/lock staging for 2":                 {deploy.TakeLock, "`/lock staging REASON for 2h`"},
+		"/lock staging for 2weeks":            {deploy.TakeLock, "a number and one of"},
+		"/unlock":                             {deploy.EndLock, "`/unlock ENV`"},
+		"/freeze production for 0h":           {deploy.TakeFreeze, "a number and one of"},
+		"/unfreeze production now":            {deploy.EndFreeze, "`/unfreeze ENV`"},
+		"/preview":                            {deploy.Preview, "`/preview stop`"},
+		"/preview keep forever":               {deploy.Preview, "`/preview keep 3d`"},
+		"/preview stop 3d":                    {deploy.Preview, "`/preview stop`"},
+		"/plan":                               {deploy.Plan, "`/plan promote ENV`"},
+		"/plan rollback production":           {deploy.Plan, "`/plan promote ENV`"},
+		"/plan promote":                       {deploy.Plan, "`/plan promote ENV`"},
+		"/plan promote production@x":          {deploy.Plan, "7 to 40"},
+		"/why is it red":                      {deploy.Why, "`/why STEP`"},
+		"/ok-to-test main":                    {deploy.OkToTest, "`/ok-to-test SHA`"},
+		"/ok-to-test 1a2b3c":                  {deploy.OkToTest, "7 to 40"},
+		"/ok-to-test 1a2b3c4 1a2b3c5":         {deploy.OkToTest, "7 to 40"},
+		"/unfreze production":                 {deploy.Unknown, "Did you mean `/unfreeze production`?"},
+		"/lokc staging for 2h":                {deploy.Unknown, "Did you mean `/lock staging for 2h`?"},
+		"/whi":                                {deploy.Unknown, "Did you mean `/why`?"},
+		"/foo":                                {deploy.Unknown, "There is no command `/foo`. `/help`"},
 		"/rerun":                              {deploy.Unknown, "Did you mean `/retest`?"},
 		"/revert production":                  {deploy.Unknown, "Did you mean `/rollback production`?"},
 		"/aprove `rm -rf` @everyone":          {deploy.Unknown, "Did you mean `/approve`?"},
-		"/ok-to-test":                         {deploy.Unknown, "There is no command `/ok-to-test`. `/help`"},
+		"/ok-to-test":                         {deploy.OkToTest, "`/ok-to-test SHA`"},
 	} {
 		got := webhook.ParseComment(line)
 		if len(got) != 1 || got[0].Verb != want.verb || !strings.Contains(got[0].Problem, want.says) {
 			t.Errorf("%q is read as %+v, want %q", line, got, want.says)
 			continue
 		}
-		if c := got[0]; c.Environment+c.Commit+c.Digest != "" {
+		if c := got[0]; c.Environment+c.Commit+c.Digest+c.Word+c.Reason != "" || c.For != 0 {
 			t.Errorf("%q is wrong, and filled in all the same: %+v", line, c)
 		}
 		if strings.Contains(got[0].Problem, "@everyone") || strings.Contains(got[0].Problem, "rm -rf") {
@@ -185,6 +255,14 @@ func TestACommentHoldsTenCommandsAtMost(t *testing.T) {
 	}
 }
 
+func TestALongReasonIsCut(t *testing.T) {
+	t.Parallel()
+	got := webhook.ParseComment("/lock staging " + strings.Repeat("é ", 300) + "for 2h")
+	if len(got) != 1 || got[0].Problem != "" || got[0].For != hours(2) || utf8.RuneCountInString(got[0].Reason) != 120 {
+		t.Fatalf("%+v", got)
+	}
+}
+
 func TestALongLineIsCutAndStillAnswered(t *testing.T) {
 	t.Parallel()
 	got := webhook.ParseComment("/approve production " + strings.Repeat("é", 500))
@@ -207,17 +285,21 @@ func TestNoCommentTakesLong(t *testing.T) {
 }
 
 var (
-	safeEnv = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*(/pr-[0-9]+)?$`)
-	safeHex = regexp.MustCompile(`^[0-9a-f]{7,64}$`)
+	safeEnv  = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*(/pr-[0-9]+)?$`)
+	safeWord = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*(/pr-[0-9]+)?$`)
+	safeHex  = regexp.MustCompile(`^[0-9a-f]{7,64}$`)
 )
 
 // FuzzComment holds what the house relies on: nothing that is passed on is of another form than it must be, and nothing
 // is a command that does not stand at the beginning of a line.
 func FuzzComment(f *testing.F) {
-	for _, s := range []string{"/approve production@1a2b3c4", "/rollback a 0f0f0f0\r\n/help x", "> /deploy a", "```\n/cancel\n```", "<details>\n\n/retest", "a `\n/retest\n`", "|a|\n|-|\n/x", "[x]:\n/approve", "/Aprove x y z"} {
+	for _, s := range []string{"/approve production@1a2b3c4", "/rollback a 0f0f0f0\r\n/help x", "> /deploy a", "```\n/cancel\n```", "<details>\n\n/retest", "a `\n/retest\n`", "|a|\n|-|\n/x", "[x]:\n/approve", "/Aprove x y z",
+		"/test unit\n/retest failed", "/ok-to-test 1a2b3c4", "/reject production@1a2b3c4 it `is` slow", "/promote production@1a2b3c4", "/lock staging a\u202eb for 2h",
+		"/unlock a why", "/freeze for 2h", "/freeze x y for 99999d", "/unfreeze a", "/preview keep for 3d\n/preview stop", "/plan promote a@1a2b3c4", "/why a/pr-1", "/can a", "/help /why"} {
 		f.Add(s)
 	}
-	verbs := []deploy.Verb{deploy.Approve, deploy.Promote, deploy.Rollback, deploy.Retest, deploy.Cancel, deploy.Help, deploy.Unknown}
+	about := []deploy.Verb{deploy.Approve, deploy.Promote, deploy.Rollback, deploy.Reject, deploy.Onward, deploy.TakeLock, deploy.EndLock, deploy.Plan}
+	verbs := append([]deploy.Verb{deploy.Test, deploy.Retest, deploy.Cancel, deploy.OkToTest, deploy.TakeFreeze, deploy.EndFreeze, deploy.Preview, deploy.Why, deploy.Can, deploy.Help, deploy.Unknown}, about...)
 	f.Fuzz(func(t *testing.T, body string) {
 		commands := webhook.ParseComment(body)
 		if len(commands) > 10 {
@@ -231,11 +313,15 @@ func FuzzComment(f *testing.F) {
 				t.Fatalf("%+v is no line of %q", c, body)
 			case !slices.Contains(verbs, c.Verb), (c.Verb == deploy.Unknown) && c.Problem == "":
 				t.Fatalf("%+v", c)
-			case c.Problem != "" && c.Environment+c.Commit+c.Digest != "":
+			case c.Problem != "" && (c.Environment+c.Commit+c.Digest+c.Word+c.Reason != "" || c.For != 0):
 				t.Fatalf("%+v is wrong, and filled in all the same", c)
 			case c.Environment != "" && !safeEnv.MatchString(c.Environment), c.Commit != "" && !safeHex.MatchString(c.Commit), c.Digest != "" && !safeHex.MatchString(c.Digest):
 				t.Fatalf("%+v is passed on", c)
-			case c.Problem == "" && c.Environment == "" && slices.Contains(verbs[:3], c.Verb):
+			case c.Word != "" && !safeWord.MatchString(c.Word) && c.Verb != deploy.Help, c.For < 0, utf8.RuneCountInString(c.Reason) > 120, strings.ContainsFunc(c.Reason, unicode.IsControl):
+				t.Fatalf("%+v is passed on", c)
+			case c.Verb == deploy.OkToTest && c.Problem == "" && c.Commit == "":
+				t.Fatalf("%+v is about nothing", c)
+			case c.Problem == "" && c.Environment == "" && slices.Contains(about, c.Verb):
 				t.Fatalf("%+v is about nothing", c)
 			}
 		}

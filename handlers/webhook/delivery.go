@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"fmt"
 	"net/http"
 	"regexp"
 	"time"
@@ -13,10 +14,27 @@ type Delivery struct {
 	Event      string    `json:"event"`
 	Body       []byte    `json:"body,omitempty"` // as signed, byte for byte
 	ReceivedAt time.Time `json:"received_at"`
+	Swept      bool      `json:"swept,omitempty"` // GitHub never sent it: it tells what was found by looking, and has no sender
 }
 
 // Stream names the delivery for ever: a redelivery has the same name.
 func (d Delivery) Stream() string { return "delivery/" + d.Source + "/" + d.GUID }
+
+// AppSource is the source of an App's own deliveries.
+func AppSource(app int64) string { return fmt.Sprintf("app/%d", app) }
+
+// Problem says why a delivery that did not come through the door could not be one.
+func (d Delivery) Problem() string {
+	switch {
+	case !eventForm.MatchString(d.Event):
+		return "its event has no event's name"
+	case !guidForm.MatchString(d.GUID):
+		return "its GUID has no GUID's form"
+	case !wellFormed(d.Body):
+		return "its body is not a JSON object"
+	}
+	return ""
+}
 
 var (
 	eventForm = regexp.MustCompile(`^[a-z_]{1,64}$`)

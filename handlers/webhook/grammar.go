@@ -16,31 +16,46 @@ var (
 	envForm    = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,39}(/pr-[1-9][0-9]{0,8})?$`)
 	shaForm    = regexp.MustCompile(`^[0-9a-f]{7,40}$`)
 	digestForm = regexp.MustCompile(`^[0-9a-f]{7,64}$`)
+	spanForm   = regexp.MustCompile(`^[1-9][0-9]{0,5}[smhd]$`)
 )
 
-// grammar says what follows each verb. Verbs and everything after them are in small letters.
-//
-//	/approve ENV[@SHA]   /deploy ENV[@SHA]   /rollback ENV [DIGEST]   /retest   /cancel   /help …
-var grammar = []struct {
+// rule says what follows a verb. Verbs and names are in small letters.
+type rule struct {
 	verb  deploy.Verb
-	usage string // %s is the environment
-	args  int    // at most; the first is an environment
-}{
-	{deploy.Approve, "`/approve %[1]s` or `/approve %[1]s@SHA`", 1},
-	{deploy.Promote, "`/deploy %[1]s` or `/deploy %[1]s@SHA`", 1},
-	{deploy.Rollback, "`/rollback %[1]s` or `/rollback %[1]s DIGEST`", 2},
-	{deploy.Retest, "`/retest`", 0},
-	{deploy.Cancel, "`/cancel`", 0},
-	{deploy.Help, "`/help`", 0},
+	usage string // %[1]s is the environment
+	read  func(c *deploy.Command, args []string, usage string) (problem string)
+}
+
+var grammar = []rule{
+	{deploy.Test, "`/test` or `/test STAGE`", aName("the name of a stage")},
+	{deploy.Retest, "`/retest` or `/retest failed`", oneOf("", "failed")},
+	{deploy.Cancel, "`/cancel`", alone},
+	{deploy.OkToTest, "`/ok-to-test SHA`", commitOnly},
+	{deploy.Approve, "`/approve %[1]s` or `/approve %[1]s@SHA`", target},
+	{deploy.Reject, "`/reject %[1]s` or `/reject %[1]s@SHA REASON`", targetAndReason},
+	{deploy.Promote, "`/deploy %[1]s` or `/deploy %[1]s@SHA`", target},
+	{deploy.Onward, "`/promote %[1]s` or `/promote %[1]s@SHA`", target},
+	{deploy.Rollback, "`/rollback %[1]s` or `/rollback %[1]s DIGEST`", release},
+	{deploy.TakeLock, "`/lock %[1]s REASON for 2h`", hold},
+	{deploy.EndLock, "`/unlock %[1]s` or `/unlock %[1]s REASON`", targetAndReason},
+	{deploy.TakeFreeze, "`/freeze`, `/freeze ENV` or `/freeze ENV REASON for 2h`", freeze},
+	{deploy.EndFreeze, "`/unfreeze` or `/unfreeze ENV`", perhaps(environment)},
+	{deploy.Preview, "`/preview keep`, `/preview keep 3d` or `/preview stop`", preview},
+	{deploy.Plan, "`/plan promote %[1]s` or `/plan deploy %[1]s`", plan},
+	{deploy.Why, "`/why`, `/why STEP` or `/why ENV`", aName("the name of a step, a stage or an environment")},
+	{deploy.Can, "`/can` or `/can ENV`", perhaps(environment)},
+	{deploy.Help, "`/help` or `/help COMMAND`", help},
 }
 
 // elsewhere are the words that other tools have for our verbs.
 var elsewhere = map[string]deploy.Verb{
-	"promote": deploy.Promote, "ship": deploy.Promote, "release": deploy.Promote,
+	"ship": deploy.Promote, "release": deploy.Promote,
 	"approved": deploy.Approve, "lgtm": deploy.Approve,
 	"revert": deploy.Rollback, "undo": deploy.Rollback,
-	"test": deploy.Retest, "recheck": deploy.Retest, "rerun": deploy.Retest, "retry": deploy.Retest,
+	"recheck": deploy.Retest, "rerun": deploy.Retest, "retry": deploy.Retest,
 	"stop": deploy.Cancel, "abort": deploy.Cancel,
+	"deny": deploy.Reject, "decline": deploy.Reject,
+	"thaw": deploy.EndFreeze, "explain": deploy.Why, "wcid": deploy.Can, "noop": deploy.Plan,
 }
 
 // parseLine reads one line. What does not begin with a slash and a word is no command. A line that is one, but is not
@@ -54,53 +69,16 @@ func parseLine(line string) (c deploy.Command, ok bool) {
 	c.Line = cut(line, maxLine)
 	verb, args := words[0][1:], words[1:]
 	for _, rule := range grammar {
-		if verb != string(rule.verb) {
-			continue
+		if verb == string(rule.verb) {
+			said := deploy.Command{Verb: rule.verb, Line: c.Line}
+			if problem := rule.read(&said, args, rule.usage); problem != "" {
+				return deploy.Command{Verb: rule.verb, Line: c.Line, Problem: problem}, true // and nothing of it is filled in
+			}
+			return said, true
 		}
-		c.Verb = rule.verb
-		switch {
-		case c.Verb == deploy.Help: // whatever follows
-		case rule.args > 0:
-			c.Problem = target(&c, args, rule.args, rule.usage)
-		case len(args) > 0:
-			c.Problem = fmt.Sprintf("`/%s` stands alone on its line. Type %s.", c.Verb, rule.usage)
-		}
-		return c, true
 	}
 	c.Verb, c.Problem = deploy.Unknown, unknown(verb, args)
 	return c, true
-}
-
-// target reads what a command is about. It fills c only with what is right as a whole.
-func target(c *deploy.Command, args []string, most int, usage string) (problem string) {
-	if len(args) == 0 {
-		return fmt.Sprintf("`/%s` needs the name of an environment. Type %s.", c.Verb, fmt.Sprintf(usage, "ENV"))
-	}
-	env, sha, named := strings.Cut(args[0], "@")
-	if !envForm.MatchString(env) {
-		return fmt.Sprintf("That is not the name of an environment: names have small letters, digits, `-` and `_`. Type %s.", fmt.Sprintf(usage, "ENV"))
-	}
-	usage = fmt.Sprintf(usage, env)
-	if named && c.Verb != deploy.Rollback && shaForm.MatchString(sha) {
-		usage = fmt.Sprintf("`/%s %s@%s`", c.Verb, env, sha)
-	}
-	switch {
-	case len(args) > most:
-		return fmt.Sprintf("Nothing may follow `/%s` and what it is about on the line. Type %s.", c.Verb, usage)
-	case named && c.Verb == deploy.Rollback:
-		return fmt.Sprintf("A rollback names a digest, not a commit. Type %s.", usage)
-	case named && !shaForm.MatchString(sha):
-		return fmt.Sprintf("After the @ stands a commit: 7 to 40 of the digits 0-9 and a-f. Type %s.", usage)
-	}
-	if len(args) == 2 {
-		digest := strings.TrimPrefix(args[1], "sha256:")
-		if !digestForm.MatchString(digest) {
-			return fmt.Sprintf("A digest is 7 to 64 of the digits 0-9 and a-f. Type %s.", usage)
-		}
-		c.Digest = digest
-	}
-	c.Environment, c.Commit = env, sha
-	return ""
 }
 
 // unknown says what a command that does not exist may have meant.
@@ -122,8 +100,8 @@ func near(word string) (best deploy.Verb) {
 		return v
 	}
 	least := 3
-	for _, rule := range grammar {
-		if d := distance(word, string(rule.verb)); d < least {
+	for _, rule := range grammar { // of a short verb, few letters may be wrong
+		if d := distance(word, string(rule.verb)); d < least && 2*d <= len(rule.verb) {
 			best, least = rule.verb, d
 		}
 	}

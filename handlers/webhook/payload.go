@@ -29,6 +29,11 @@ type payload struct {
 	PullRequest *pull    `json:"pull_request"`
 	Issue       *issue   `json:"issue"`
 	Comment     *comment `json:"comment"`
+	Changes     struct {
+		Body *struct {
+			From string `json:"from"`
+		} `json:"body"`
+	} `json:"changes"` // of what was edited: what it was before
 }
 
 type commit struct {
@@ -79,6 +84,17 @@ type comment struct {
 	User      *account `json:"user"`
 	CreatedAt stamp    `json:"created_at"`
 	UpdatedAt stamp    `json:"updated_at"`
+	Via       *struct {
+		ID int64 `json:"id"`
+	} `json:"performed_via_github_app"` // the App that wrote it
+}
+
+// app is the number of the App that wrote a comment, 0 when it was none.
+func (c *comment) app() int64 {
+	if c.Via == nil {
+		return 0
+	}
+	return c.Via.ID
 }
 
 // parse reads a payload. A field of another type than expected stays empty, and is missed where it is needed.

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/conveyor-ci/conveyor/deploy"
@@ -16,13 +17,17 @@ type Heard struct {
 	Trigger  *pipeline.Trigger
 	Pull     *deploy.PullSeen
 	Commands []deploy.Command
+	Voided   *deploy.ApprovalVoided
 	Ignored  string // for the journal and the operator; in words
 }
 
-// Translate says what a delivery means. It is pure, and total: what it cannot use, it ignores with a reason.
-func Translate(d Delivery) Heard {
+// Translate says what a delivery means. It is pure, and total: what it cannot use, it ignores with a reason. The
+// comments of Apps command when the App is one of those given, by number.
+func Translate(d Delivery, apps ...int64) Heard {
 	hear, known := map[string]func(Delivery, payload, pipeline.Repo) Heard{
-		"push": push, "pull_request": pullRequest, "issue_comment": issueComment,
+		"push": push, "pull_request": pullRequest, "issue_comment": func(d Delivery, p payload, _ pipeline.Repo) Heard {
+			return issueComment(d, p, apps)
+		},
 	}[d.Event]
 	p := parse(d.Body)
 	switch {
@@ -34,7 +39,9 @@ func Translate(d Delivery) Heard {
 		return ignored("nothing follows from the event %s", describe(d.Event, p.Action))
 	}
 	repo, problem := p.repo()
-	if problem == "" && (p.Sender == nil || p.Sender.ID <= 0) {
+	if d.Swept {
+		p.Sender = &account{} // nobody, who may nothing
+	} else if problem == "" && (p.Sender == nil || p.Sender.ID <= 0) {
 		problem = "it names no sender"
 	}
 	if problem != "" {
@@ -132,15 +139,17 @@ func pullRequest(d Delivery, p payload, repo pipeline.Repo) Heard {
 
 // issueComment hears what a person asks on a pull request. Only a new comment counts, in the words of the one who wrote
 // it: everyone with write access may edit the comments of others.
-func issueComment(d Delivery, p payload, _ pipeline.Repo) Heard {
+func issueComment(d Delivery, p payload, apps []int64) Heard {
 	switch c := p.Comment; {
-	case p.Action != "created":
+	case p.Action != "created" && p.Action != "edited" && p.Action != "deleted":
 		return ignored("%s: only new comments command", describe(d.Event, p.Action))
 	case p.Issue == nil || p.Issue.Number <= 0 || c == nil || c.ID <= 0:
 		return ignored("%s tells of no comment", describe(d.Event, p.Action))
 	case p.Issue.PullRequest == nil:
 		return ignored("it is a comment on an issue, not on a pull request")
-	case p.Sender.actor().Bot:
+	case p.Action != "created":
+		return changedComment(d, p)
+	case p.Sender.actor().Bot && (c.app() <= 0 || !slices.Contains(apps, c.app())):
 		return ignored("comments of Apps and bots do not command")
 	case c.User == nil || c.User.ID != p.Sender.ID:
 		return ignored("the comment is not its sender's own")
@@ -159,8 +168,31 @@ func issueComment(d Delivery, p payload, _ pipeline.Repo) Heard {
 		c.ID = fmt.Sprintf("%s.%d", d.GUID, i)
 		c.Pull, c.Comment, c.Actor = p.Issue.Number, p.Comment.ID, p.Sender.actor()
 		c.At, c.Body = p.Comment.CreatedAt.or(d.ReceivedAt), hex.EncodeToString(body[:])
+		if c.Actor.Bot {
+			c.App = p.Comment.app()
+		}
 	}
 	return Heard{Commands: commands}
+}
+
+// changedComment hears that a comment is not any more what it was. What it says now is nobody's word; what it said
+// counts no more when it was an approval, or asked for a rollback, which holds one.
+func changedComment(d Delivery, p payload) Heard {
+	was := p.Comment.Body
+	if p.Action == "edited" {
+		if p.Changes.Body == nil {
+			return ignored("%s: its text is what it was", describe(d.Event, p.Action))
+		}
+		was = p.Changes.Body.From
+	}
+	for _, c := range ParseComment(was) {
+		if c.Problem == "" && (c.Verb == deploy.Approve || c.Verb == deploy.Rollback) {
+			return Heard{Voided: &deploy.ApprovalVoided{
+				Comment: p.Comment.ID, Pull: p.Issue.Number, Why: p.Action, By: p.Sender.actor(), At: p.Comment.UpdatedAt.or(d.ReceivedAt),
+			}}
+		}
+	}
+	return ignored("%s: only new comments command, and it held no approval", describe(d.Event, p.Action))
 }
 
 // full is a commit id, or none at all.

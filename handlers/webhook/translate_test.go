@@ -60,6 +60,9 @@ func render(t *testing.T, all map[string]webhook.Heard) string {
 		for _, c := range h.Commands {
 			field(t, &b, "command", c)
 		}
+		if h.Voided != nil {
+			field(t, &b, "voided", h.Voided)
+		}
 		field(t, &b, "repo", h.Repo)
 	}
 	return b.String()
@@ -80,7 +83,7 @@ func field(t *testing.T, b *strings.Builder, name string, v any) {
 // makesSense holds what the house may rely on, whatever the payload.
 func makesSense(t testing.TB, name string, h webhook.Heard) {
 	t.Helper()
-	nothing := h.Trigger == nil && h.Pull == nil && len(h.Commands) == 0
+	nothing := h.Trigger == nil && h.Pull == nil && len(h.Commands) == 0 && h.Voided == nil
 	if nothing != (h.Ignored != "") {
 		t.Fatalf("%s: nothing is heard (%v), and the reason is %q", name, nothing, h.Ignored)
 	}
@@ -186,6 +189,13 @@ func TestTheSameDeliveryIsAlwaysHeardTheSame(t *testing.T) {
 // spoken is one of our examples with fields put in place, named by their path.
 func spoken(t *testing.T, name string, put map[string]any) webhook.Heard {
 	t.Helper()
+	h := heard(name[:strings.IndexByte(name, '/')], spokenBody(t, name, put))
+	makesSense(t, name, h)
+	return h
+}
+
+func spokenBody(t *testing.T, name string, put map[string]any) []byte {
+	t.Helper()
 	var doc map[string]any
 	if err := json.Unmarshal(example(t, "webhook-examples-synthetic/"+name), &doc); err != nil {
 		t.Fatal(err)
@@ -202,9 +212,7 @@ func spoken(t *testing.T, name string, put map[string]any) webhook.Heard {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := heard(name[:strings.IndexByte(name, '/')], body)
-	makesSense(t, name, h)
-	return h
+	return body
 }
 
 func TestAPushIsHeardOnBranchesOnly(t *testing.T) {
@@ -315,8 +323,68 @@ func TestOnlyAPersonsNewCommentOnAPullRequestCommands(t *testing.T) {
 		"no command":       {"comment.body": "looks good"},
 		"no body":          {"comment.body": nil},
 	} {
-		if h := say(put); h.Ignored == "" {
+		if h := say(put); len(h.Commands) > 0 || h.Ignored == "" && h.Voided == nil {
 			t.Errorf("%s: %+v", why, h.Commands)
+		}
+	}
+}
+
+func TestAChangedCommentTakesItsApprovalBackAndCommandsNothing(t *testing.T) {
+	t.Parallel()
+	const of = "issue_comment/pr-promote-member.json"
+	edited := func(from string, put map[string]any) webhook.Heard {
+		all := map[string]any{"action": "edited", "comment.body": "/deploy staging", "changes": map[string]any{"body": map[string]any{"from": from}}, "comment.updated_at": "2019-05-15T15:30:21Z"}
+		maps.Copy(all, put)
+		return spoken(t, of, all)
+	}
+	for name, h := range map[string]webhook.Heard{
+		"an approval":       edited("/approve production@bfdda69", nil),
+		"a rollback":        edited("thanks\n/rollback production", nil),
+		"kept in the edit":  edited("/approve production", map[string]any{"comment.body": "/approve production"}),
+		"edited by another": edited("/approve production", map[string]any{"sender.id": 999}),
+		"edited by a bot":   edited("/approve production", map[string]any{"sender.type": "Bot"}),
+		"deleted":           spoken(t, of, map[string]any{"action": "deleted", "comment.body": "/approve production"}),
+	} {
+		if h.Voided == nil || h.Voided.Comment == 0 || h.Voided.Pull == 0 || len(h.Commands) != 0 {
+			t.Errorf("%s: %+v", name, h)
+		}
+	}
+	for name, h := range map[string]webhook.Heard{
+		"another command":        edited("/deploy staging", nil),
+		"an approval in code":    edited("`/approve production`", nil),
+		"a mistake":              edited("/approve production please", nil),
+		"an approval put in":     edited("looks good", map[string]any{"comment.body": "/approve production"}),
+		"a title that changed":   edited("", map[string]any{"changes": map[string]any{"title": map[string]any{"from": "/approve production"}}}),
+		"on an issue":            edited("/approve production", map[string]any{"issue.pull_request": nil}),
+		"a deleted conversation": spoken(t, of, map[string]any{"action": "deleted", "comment.body": "never mind"}),
+	} {
+		if h.Ignored == "" {
+			t.Errorf("%s: %+v", name, h)
+		}
+	}
+}
+
+func TestAnAppCommandsOnlyWhenItIsListedByItsNumber(t *testing.T) {
+	t.Parallel()
+	body := func(put map[string]any) webhook.Delivery {
+		all := map[string]any{"comment.body": "/deploy staging", "sender.type": "Bot", "sender.login": "release[bot]", "performed": nil}
+		maps.Copy(all, put)
+		return webhook.Delivery{GUID: "g", Event: "issue_comment", Body: spokenBody(t, "issue_comment/pr-promote-member.json", all), ReceivedAt: noon}
+	}
+	via := func(id any) map[string]any {
+		return map[string]any{"comment.performed_via_github_app": map[string]any{"id": id}}
+	}
+	if h := webhook.Translate(body(via(77)), 5, 77); len(h.Commands) != 1 || !h.Commands[0].Actor.Bot || h.Commands[0].App != 77 {
+		t.Errorf("a listed App: %+v", h)
+	}
+	for name, h := range map[string]webhook.Heard{
+		"no list":     webhook.Translate(body(via(77))),
+		"another one": webhook.Translate(body(via(77)), 5),
+		"no App":      webhook.Translate(body(nil), 5, 77, -1, 0),
+		"App zero":    webhook.Translate(body(via(0)), 0, -1),
+	} {
+		if h.Ignored == "" {
+			t.Errorf("%s: %+v", name, h)
 		}
 	}
 }

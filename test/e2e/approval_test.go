@@ -290,12 +290,12 @@ func TestACommandWhoseCommentIsGoneIsWorkedOff(t *testing.T) {
 	h.deployed("staging", first)
 	pull := h.talk()
 	h.gh.HoldHooks(h.at.AppSlug)
-	c := h.said(pull, "maintainer", "/approve production@"+first[:10])
+	c := h.said(pull, "maintainer", "/promote production@"+first[:10])
 	if err := h.gh.DeleteComment(repo, c.ID, "maintainer"); err != nil {
 		t.Fatal(err)
 	}
 	h.gh.ReleaseHooks(h.at.AppSlug, false)
-	h.deployed("production", first)
+	h.answered(pull, "is wanted in `production`")
 	h.ends()
 }
 

@@ -3,6 +3,7 @@ package e2e
 import (
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // waiting is a script that goes on once the test lets it. The file is looked for in the step's own workspace.
@@ -12,14 +13,18 @@ const waiting = "while [ ! -e let-go ]; do sleep 0.02; done\n"
 func (h *house) runs(step, attempt string) string {
 	h.t.Helper()
 	var dir string
+	logs := filepath.Join(h.config.DataDir, "logs")
 	h.until("step "+step+" to run", func() bool {
-		logs, _ := filepath.Glob(filepath.Join(h.config.DataDir, "logs", "run", "*", "*", step, attempt+".log"))
-		found, _ := filepath.Glob(filepath.Join(h.config.DataDir, "source", "work", "*-"+step+"-"+attempt, "merged"))
-		if len(logs) == 0 || len(found) == 0 {
-			return false
+		all, _ := filepath.Glob(filepath.Join(logs, "run", "*", "*", step, attempt+".log"))
+		for _, log := range all {
+			// The log is begun after its own workspace is there: another run's log says nothing of this one's.
+			name := strings.TrimSuffix(strings.TrimPrefix(log, logs+"/"), ".log")
+			dir = filepath.Join(h.config.DataDir, "source", "work", strings.ReplaceAll(name, "/", "-"), "merged")
+			if _, err := os.Stat(dir); err == nil {
+				return true
+			}
 		}
-		dir = found[0]
-		return true
+		return false
 	})
 	return dir
 }

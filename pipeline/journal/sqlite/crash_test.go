@@ -29,6 +29,8 @@ func TestMain(m *testing.M) {
 		err = appendForEver(context.Background(), os.Getenv(childPath))
 	case "full":
 		err = fillTheDisk(context.Background(), os.Getenv(childPath))
+	case "full while moving":
+		err = fillTheDiskWhileMoving(context.Background(), os.Getenv(childPath))
 	default:
 		err = fmt.Errorf("%s=%s: no such child", childEnv, os.Getenv(childEnv))
 	}
@@ -52,7 +54,7 @@ func child(t testing.TB, what, path string) *exec.Cmd {
 
 // appendForEver appends from several goroutines, and says each stream's name once its record is acknowledged.
 func appendForEver(ctx context.Context, path string) error {
-	j, err := sqlite.Open(ctx, path, time.Now)
+	j, err := sqlite.OpenLimited(ctx, path, time.Now) // so that kills meet copies into the main file, too
 	if err != nil {
 		return err
 	}

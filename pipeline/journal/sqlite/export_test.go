@@ -2,9 +2,15 @@ package sqlite
 
 import (
 	"context"
+	"time"
 
 	"github.com/conveyor-ci/conveyor/pipeline/journal"
 )
+
+// OpenLimited opens a journal whose -wal file is moved after few pages.
+func OpenLimited(ctx context.Context, path string, now func() time.Time) (*Journal, error) {
+	return open(ctx, path, now, limits{copy: 20, again: 80, near: 10, most: 160})
+}
 
 // Pragma reads a setting of the connection that writes.
 func Pragma(ctx context.Context, j *Journal, name string) (value string, err error) {

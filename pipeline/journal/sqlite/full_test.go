@@ -17,7 +17,12 @@ import (
 // The child has a mount namespace of its own, and in it a disk of 4 MiB.
 func TestAFullOrReadOnlyDiskRefusesAndRecovers(t *testing.T) {
 	t.Parallel()
-	c := child(t, "full", t.TempDir())
+	onASmallDisk(t, "full")
+}
+
+func onASmallDisk(t *testing.T, what string) {
+	t.Helper()
+	c := child(t, what, t.TempDir())
 	c.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
 	if os.Getuid() != 0 {
 		c.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
@@ -29,13 +34,28 @@ func TestAFullOrReadOnlyDiskRefusesAndRecovers(t *testing.T) {
 	}
 }
 
-func fillTheDisk(ctx context.Context, directory string) error {
+// disk is where the small disk is mounted.
+type disk string
+
+func mountDisk(directory string) (disk, error) {
 	// Private, or the mount would be seen outside.
 	if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
-		return fmt.Errorf("make mounts private: %w", err)
+		return "", fmt.Errorf("make mounts private: %w", err)
 	}
 	if err := syscall.Mount("tmpfs", directory, "tmpfs", 0, "size=4m"); err != nil {
-		return fmt.Errorf("mount a small disk: %w", err)
+		return "", fmt.Errorf("mount a small disk: %w", err)
+	}
+	return disk(directory), nil
+}
+
+func (d disk) remount(flags uintptr, size string) error {
+	return syscall.Mount("tmpfs", string(d), "tmpfs", syscall.MS_REMOUNT|flags, "size="+size)
+}
+
+func fillTheDisk(ctx context.Context, directory string) error {
+	d, err := mountDisk(directory)
+	if err != nil {
+		return err
 	}
 	path := filepath.Join(directory, "journal.db")
 	j, err := sqlite.Open(ctx, path, time.Now)
@@ -83,14 +103,11 @@ func fillTheDisk(ctx context.Context, directory string) error {
 		}
 		return nil
 	}
-	remount := func(flags uintptr, size string) error {
-		return syscall.Mount("tmpfs", directory, "tmpfs", syscall.MS_REMOUNT|flags, "size="+size)
-	}
 
 	if err := refuses("the disk"); err != nil {
 		return err
 	}
-	if err := remount(0, "32m"); err != nil {
+	if err := d.remount(0, "32m"); err != nil {
 		return err
 	}
 	if err := works("there is space again"); err != nil {
@@ -99,13 +116,13 @@ func fillTheDisk(ctx context.Context, directory string) error {
 	if err := j.Close(); err != nil {
 		return err
 	}
-	if err := remount(syscall.MS_RDONLY, "32m"); err != nil {
+	if err := d.remount(syscall.MS_RDONLY, "32m"); err != nil {
 		return err
 	}
 	if _, err := sqlite.Open(ctx, path, time.Now); err == nil {
 		return errors.New("a read-only disk was opened")
 	}
-	if err := remount(0, "32m"); err != nil {
+	if err := d.remount(0, "32m"); err != nil {
 		return err
 	}
 	if j, err = sqlite.Open(ctx, path, time.Now); err != nil {

@@ -5,7 +5,8 @@
 // token or a queue in memory: each transaction begins with IMMEDIATE and asks the file, so several processes on the
 // same file are correct, only slower, and learn of each other's appends within about 200 ms.
 //
-// Start reading at Open; writer.go is the group commit, append.go and lease.go are what it commits.
+// Start reading at Open; writer.go is the group commit, append.go and lease.go are what it commits,
+// checkpoint.go is what happens beside it.
 package sqlite
 
 import (
@@ -40,6 +41,8 @@ type Journal struct {
 	stop   chan struct{}
 	once   sync.Once
 	done   chan struct{} // closed when the writing goroutine has ended
+
+	checkpointer checkpointer
 }
 
 var _ journal.Journal = (*Journal)(nil)
@@ -47,6 +50,10 @@ var _ journal.Journal = (*Journal)(nil)
 // Open opens the journal at path, and makes the file when there is none; its directory must exist. The time is read
 // from now. Close it, or the last few megabytes stay in the -wal file beside it, where the next Open finds them.
 func Open(ctx context.Context, path string, now func() time.Time) (*Journal, error) {
+	return open(ctx, path, now, usual)
+}
+
+func open(ctx context.Context, path string, now func() time.Time, l limits) (*Journal, error) {
 	// SQLite's own builds sync with fdatasync wherever it exists; this one has to be told to. Half the time per
 	// commit, and the file's size is synced either way. Where there is no fdatasync, fsync stays.
 	_, _ = driver.Fdatasync(true)
@@ -55,18 +62,20 @@ func Open(ctx context.Context, path string, now func() time.Time) (*Journal, err
 	if err != nil {
 		return nil, fmt.Errorf("journal: open %s: %w", path, err)
 	}
-	if err := create(absolute); err != nil {
+	file, err := create(absolute)
+	if err != nil {
 		return nil, fmt.Errorf("journal: open %s: %w", path, err)
 	}
 	j := &Journal{
 		path: path, now: now,
 		queue: make(chan *write), stop: make(chan struct{}), done: make(chan struct{}),
+		checkpointer: checkpointer{limits: l, main: file},
 	}
 	// The context is for opening; what is opened outlives it. Without a Done channel the driver also spares the
 	// goroutine per statement that would wait for one.
 	ctx = context.WithoutCancel(ctx)
 	if err := j.connect(ctx, absolute); err != nil {
-		return nil, fmt.Errorf("journal: open %s: %w", path, explain(err))
+		return nil, fmt.Errorf("journal: open %s: %w", path, errors.Join(explain(err), file.Close()))
 	}
 	return j, nil
 }
@@ -102,6 +111,10 @@ func (j *Journal) connect(ctx context.Context, path string) (err error) {
 	if err := j.reads.prepare(ctx, j.readers); err != nil {
 		return errors.Join(fail(err), j.readers.Close())
 	}
+	if err := j.checkpointer.open(ctx, path); err != nil {
+		return errors.Join(fail(err), j.readers.Close())
+	}
+	go j.checkpointer.run(j.stop)
 	go j.writing(t)
 	return nil
 }
@@ -113,21 +126,23 @@ func (j *Journal) Changed(ctx context.Context) <-chan string { return j.hints.Li
 func (j *Journal) Close() error {
 	j.once.Do(func() { close(j.stop) })
 	<-j.done
+	<-j.checkpointer.done
 	j.hints.Close()
-	if err := errors.Join(j.readers.Close(), j.writer.Close()); err != nil {
+	// The last to close moves what is left, with the writer's settings.
+	if err := errors.Join(j.checkpointer.db.Close(), j.readers.Close(), j.writer.Close(), j.checkpointer.close()); err != nil {
 		return fmt.Errorf("journal: close %s: %w", j.path, err)
 	}
 	return nil
 }
 
-// The writer keeps at most 2 MiB of pages. 4,000 pages of WAL between checkpoints spread the two extra fsyncs of a
-// checkpoint over about 700 deliveries; afterwards the WAL is used again from its start, which is cheaper than growing
-// it, and is cut back to 64 MiB after a big record. mmap stays off: it would count as memory and turns a disk error
-// into SIGBUS.
+// The writer keeps at most 2 MiB of pages. It never moves the -wal file by itself, the checkpointer does. The -wal file is
+// used again from its start, which is cheaper than growing it, and is cut back to 64 MiB after a long read or a big
+// record. mmap stays off: it would count as memory and turns a disk error into SIGBUS.
 var (
 	writerPragmas = []string{"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "cache_size(-2048)",
-		"wal_autocheckpoint(4000)", "journal_size_limit(67108864)", "mmap_size(0)", "temp_store(MEMORY)"}
-	readerPragmas = []string{"busy_timeout(5000)", "query_only(1)", "cache_size(-512)", "mmap_size(0)", "temp_store(MEMORY)"}
+		"wal_autocheckpoint(0)", "journal_size_limit(67108864)", "mmap_size(0)", "temp_store(MEMORY)"}
+	checkpointPragmas = []string{"synchronous(FULL)", "wal_autocheckpoint(0)", "cache_size(-64)", "mmap_size(0)"}
+	readerPragmas     = []string{"busy_timeout(5000)", "query_only(1)", "cache_size(-512)", "mmap_size(0)", "temp_store(MEMORY)"}
 )
 
 // source is the driver's name for the file. As a URI every character of the path stands for itself.
@@ -138,19 +153,19 @@ func source(path string, pragmas []string) string {
 
 // create makes an empty file that only its owner can read, and makes its name survive a power cut. SQLite gives its
 // -wal and -shm files the same mode.
-func create(path string) error {
+func create(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return fmt.Errorf("%w; the directory must exist and be writable", err)
-	}
-	if err := f.Close(); err != nil {
-		return err
+		return nil, fmt.Errorf("%w; the directory must exist and be writable", err)
 	}
 	directory, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
+	if err == nil {
+		err = errors.Join(directory.Sync(), directory.Close())
 	}
-	return errors.Join(directory.Sync(), directory.Close())
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
 }
 
 func micros(t time.Time) int64 { return t.UnixMicro() }

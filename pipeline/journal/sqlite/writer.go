@@ -53,6 +53,9 @@ func (j *Journal) writing(t *transaction) {
 		select {
 		case w := <-j.queue:
 			j.commit(t, j.gather(w))
+			t.wrote(&j.checkpointer)
+		case could := <-j.checkpointer.ask:
+			could <- t.beginAgain()
 		case <-look.C:
 			if j.hints.Heard() {
 				j.hints.Tell(t.elsewhere()...)
@@ -106,6 +109,7 @@ type transaction struct {
 
 	token, changed int64    // the counters, as the file will have them
 	touched        []string // streams appended to
+	pages          int      // that went into the -wal file since the checkpointer was told
 	told           int64    // the last change of which other processes' appends were looked for
 }
 

@@ -1,6 +1,7 @@
 package git
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -128,40 +129,91 @@ func keptRef(commit pipeline.Commit) string { return "refs/conveyor/" + string(c
 
 // confirm asks whether what was fetched is a commit; the id of a tag or of a folder names none.
 func (s *Source) confirm(ctx context.Context, r *repository, repo pipeline.Repo, commit pipeline.Commit) error {
-	kind, err := s.git.run(ctx, call{dir: r.mirror, args: []string{"cat-file", "-t", keptRef(commit)}})
-	if err != nil {
+	var found object
+	err := r.objects.ask(ctx, func() (err error) {
+		found, err = r.objects.info(string(commit))
+		return err
+	})
+	switch {
+	case err != nil:
 		return fmt.Errorf("source: look at %s of %s: %w", commit.Short(), repo.Slug(), err)
-	}
-	if k := strings.TrimSpace(string(kind)); k != "commit" {
-		return fmt.Errorf("%w: %s of %s is a %s", source.ErrNoCommit, commit.Short(), repo.Slug(), k)
+	case found.kind == "":
+		return fmt.Errorf("source: look at %s of %s: it was fetched and is not there", commit.Short(), repo.Slug())
+	case found.kind != "commit":
+		return fmt.Errorf("%w: %s of %s is a %s", source.ErrNoCommit, commit.Short(), repo.Slug(), found.kind)
 	}
 	return nil
 }
 
 // holds reports whether the mirror has the commit with all its files.
 func (s *Source) holds(ctx context.Context, r *repository, commit pipeline.Commit) (bool, error) {
+	if err := s.recall(ctx, r); err != nil {
+		return false, fmt.Errorf("source: look for a commit: %w", err)
+	}
 	r.state.Lock()
+	defer r.state.Unlock()
 	_, ok := r.known[commit]
 	if ok {
 		r.moment++
 		r.known[commit] = r.moment
 	}
-	r.state.Unlock()
-	if ok {
-		return true, nil
+	return ok, nil
+}
+
+// recall finds, once, what an earlier server has left in the mirror. From then on nobody but this server changes it, so
+// that what is not known is not there. What cannot be read counts as not there, and is fetched again.
+func (s *Source) recall(ctx context.Context, r *repository) error {
+	if r.recalled.Load() {
+		return nil
 	}
-	if _, err := os.Stat(r.mirror); err != nil {
-		return false, nil
+	if err := r.memory.enter(ctx); err != nil {
+		return err
 	}
-	kind, err := s.git.run(ctx, call{dir: r.mirror, args: []string{"cat-file", "-t", keptRef(commit)}})
-	if ctx.Err() != nil {
-		return false, fmt.Errorf("source: look for a commit: %w", err)
+	defer r.memory.leave()
+	if r.recalled.Load() {
+		return nil
 	}
-	if err != nil || strings.TrimSpace(string(kind)) != "commit" {
-		return false, nil
+	if _, err := os.Stat(r.mirror); err == nil {
+		if err := s.recallAll(ctx, r); ctx.Err() != nil {
+			return err
+		} else if err != nil {
+			s.log.Warn("a mirror could not be read; what it holds is fetched again", "repository", r.id, "error", err)
+		}
 	}
-	r.know(commit)
-	return true, nil
+	r.recalled.Store(true)
+	return nil
+}
+
+func (s *Source) recallAll(ctx context.Context, r *repository) error {
+	list := call{dir: r.mirror, limit: 16 << 20, args: []string{"for-each-ref", "--format=%(refname)", "refs/conveyor/"}}
+	out, err := s.git.run(ctx, list)
+	if err != nil {
+		return err
+	}
+	var gone bytes.Buffer // a ref to nothing would fail every fetch
+	err = r.objects.ask(ctx, func() error {
+		for line := range strings.Lines(string(out)) {
+			commit := pipeline.Commit(strings.TrimPrefix(strings.TrimSpace(line), "refs/conveyor/"))
+			if !commit.Valid() {
+				continue
+			}
+			found, err := r.objects.info(string(commit))
+			if err != nil {
+				return err
+			}
+			if found.kind == "commit" {
+				r.know(commit)
+			} else {
+				gone.WriteString("delete " + keptRef(commit) + "\n")
+			}
+		}
+		return nil
+	})
+	if err != nil || gone.Len() == 0 {
+		return err
+	}
+	_, err = s.git.run(ctx, call{dir: r.mirror, args: []string{"update-ref", "--stdin"}, stdin: gone.Bytes()})
+	return err
 }
 
 func (r *repository) know(commit pipeline.Commit) {

@@ -27,6 +27,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -156,6 +157,9 @@ func (s *Source) Close() error {
 	for _, w := range s.open {
 		left = append(left, w)
 	}
+	for _, r := range s.repos {
+		r.objects.close()
+	}
 	s.mu.Unlock()
 	var errs []error
 	for _, w := range left {
@@ -174,15 +178,18 @@ func (s *Source) path(parts ...string) string {
 
 // repository is what is known of one repository: its mirror and its trees.
 type repository struct {
-	id     int64
-	mirror string // the bare repository's folder
-	trees  string // the folder with its trees
-	fetch  gate   // held while the mirror is written
-	layout gate   // held while a tree is laid out
-	state  sync.Mutex
-	known  map[pipeline.Commit]uint64 // commits known to be in the mirror, with the moment of their last use
-	moment uint64                     // counts uses; orders them without a clock
-	kept   map[pipeline.Commit]*tree  // trees that are there; nil until they were looked for
+	id       int64
+	mirror   string // the bare repository's folder
+	trees    string // the folder with its trees
+	fetch    gate   // held while the mirror is written
+	layout   gate   // held while a tree is laid out
+	objects  reader // of the mirror
+	memory   gate   // held while the mirror is looked through
+	recalled atomic.Bool
+	state    sync.Mutex
+	known    map[pipeline.Commit]uint64 // the commits in the mirror, once recalled, with the moment of their last use
+	moment   uint64                     // counts uses; orders them without a clock
+	kept     map[pipeline.Commit]*tree  // trees that are there; nil until they were looked for
 }
 
 // repository returns the one entry of a repository. It does not touch the disk.
@@ -197,8 +204,9 @@ func (s *Source) repository(repo pipeline.Repo) (*repository, error) {
 		name := strconv.FormatInt(repo.ID, 10)
 		r = &repository{
 			id: repo.ID, mirror: s.path("mirrors", name+".git"), trees: s.path("trees", name),
-			fetch: newGate(), layout: newGate(), known: map[pipeline.Commit]uint64{},
+			fetch: newGate(), layout: newGate(), memory: newGate(), known: map[pipeline.Commit]uint64{},
 		}
+		r.objects = reader{git: s.git, dir: r.mirror, turn: newGate()}
 		s.repos[repo.ID] = r
 	}
 	return r, nil

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"strconv"
@@ -102,6 +103,7 @@ type call struct {
 	config  [][2]string // more settings; may hold a secret, and is therefore never printed
 	env     []string
 	stdin   []byte
+	fed     bool  // its input is written while it runs
 	limit   int64 // most bytes of output; more is an error. 0 means 64 KiB
 	network bool
 }
@@ -119,36 +121,77 @@ func (f *failure) Error() string { return fmt.Sprintf("git %s: %s", f.what, tame
 
 // run runs git to its end and returns what it wrote. The end of ctx ends git and everything it started.
 func (g program) run(ctx context.Context, c call) ([]byte, error) {
+	p, err := g.start(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	return p.wait()
+}
+
+// process is a git that was started.
+type process struct {
+	ctx       context.Context
+	what      string
+	cmd       *exec.Cmd
+	in        io.WriteCloser // its input, where the call is fed; wait closes it
+	out       *bounded
+	complaint *tail
+}
+
+// start starts git. Who starts it waits for it.
+func (g program) start(ctx context.Context, c call) (*process, error) {
 	if c.limit == 0 {
 		c.limit = 64 << 10
 	}
-	cmd := exec.CommandContext(ctx, g.path, c.args...)
-	cmd.Dir = g.home
-	cmd.Env = g.environment(c)
-	cmd.Stdin = bytes.NewReader(c.stdin)
-	out, complaint := &bounded{limit: c.limit}, &tail{limit: 8 << 10}
-	cmd.Stdout, cmd.Stderr = out, complaint
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	p := &process{ctx: ctx, what: c.args[0], out: &bounded{limit: c.limit}, complaint: &tail{limit: 8 << 10}}
+	p.cmd = exec.CommandContext(ctx, g.path, c.args...)
+	p.cmd.Dir = g.home
+	p.cmd.Env = g.environment(c)
+	p.cmd.Stdout, p.cmd.Stderr = p.out, p.complaint
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	// Asked politely, git removes its lock files; the grace is for one that does not listen.
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
-	cmd.WaitDelay = 2 * time.Second
-	err := cmd.Run()
-	if cmd.Process != nil && err != nil {
-		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // what outlived git, for example its HTTP helper
+	p.cmd.Cancel = func() error { return syscall.Kill(-p.cmd.Process.Pid, syscall.SIGTERM) }
+	p.cmd.WaitDelay = 2 * time.Second
+	var err error
+	if c.fed {
+		// It ends with its input, and so with this server. The kernel's own signal would come too early: it is sent when
+		// the thread ends that started git, and threads of this server do.
+		p.in, err = p.cmd.StdinPipe()
+	} else {
+		p.cmd.Stdin = bytes.NewReader(c.stdin)
+		p.cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
+	}
+	if err == nil {
+		err = p.cmd.Start()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("git %s: %w", p.what, err)
+	}
+	return p, nil
+}
+
+// wait waits for git's end and returns what it wrote.
+func (p *process) wait() ([]byte, error) {
+	if p.in != nil {
+		_ = p.in.Close() // a git that has ended already says below why
+	}
+	err := p.cmd.Wait()
+	if err != nil {
+		_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) // what outlived git, for example its HTTP helper
 	}
 	switch {
 	case err == nil:
-		return out.bytes, nil
-	case ctx.Err() != nil:
-		return nil, fmt.Errorf("git %s: %w", c.args[0], context.Cause(ctx))
-	case out.full:
-		return nil, fmt.Errorf("git %s: %w", c.args[0], errTooMuch)
+		return p.out.bytes, nil
+	case p.ctx.Err() != nil:
+		return nil, fmt.Errorf("git %s: %w", p.what, context.Cause(p.ctx))
+	case p.out.full:
+		return nil, fmt.Errorf("git %s: %w", p.what, errTooMuch)
 	}
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
-		return nil, &failure{what: c.args[0], code: exit.ExitCode(), stderr: string(complaint.bytes)}
+		return nil, &failure{what: p.what, code: exit.ExitCode(), stderr: string(p.complaint.bytes)}
 	}
-	return nil, fmt.Errorf("git %s: %w", c.args[0], err)
+	return nil, fmt.Errorf("git %s: %w", p.what, err)
 }
 
 // environment is all that git sees of the world.

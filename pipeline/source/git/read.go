@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
-	"strings"
 
 	"github.com/conveyor-ci/conveyor/pipeline"
 	"github.com/conveyor-ci/conveyor/pipeline/source"
@@ -18,34 +16,53 @@ const mostPaths = 64 << 20
 
 // File implements source.Source. A link or a submodule is not a file: a link would let a commit choose what is read.
 func (s *Source) File(ctx context.Context, repo pipeline.Repo, commit pipeline.Commit, path string, limit int64) ([]byte, error) {
-	if err := checkPath(path); err != nil {
+	if err := errors.Join(checkPath(path), checkCommit(commit)); err != nil {
 		return nil, err
 	}
-	out, err := s.ask(ctx, repo, []pipeline.Commit{commit}, call{args: []string{"ls-tree", "-z", "-l", "--full-tree", "--end-of-options", string(commit), path}})
+	r, err := s.repository(repo)
 	if err != nil {
 		return nil, err
 	}
-	line, _, _ := strings.Cut(string(out), "\x00")
-	head, _, _ := strings.Cut(line, "\t")
-	f := strings.Fields(head) // mode, type, object, size
-	switch {
-	case len(f) != 4:
-		return nil, fmt.Errorf("%w: %s is not in %s", source.ErrNoFile, path, commit.Short())
-	case f[0] == "120000":
-		return nil, fmt.Errorf("%w: %s is a symbolic link in %s; put the file itself there", source.ErrNoFile, path, commit.Short())
-	case f[1] == "commit":
-		return nil, fmt.Errorf("%w: %s is a submodule in %s", source.ErrNoFile, path, commit.Short())
-	case f[1] != "blob":
-		return nil, fmt.Errorf("%w: %s is a folder in %s", source.ErrNoFile, path, commit.Short())
+	if ok, err := s.holds(ctx, r, commit); err != nil {
+		return nil, err
+	} else if !ok {
+		return nil, fmt.Errorf("%w: %s of %s was not fetched", source.ErrNoCommit, commit.Short(), repo.Slug())
 	}
-	size, err := strconv.ParseInt(f[3], 10, 64)
+	var data []byte
+	var refusal error // is an answer, too: the reader stays open
+	err = r.objects.ask(ctx, func() error {
+		mode, id, err := r.objects.find(commit, path)
+		if err != nil {
+			return err
+		}
+		switch mode {
+		case "":
+			refusal = fmt.Errorf("%w: %s is not in %s", source.ErrNoFile, path, commit.Short())
+		case "120000":
+			refusal = fmt.Errorf("%w: %s is a symbolic link in %s; put the file itself there", source.ErrNoFile, path, commit.Short())
+		case "160000":
+			refusal = fmt.Errorf("%w: %s is a submodule in %s", source.ErrNoFile, path, commit.Short())
+		case "40000":
+			refusal = fmt.Errorf("%w: %s is a folder in %s", source.ErrNoFile, path, commit.Short())
+		}
+		if refusal != nil {
+			return nil
+		}
+		blob, err := r.objects.info(id)
+		switch {
+		case err != nil:
+			return err
+		case blob.kind == "blob" && blob.size > limit:
+			refusal = fmt.Errorf("%w: %s has %d bytes in %s, more than %d", source.ErrTooLarge, path, blob.size, commit.Short(), limit)
+			return nil
+		}
+		data, err = r.objects.wanted("blob", id, limit)
+		return err
+	})
 	if err != nil {
-		return nil, fmt.Errorf("source: read the size of %s: %w", path, err)
+		return nil, fmt.Errorf("source: read %s of %s: %w", path, repo.Slug(), err)
 	}
-	if size > limit {
-		return nil, fmt.Errorf("%w: %s has %d bytes in %s, more than %d", source.ErrTooLarge, path, size, commit.Short(), limit)
-	}
-	return s.ask(ctx, repo, nil, call{limit: max(size, 1), args: []string{"cat-file", "blob", f[2]}})
+	return data, refusal
 }
 
 // Changed lists the paths that differ between two fetched commits, by their files alone and not by history. Renames

@@ -22,6 +22,7 @@ func (s *Source) tidy(ctx context.Context, r *repository) {
 		s.log.Warn("a mirror could not be put in order", "repository", r.id, "error", err)
 		return
 	}
+	defer r.objects.close() // it would keep the removed packs on the disk
 	if _, err := s.git.run(ctx, call{dir: r.mirror, args: []string{"gc", "--quiet", "--force", "--prune=now"}}); err != nil {
 		s.log.Warn("a mirror could not be put in order", "repository", r.id, "error", err)
 	}

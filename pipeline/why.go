@@ -1,0 +1,155 @@
+package pipeline
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Reason is one sentence, and what it follows from. It is Markdown; text from outside stands in it as code.
+type Reason struct {
+	Say     string
+	Because []Reason
+}
+
+// Markdown is the reason as a list in a list.
+func (r Reason) Markdown() string {
+	var b strings.Builder
+	r.write(&b, 0)
+	return b.String()
+}
+
+func (r Reason) write(b *strings.Builder, depth int) {
+	fmt.Fprintf(b, "%s- %s\n", strings.Repeat("  ", depth), r.Say)
+	for _, inner := range r.Because {
+		inner.write(b, depth+1)
+	}
+}
+
+// Explain says why a run, one of its stages or one of its steps stands where it does. An empty name is the run itself.
+// It reports false when the plan knows nothing of that name.
+func Explain(s State, name string) (Reason, bool) {
+	if name == "" {
+		return s.explainRun(), true
+	}
+	for i, stage := range s.Plan.Stages {
+		if stage.Name == name {
+			return s.explainStage(i), true
+		}
+	}
+	for _, st := range s.Steps {
+		if st.Name == name {
+			return s.explainStep(st), true
+		}
+	}
+	return Reason{}, false
+}
+
+func (s State) explainRun() Reason {
+	r := Reason{Say: fmt.Sprintf("the run of %s", s.Trigger.Commit.Short())}
+	switch c := s.Conclusion(); {
+	case c == "":
+		r.Say += " is on its way"
+	case c == ActionRequired:
+		r.Say += " did not start"
+		r.Because = []Reason{{Say: "its author may not write to this repository, so nothing of it is run"}}
+		return r
+	case len(s.Problems) > 0:
+		r.Say += " did not start"
+		for _, p := range s.Problems {
+			r.Because = append(r.Because, Reason{Say: fmt.Sprintf("`%s` line %d: %s", PlanPath, p.Line, quoted(p.Message))})
+		}
+		return r
+	default:
+		r.Say += " ended as " + strings.ReplaceAll(string(c), "_", " ")
+	}
+	for i := range s.Plan.Stages {
+		r.Because = append(r.Because, s.explainStage(i))
+	}
+	return r
+}
+
+func (s State) explainStage(i int) Reason {
+	name := "the stage `" + s.Plan.Stages[i].Name + "`"
+	steps := s.stageSteps(i)
+	switch c := s.StageConclusion(i); {
+	case c == ActionRequired || len(s.Problems) > 0:
+		return Reason{Say: name + " did not start", Because: s.explainRun().Because}
+	case c == Success:
+		return Reason{Say: fmt.Sprintf("%s passed, with all of its %d steps", name, len(steps))}
+	case c == "" && s.currentStage() == i:
+		return Reason{Say: name + " is on its way", Because: s.explainSteps(i)}
+	case c == "":
+		return Reason{Say: fmt.Sprintf("%s waits for the end of the stage `%s`", name, s.Plan.Stages[s.currentStage()].Name)}
+	case notRun(steps):
+		return Reason{Say: name + " did not run", Because: s.whyNotRun(i)}
+	default:
+		return Reason{Say: name + " ended as " + strings.ReplaceAll(string(c), "_", " "), Because: s.explainSteps(i)}
+	}
+}
+
+// explainSteps explains those steps of a stage that have not passed.
+func (s State) explainSteps(stage int) (why []Reason) {
+	for _, st := range s.stageSteps(stage) {
+		if st.Phase != Done || st.Result.Outcome != Passed {
+			why = append(why, s.explainStep(st))
+		}
+	}
+	return why
+}
+
+func (s State) explainStep(st StepState) Reason {
+	name := "`" + st.Name + "`"
+	switch {
+	case s.Trust == Outside || len(s.Problems) > 0:
+		return Reason{Say: name + " did not run", Because: s.explainRun().Because}
+	case st.Phase == NotRun:
+		return Reason{Say: name + " did not run", Because: s.whyNotRun(st.Stage)}
+	case st.Phase == Running:
+		return Reason{Say: fmt.Sprintf("%s runs, attempt %d", name, st.Attempt)}
+	case st.Phase == Waiting && st.Lost > 0:
+		return Reason{Say: name + " waits for another attempt", Because: []Reason{{Say: "the last one was lost: " + quoted(st.LostWhy)}}}
+	case st.Phase == Waiting && s.currentStage() == st.Stage:
+		return Reason{Say: name + " waits for its turn on this server"}
+	case st.Phase == Waiting:
+		return Reason{Say: fmt.Sprintf("%s waits for the end of the stage `%s`", name, s.Plan.Stages[s.currentStage()].Name)}
+	case st.Result.Outcome == Passed && st.From != "":
+		return Reason{Say: name + " passed, in an earlier run of the same commit"}
+	case st.Result.Outcome == Passed:
+		return Reason{Say: name + " passed"}
+	}
+	r := Reason{Say: name + " ended as " + strings.ReplaceAll(string(st.Result.Outcome), "_", " ")}
+	if st.Result.Reason != "" {
+		r.Because = append(r.Because, Reason{Say: quoted(st.Result.Reason)})
+	}
+	if st.Result.TestsFailed > 0 {
+		r.Because = append(r.Because, Reason{Say: fmt.Sprintf("%d of %d tests failed", st.Result.TestsFailed, st.Result.Tests)})
+	}
+	return r
+}
+
+// whyNotRun says why nothing of a stage was run: the run was cancelled, or a stage before it did not pass.
+func (s State) whyNotRun(stage int) []Reason {
+	if s.Cancel != "" {
+		return []Reason{{Say: "the run was cancelled: " + quoted(s.Cancel)}}
+	}
+	for i := range stage {
+		if s.StageConclusion(i) != Success {
+			return []Reason{s.explainStage(i)}
+		}
+	}
+	return nil
+}
+
+func notRun(steps []StepState) bool {
+	for _, st := range steps {
+		if st.Phase != NotRun {
+			return false
+		}
+	}
+	return len(steps) > 0
+}
+
+// quoted shows a text as code, where it links nothing and mentions nobody.
+func quoted(text string) string {
+	return "`" + strings.NewReplacer("`", "'", "\n", " ", "\r", " ").Replace(text) + "`"
+}
