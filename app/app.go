@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/conveyor-ci/conveyor/app/github"
+	"github.com/conveyor-ci/conveyor/deploy/ledger"
 	"github.com/conveyor-ci/conveyor/deploy/target"
 	targetexec "github.com/conveyor-ci/conveyor/deploy/target/exec"
 	"github.com/conveyor-ci/conveyor/deploy/target/static"
@@ -53,6 +54,7 @@ type App struct {
 	verifier   *http.Client
 	meter      *meter
 	changes    *changes
+	ledger     *ledger.Ledger
 	unanswered *unanswered
 	durable    remembered // whether the journal can make a write durable
 	listener   net.Listener
@@ -76,7 +78,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("app: CONVEYOR_DATA_DIR cannot be used: %w", err)
 	}
-	for _, open := range []func(context.Context) error{a.openJournal, a.openStores, a.openSandbox, a.openSource, a.reclaim, a.openTargets, a.openGitHub} {
+	for _, open := range []func(context.Context) error{a.openJournal, a.openStores, a.openSandbox, a.openSource, a.reclaim, a.openLedger, a.openTargets, a.openGitHub} {
 		if err := open(ctx); err != nil {
 			return nil, err
 		}
@@ -127,8 +129,12 @@ func (a *App) Run(ctx context.Context) error {
 	all.Go(func() { a.forget(ctx) })
 	all.Go(func() { a.sweep(ctx) })
 	all.Go(func() { a.changes.run(ctx, a.journal) })
+	auditing, endAudit := context.WithCancel(context.WithoutCancel(ctx))
+	defer endAudit()
+	all.Go(func() { a.audit(auditing) })
 	err := work.Run(ctx)
 
+	endAudit() // it tells what was done until now, and ends
 	a.hangUp()
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
@@ -236,6 +242,16 @@ func (a *App) reclaim(ctx context.Context) error {
 	if n > 0 {
 		a.log.Warn("an earlier server ended in the middle of its work; it goes on here", "streams", n)
 	}
+	return nil
+}
+
+func (a *App) openLedger(context.Context) (err error) {
+	if a.ledger, err = ledger.Open(a.config.DataDir); err != nil {
+		return fmt.Errorf("app: the audit ledger cannot be continued: %w", err)
+	}
+	a.closers = append(a.closers, a.ledger.Close)
+	lines, head := a.ledger.Head()
+	a.log.Info("audit ledger opened", "lines", lines, "head", head, "key", a.ledger.KeyID())
 	return nil
 }
 
