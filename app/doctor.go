@@ -68,7 +68,7 @@ func Diagnose(ctx context.Context, c Config, log *slog.Logger) []Finding {
 }
 
 // prove is the list on the set-up page of a server that runs.
-func (a *App) prove(ctx context.Context) []setup.Finding {
+func (a *App) prove(ctx context.Context) setup.Proof {
 	in := a.sandbox.Isolation()
 	all := []Finding{folderFinding(a.config), {Name: "Sandbox", Level: OK, Says: fmt.Sprintf("Steps are shut in by %s, at the level %s.", in.Runtime, in.Level)}}
 	if in.Level == "none" {
@@ -76,9 +76,10 @@ func (a *App) prove(ctx context.Context) []setup.Finding {
 	}
 	all = append(all, durable(a.durable.ask(ctx, a.journal.Ready)))
 	d := doctor{config: a.config, github: a.github, now: a.clock, probe: &a.probe}
-	var shown []setup.Finding
+	var shown setup.Proof
 	for _, f := range append(all, d.examine(ctx)...) {
-		shown = append(shown, setup.Finding{Name: f.Name, Level: string(f.Level), Says: f.Says, Fix: f.Fix, Link: f.Link})
+		shown.Installed = shown.Installed || strings.HasPrefix(f.Name, installationIn)
+		shown.Findings = append(shown.Findings, setup.Finding{Name: f.Name, Level: string(f.Level), Says: f.Says, Fix: f.Fix, Link: f.Link})
 	}
 	return shown
 }

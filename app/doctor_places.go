@@ -63,9 +63,12 @@ func count(n int, one, many string) string {
 	return fmt.Sprintf("%d %s", n, many)
 }
 
+// installationIn begins the name of a finding about an installation that there is.
+const installationIn = "Installation in "
+
 // placeFinding says how an installation stands.
 func placeFinding(p github.Place) Finding {
-	f := Finding{Name: "Installation in " + p.Account.Login, Level: OK, Says: "It has all that the App asks for."}
+	f := Finding{Name: installationIn + p.Account.Login, Level: OK, Says: "It has all that the App asks for."}
 	missing, _ := compare(p.Permissions, asked().Permissions)
 	var deaf []string
 	for _, e := range asked().Events {

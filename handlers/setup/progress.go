@@ -2,7 +2,10 @@ package setup
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -14,13 +17,31 @@ type progressView struct {
 	Slug, URL, Install string
 	Starting           bool
 	Problem            string
+	Installed          bool
 	Findings           []Finding
-	Failed, Open       int // findings that failed, and that are not known or want to be looked at
+	Failed, Open, Look int // findings that failed, that are not known, that want to be looked at
 }
 
-// Well reports whether nothing is left to do.
-func (v progressView) Well() bool {
-	return !v.Starting && v.Problem == "" && v.Failed == 0 && v.Open == 0
+// Ready reports whether nothing stands in the way: a warning does not.
+func (v progressView) Ready() bool {
+	return v.Installed && !v.Starting && v.Problem == "" && v.Failed == 0 && v.Open == 0
+}
+
+// Sum is the list in words.
+func (v progressView) Sum() string {
+	var parts []string
+	for _, n := range []struct {
+		count int
+		word  string
+	}{{v.Failed, "failed"}, {v.Open, "not known yet"}, {v.Look, "to look at"}} {
+		if n.count > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n.count, n.word))
+		}
+	}
+	if parts == nil {
+		return "All is well"
+	}
+	return strings.Join(parts, ", ")
 }
 
 // fresh is how long a list counts: a page that reloads in two tabs costs no more than in one.
@@ -28,6 +49,9 @@ const fresh = 2 * time.Second
 
 // proofTime is how long the list may take.
 const proofTime = 25 * time.Second
+
+// order puts first what something has to be done about.
+var order = []string{"failed", "unknown", "warning", "ok"}
 
 // progress shows the list, and comes again by itself until all is well.
 func (p *Pages) progress(c *gin.Context, made Made) {
@@ -37,20 +61,24 @@ func (p *Pages) progress(c *gin.Context, made Made) {
 	prove, since := p.prove, p.o.Now().Sub(p.madeAt)
 	p.mu.Unlock()
 	if prove != nil {
-		v.Findings = p.proof(c.Request.Context(), prove)
+		proof := p.proof(c.Request.Context(), prove)
+		v.Installed, v.Findings = proof.Installed, slices.Clone(proof.Findings)
 	}
 	for _, f := range v.Findings {
 		switch f.Level {
 		case "failed":
 			v.Failed++
-		case "unknown", "warning":
+		case "warning":
+			v.Look++
+		case "unknown":
 			v.Open++
 		}
 	}
+	slices.SortStableFunc(v.Findings, func(x, y Finding) int { return slices.Index(order, x.Level) - slices.Index(order, y.Level) })
 	switch {
 	case v.Starting:
 		v.Again = 1
-	case v.Problem != "" || v.Well():
+	case v.Problem != "" || v.Ready() && v.Look == 0:
 	case since < soon:
 		v.Again = 4
 	default:
@@ -60,14 +88,14 @@ func (p *Pages) progress(c *gin.Context, made Made) {
 }
 
 // proof asks again when the last list is not fresh any more. Those who come at the same time share one.
-func (p *Pages) proof(ctx context.Context, prove func(context.Context) []Finding) []Finding {
+func (p *Pages) proof(ctx context.Context, prove func(context.Context) Proof) Proof {
 	p.proving.Lock()
 	defer p.proving.Unlock()
-	if p.findings == nil || p.o.Now().Sub(p.looked) > fresh {
+	if p.last == nil || p.o.Now().Sub(p.looked) > fresh {
 		ctx, cancel := context.WithTimeout(ctx, proofTime)
 		defer cancel()
-		p.findings = prove(ctx)
-		p.looked = p.o.Now()
+		proof := prove(ctx)
+		p.last, p.looked = &proof, p.o.Now()
 	}
-	return p.findings
+	return *p.last
 }

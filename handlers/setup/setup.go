@@ -60,6 +60,12 @@ type Finding struct {
 	Link  string // where to do it
 }
 
+// Proof is how the App stands.
+type Proof struct {
+	Installed bool // somewhere
+	Findings  []Finding
+}
+
 // Pages are the handlers.
 type Pages struct {
 	o     Options
@@ -71,11 +77,11 @@ type Pages struct {
 	made    *Made
 	madeAt  time.Time
 	problem string // why the server could not go live
-	prove   func(context.Context) []Finding
+	prove   func(context.Context) Proof
 
-	proving  sync.Mutex // guards the list below
-	findings []Finding
-	looked   time.Time
+	proving sync.Mutex // guards the list below
+	last    *Proof
+	looked  time.Time
 }
 
 // New makes the pages, with a door that is shut.
@@ -103,7 +109,7 @@ func (p *Pages) Routes(r gin.IRouter) {
 }
 
 // Live says that the server has taken the App up, and how it is proven.
-func (p *Pages) Live(prove func(context.Context) []Finding) {
+func (p *Pages) Live(prove func(context.Context) Proof) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.prove = prove

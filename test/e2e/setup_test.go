@@ -156,7 +156,7 @@ func TestAPersonSetsConveyorUpInABrowser(t *testing.T) {
 			p.Eval(`document.querySelector(".button.main").click()`, nil)
 			p.Until(`document.querySelector("select[name=account]")`)
 			p.Eval(`document.querySelector("select[name=account]").value = "octo"; document.querySelector("form button").click()`, nil)
-			p.Until(`location.pathname === "/setup" && [...document.querySelectorAll(".findings .bad b")].some((b) => b.innerText === "Required checks of octo/shop")`)
+			p.Until(`location.pathname === "/setup" && [...document.querySelectorAll(".findings .bad b")].some((b) => b.innerText === "Required checks of octo/shop") && document.querySelector("h1").innerText === "The App is installed"`)
 			shoot(t, p, screen.name+"-4-unpinned")
 			fits(t, p)
 			slugs := n.gh.AppSlugs()
