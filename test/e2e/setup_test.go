@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -217,24 +216,4 @@ func (n *newcomer) keptWell() {
 			n.t.Error("the log holds a secret")
 		}
 	}
-}
-
-// get asks the server for a page, as someone else than the browser.
-func get(t *testing.T, client *http.Client, url string) (int, string, http.Header) {
-	t.Helper()
-	res, err := client.Get(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	var b strings.Builder
-	buf := make([]byte, 64<<10)
-	for {
-		k, err := res.Body.Read(buf)
-		b.Write(buf[:k])
-		if err != nil {
-			break
-		}
-	}
-	return res.StatusCode, b.String(), res.Header
 }
