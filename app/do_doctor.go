@@ -100,6 +100,8 @@ func environmentFinding(s deploy.State, plan pipeline.Plan) Finding {
 		planned = append(planned, quoted(e.Name))
 	}
 	switch {
+	case len(plan.Stages) == 0: // there is none, or it cannot be used
+		f.Says = "In force are " + or(strings.Join(inForce, ", "), "none") + ", until the default branch has a good plan."
 	case len(inForce) == 0 && len(planned) == 0:
 		f.Level, f.Says, f.Fix = Warning, "None are defined: runs are tested and built, and nothing is deployed.", "Define some under `environments` on the default branch."
 	case strings.Join(inForce, ", ") != strings.Join(planned, ", "):
