@@ -167,6 +167,8 @@ func (a *App) forward(ctx context.Context, w *repoWork, id string) error {
 		forwarded.Refused, forwarded.Say = true, "Code from outside is not run here yet."
 	case deploy.Why:
 		forwarded, err = a.explain(ctx, s, p)
+	case deploy.Doctor:
+		forwarded, err = a.doctor(ctx, s, p)
 	}
 	if err != nil {
 		return err

@@ -33,6 +33,7 @@ func (a *App) handler() (http.Handler, error) {
 	})
 	return handlers.Routes(handlers.Options{
 		Webhook: hook,
+		Setup:   a.setup,
 		Pages: dashboard.New(dashboard.Options{
 			Run: func(ctx context.Context, id pipeline.RunID) (pipeline.State, error) {
 				s, _, err := a.runs().Load(ctx, a.journal, string(id))

@@ -120,6 +120,11 @@ func Decide(s State, p Pending, who RoleKnown) Ruling {
 			return refuse("`/%s` needs the role write in this repository; @%s has %s.", c.Verb, c.Actor.Login, roleWord(who.Role))
 		}
 		return Ruling{Forward: true}
+	case Doctor:
+		if !who.Role.AtLeast(pipeline.Read) {
+			return refuse("`/doctor` needs the role read in this repository.")
+		}
+		return Ruling{Forward: true}
 	}
 	return refuse("There is no such command. `/help` lists those there are.")
 }

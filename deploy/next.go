@@ -21,7 +21,7 @@ type Acknowledge struct{ Command string }
 // LookupRole owes the answer to what the one who commands may do.
 type LookupRole struct{ Command string }
 
-// Forward owes the runs what a command asks of them.
+// Forward owes the runs what a command asks of them, or an answer that has to be looked up.
 type Forward struct{ Command string }
 
 // Answer owes the one who commands the ruling.
