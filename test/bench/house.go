@@ -83,7 +83,8 @@ func build(s *session, env ...string) (_ *house, err error) {
 		"CONVEYOR_LISTEN="+h.address, "CONVEYOR_PUBLIC_URL=http://"+h.address, "CONVEYOR_DATA_DIR="+h.data,
 		"CONVEYOR_GITHUB_URL="+h.github.URL(), "CONVEYOR_GITHUB_API_URL="+strings.TrimSuffix(h.github.APIURL(), "/"),
 		"CONVEYOR_APP_ID="+strconv.FormatInt(h.app.ID, 10), "CONVEYOR_PRIVATE_KEY="+h.app.PEM, "CONVEYOR_WEBHOOK_SECRET="+h.app.WebhookSecret,
-		"CONVEYOR_GRACE=1s", "CONVEYOR_REDIS_URL=")
+		"CONVEYOR_GRACE=1s", "CONVEYOR_REDIS_URL=",
+		"CONVEYOR_SWEEP_EVERY=0") // calls are counted, and what is looked for every minute belongs to no delivery
 	h.env = append(h.env, env...)
 	return h, nil
 }
