@@ -51,6 +51,7 @@ type App struct {
 	targets    map[string]target.Target
 	github     *github.App
 	verifier   *http.Client
+	turns      chan struct{} // holds one for each step that runs or is prepared
 	workers    chan struct{} // holds one for each step that runs
 	meter      *meter
 	changes    *changes
@@ -68,7 +69,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	if problems := c.Check(); len(problems) > 0 {
 		return nil, &ConfigError{Problems: problems}
 	}
-	a := &App{config: c, log: log, clock: time.Now, verifier: verifyClient(), workers: make(chan struct{}, c.Workers), meter: newMeter(), changes: newChanges(), unanswered: newUnanswered()}
+	a := &App{config: c, log: log, clock: time.Now, verifier: verifyClient(), turns: make(chan struct{}, 2*c.Workers), workers: make(chan struct{}, c.Workers), meter: newMeter(), changes: newChanges(), unanswered: newUnanswered()}
 	defer func() {
 		if err != nil {
 			_ = a.Close() // the first error is the one that matters
