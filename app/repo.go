@@ -27,6 +27,12 @@ func (a *App) repos() engine.Machine[deploy.State, deploy.Event, deploy.Effect] 
 }
 
 func (a *App) doForRepo(ctx context.Context, w *repoWork, effect deploy.Effect) error {
+	switch effect.(type) {
+	case deploy.LookupPull, deploy.Acknowledge, deploy.LookupRole, deploy.Forward, deploy.Answer:
+		ctx = github.As(ctx, github.Reply)
+	case deploy.Deploy:
+		ctx = github.As(ctx, github.Conclusion)
+	}
 	switch e := effect.(type) {
 	case deploy.Deploy:
 		return a.deploy(github.WithRun(ctx, string(runOf(w.State, e.Environment))), w, e)

@@ -63,9 +63,10 @@ type CheckOpening struct {
 // CheckTold says what GitHub shows of a check.
 type CheckTold struct {
 	Check     string `json:"check"`
-	ID        int64  `json:"id"`        // GitHub's id of the check run
-	Mark      string `json:"mark"`      // the Check.Mark that was told
-	Confirmed int    `json:"confirmed"` // annotations that GitHub has
+	ID        int64  `json:"id"`                 // GitHub's id of the check run
+	Mark      string `json:"mark"`               // the Check.Mark that was told
+	Confirmed int    `json:"confirmed"`          // annotations that GitHub has
+	GivenUp   string `json:"given_up,omitempty"` // why GitHub will never show it; nobody tries again
 }
 
 // The kinds, as stored.
