@@ -45,6 +45,8 @@ func (a *App) doForRepo(ctx context.Context, w *repoWork, effect deploy.Effect) 
 		return a.endHold(ctx, w, e)
 	case deploy.StopRun:
 		return a.stopRun(ctx, w, e)
+	case deploy.TellRuns:
+		return a.tellRuns(ctx, w, e)
 	case deploy.LookupPull:
 		return a.lookupPull(ctx, w, e.Number)
 	case deploy.Acknowledge:

@@ -38,6 +38,13 @@ func (a *App) route(ctx context.Context, w *engine.Work[deliveryState, engine.Ev
 		decision.Why = fmt.Sprintf("it was meant for %s, and this is %s", d.Source, app)
 	}
 
+	if c := heard.Changed; c != nil {
+		known, err := a.changed(ctx, d.GUID, *c)
+		if err != nil {
+			return err
+		}
+		decision = decided{What: "noted", Why: fmt.Sprintf("%s; known repositories of it: %d", c.Event.What, known)}
+	}
 	if p := heard.Pull; p != nil {
 		if _, err := a.post(ctx, repoStream(heard.Repo.ID), "pull/"+d.GUID, *p); err != nil {
 			return err

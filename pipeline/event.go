@@ -55,6 +55,12 @@ type Reported struct {
 	At time.Time `json:"at"`
 }
 
+// RepoChanged says that the run's repository has another name or installation, or that GitHub can be told of it again.
+type RepoChanged struct {
+	Repo Repo      `json:"repo"`
+	At   time.Time `json:"at"`
+}
+
 // CheckOpening is written before GitHub is told of a check, so that after a crash it is asked first what it has.
 type CheckOpening struct {
 	Check string `json:"check"`
@@ -76,6 +82,7 @@ func (StepFinished) Kind() string    { return "step_finished" }
 func (StepLost) Kind() string        { return "step_lost" }
 func (CancelRequested) Kind() string { return "cancel_requested" }
 func (Reported) Kind() string        { return "reported" }
+func (RepoChanged) Kind() string     { return "repo_changed" }
 func (CheckOpening) Kind() string    { return "check_opening" }
 func (CheckTold) Kind() string       { return "check_told" }
 

@@ -21,6 +21,8 @@ type Installation struct {
 	budget  *governor  // of what is asked with the installation's token
 	minting *governor  // of what is asked as the App itself
 
+	whole *source // the token for everything that the installation may do
+
 	mu     sync.Mutex
 	scopes map[int64]*source // tokens of single repositories, by repository id
 	left   []ending          // tokens that are owed their end
@@ -34,6 +36,7 @@ func newInstallation(a *App, id int64) *Installation {
 	own := newGuard(a, id, signed)
 	in.asApp, in.minting = newClient(a.api, a.agent, own), own.governor
 	whole := newSource(a.now, apiMargin, func(ctx context.Context) (string, time.Time, error) { return in.mint(ctx, nil) })
+	in.whole = whole
 	guard := newGuard(a, id, &bearer{source: whole, next: a.base})
 	in.client, in.budget = newClient(a.api, a.agent, guard), guard.governor
 	return in
@@ -53,10 +56,13 @@ func (in *Installation) MayWrite(ctx context.Context, route string) error {
 // Budget is what is left to the installation.
 func (in *Installation) Budget() Budget { return in.budget.budget() }
 
-// Resume says that the installation is suspended no more, so that it need not be found out.
-func (in *Installation) Resume() {
+// Resume says that the installation is suspended no more, or may do more than before: nothing is held back for the former,
+// and the next call asks for a new token.
+func (in *Installation) Resume(ctx context.Context) error {
 	in.budget.resume()
 	in.minting.resume()
+	_, err := in.whole.release(ctx, "")
+	return err
 }
 
 // said wraps what came of a call in the words of what was asked.

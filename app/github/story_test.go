@@ -425,7 +425,7 @@ func TestWhatWasSuspendedOrUninstalledIsGone(t *testing.T) {
 		t.Fatalf("still suspended, after %d more calls: %v", len(c.Calls())-asked, err)
 	}
 	must(t, c.Unsuspend(c.installation))
-	c.in.Resume()
+	must(t, c.in.Resume(ctx))
 	must(t, tell())
 	must(t, c.Uninstall(c.installation))
 	if err := tell(); !errors.Is(err, github.ErrGone) || !strings.Contains(err.Error(), "not installed") {

@@ -71,7 +71,7 @@ func build(s *session, env ...string) (_ *house, err error) {
 	h.app, err = h.github.RegisterApp("octo", github.Manifest{
 		Name: "Conveyor", URL: "http://" + h.address, HookAttributes: &github.Hook{URL: "http://" + h.address + "/webhooks/github"},
 		DefaultPermissions: map[string]string{"checks": "write", "contents": "read", "deployments": "write", "issues": "write", "members": "read", "metadata": "read", "pull_requests": "write"},
-		DefaultEvents:      []string{"issue_comment", "pull_request", "push"},
+		DefaultEvents:      []string{"issue_comment", "pull_request", "push", "repository"},
 	})
 	if err != nil {
 		return nil, err
