@@ -68,6 +68,7 @@ func (a ask) cost() int {
 type waiter struct {
 	ask
 	ready chan struct{}
+	err   error // when ready: why it may not, after all
 }
 
 func newGovernor(now func() time.Time) *governor {
@@ -99,7 +100,7 @@ func (g *governor) enter(ctx context.Context, a ask) (leave func(asked bool), er
 		return nil, err
 	}
 	g.begin(a)
-	w := &waiter{a, make(chan struct{})}
+	w := &waiter{ask: a, ready: make(chan struct{})}
 	at, _ := slices.BinarySearchFunc(g.waiting, w, func(o, w *waiter) int {
 		if o.class >= w.class {
 			return -1 // who came first goes first
@@ -112,6 +113,9 @@ func (g *governor) enter(ctx context.Context, a ask) (leave func(asked bool), er
 
 	select {
 	case <-w.ready:
+		if w.err != nil {
+			return nil, w.err
+		}
 		return func(asked bool) { g.leave(a, asked) }, nil
 	case <-ctx.Done():
 	}
@@ -120,7 +124,7 @@ func (g *governor) enter(ctx context.Context, a ask) (leave func(asked bool), er
 	if i := slices.Index(g.waiting, w); i >= 0 {
 		g.waiting = slices.Delete(g.waiting, i, i+1)
 		g.end(a, false)
-	} else {
+	} else if w.err == nil {
 		g.free(a, false)
 	}
 	return nil, &Unavailable{Err: ctx.Err()}
@@ -154,7 +158,7 @@ func (g *governor) refuse(a ask, busy bool) error {
 		cost int
 	}{{&g.points, a.cost()}, {&g.minute, creation(a)}, {&g.hour, creation(a)}} {
 		if most := a.class.share(part.w.limit); part.cost > 0 && part.w.left(now, most) < part.cost {
-			if at := part.w.later(now, part.cost, most); at.After(until) {
+			if at := part.w.later(now, part.cost, a.class); at.After(until) {
 				until = at
 			}
 		}
@@ -172,8 +176,17 @@ func creation(a ask) int {
 	return 0
 }
 
-// admit lets those in for whom there is a place.
+// admit lets those in for whom there is a place. When GitHub has meanwhile asked to wait, all are sent away.
 func (g *governor) admit() {
+	if until, closed := g.limits.closed(g.now()); closed {
+		for _, w := range g.waiting {
+			w.err = &Limited{Until: until, Why: g.limits.reason()}
+			g.end(w.ask, false)
+			close(w.ready)
+		}
+		g.waiting = nil
+		return
+	}
 	for i := 0; i < len(g.waiting) && g.calls < maxCalls; {
 		w := g.waiting[i]
 		if w.write && g.writing {

@@ -248,3 +248,27 @@ func TestWhoGivesUpWaitingLeavesNothingBehind(t *testing.T) {
 		}
 	})
 }
+
+func TestWhoWaitedWhenALimitCameIsSentAway(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := newGovernor(time.Now)
+		first, err := g.enter(t.Context(), ask{class: Progress, write: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		waited := make(chan error)
+		for range 3 {
+			go func() { _, err := g.enter(t.Context(), ask{class: Progress, write: true}); waited <- err }()
+		}
+		synctest.Wait()
+		g.read(&http.Response{StatusCode: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {"30"}}}, nil)
+		first(true)
+		for range 3 {
+			var l *Limited
+			if err := <-waited; !errors.As(err, &l) || l.Until.Sub(time.Now()) != 30*time.Second {
+				t.Errorf("got %v", err)
+			}
+		}
+	})
+}

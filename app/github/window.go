@@ -10,7 +10,7 @@ type window struct {
 	spent    []spending
 	sum      int // of spent
 	underWay int
-	promised []time.Time // when those who were told to come later come, the soonest first
+	promised [classes][]time.Time // when those who were told to come later come, the soonest first
 }
 
 // spending is noted when the answer is there: that is no earlier than when GitHub counted it.
@@ -27,11 +27,13 @@ func (w *window) prune(now time.Time) {
 		n++
 	}
 	w.spent = append(w.spent[:0], w.spent[n:]...)
-	n = 0
-	for n < len(w.promised) && !now.Before(w.promised[n]) {
-		n++
+	for c, times := range w.promised {
+		n = 0
+		for n < len(times) && !now.Before(times[n]) {
+			n++
+		}
+		w.promised[c] = append(times[:0], times[n:]...)
 	}
-	w.promised = append(w.promised[:0], w.promised[n:]...)
 }
 
 // left is how much may still be spent by those who may use up most of it.
@@ -40,10 +42,15 @@ func (w *window) left(now time.Time, most int) int {
 	return most - w.sum - w.underWay
 }
 
-// later is when a cost can be paid again out of most. Each who is told so is promised a place of his own, so that a
-// thousand who wait do not all come back at once.
-func (w *window) later(now time.Time, cost, most int) time.Time {
-	need := cost*(len(w.promised)+1) - w.left(now, most)
+// later is when a class can pay a cost again. Each who is told so is promised a place of his own, behind those who are as
+// urgent or more so: a thousand who wait do not all come back at once.
+func (w *window) later(now time.Time, cost int, c Class) time.Time {
+	most, ahead := c.share(w.limit), 0
+	left := w.left(now, most)
+	for _, times := range w.promised[c:] {
+		ahead += len(times)
+	}
+	need := cost*(ahead+1) - left
 	free, at := 0, now.Add(w.span) // what is under way is noted at its end
 	for _, s := range w.spent {
 		if free += s.cost; free >= need {
@@ -54,10 +61,10 @@ func (w *window) later(now time.Time, cost, most int) time.Time {
 	if over := need - free - w.underWay; over > 0 && most > 0 { // beyond all that is known: as many spans as it takes
 		at = at.Add(time.Duration((over+most-1)/most) * w.span)
 	}
-	if n := len(w.promised); n > 0 && at.Before(w.promised[n-1]) {
-		at = w.promised[n-1]
+	if n := len(w.promised[c]); n > 0 && at.Before(w.promised[c][n-1]) {
+		at = w.promised[c][n-1]
 	}
-	w.promised = append(w.promised, at)
+	w.promised[c] = append(w.promised[c], at)
 	return at
 }
 
