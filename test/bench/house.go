@@ -189,6 +189,15 @@ func plan(steps int) string {
 	return text
 }
 
+// tenSteps is a plan of two stages of five steps.
+func tenSteps() string {
+	text := plan(5) + "  - name: build\n    steps:\n"
+	for i := range 5 {
+		text += fmt.Sprintf("      - {name: build-%d, run: \"true\"}\n", i+1)
+	}
+	return text
+}
+
 const check = "conveyor / test"
 
 // concluded waits until the commit's check is over, and wants it to be a success.
