@@ -63,6 +63,6 @@ func (a *App) tellRuns(ctx context.Context, w *repoWork, e deploy.TellRuns) erro
 			return err
 		}
 	}
-	_, err := w.Append(ctx, deploy.RunsTold{Changes: e.Changes})
+	_, err := w.Append(ctx, deploy.RunsTold(e))
 	return err
 }
