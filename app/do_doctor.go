@@ -70,7 +70,7 @@ func (a *App) planFindings(ctx context.Context, in *github.Installation, repo pi
 		f.Level, f.Says = Unknown, "GitHub does not show "+quoted(repo.Branch)+": "+lower(err)
 		return pipeline.Plan{}, []Finding{f}, nil
 	}
-	if err := a.source.Fetch(ctx, repo, "refs/heads/"+repo.Branch, b.Commit, a.token(repo)); err != nil {
+	if err := a.fetchOnce(ctx, repo, "doctor", "refs/heads/"+repo.Branch, b.Commit); err != nil {
 		return pipeline.Plan{}, nil, err
 	}
 	plan, problems, err := a.plan(ctx, repo, b.Commit)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/bmatcuk/doublestar/v4"
 
+	"github.com/conveyor-ci/conveyor/app/github"
 	"github.com/conveyor-ci/conveyor/pipeline"
 	"github.com/conveyor-ci/conveyor/pipeline/artifact"
 	"github.com/conveyor-ci/conveyor/pipeline/engine"
@@ -93,7 +94,7 @@ func (a *App) step(ctx context.Context, s pipeline.State, spec pipeline.Step, b 
 	}
 	id := workID(s.Run, spec.Name, attempt)
 	t := s.Trigger
-	if err := a.source.Fetch(ctx, t.Repo, t.Ref, t.Commit, a.token(t.Repo)); err != nil {
+	if err := a.source.Fetch(github.As(ctx, github.Conclusion), t.Repo, t.Ref, t.Commit, a.token(t.Repo, s.Run)); err != nil {
 		return pipeline.Result{}, fmt.Errorf("the source could not be fetched: %w", err)
 	}
 	ws, err := a.source.Workspace(ctx, t.Repo, t.Commit, id)

@@ -78,7 +78,7 @@ func healthy(t *testing.T) *patient {
 	}
 	p.app, err = gh.RegisterApp("octo", github.Manifest{
 		Name: "Conveyor", URL: server.URL, HookAttributes: &github.Hook{URL: server.URL + "/webhooks/github"},
-		DefaultPermissions: maps.Clone(rights), DefaultEvents: []string{"issue_comment", "pull_request", "push"},
+		DefaultPermissions: maps.Clone(rights), DefaultEvents: []string{"issue_comment", "pull_request", "push", "repository"},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -184,7 +184,7 @@ func TestEachIllnessIsFound(t *testing.T) {
 		"a permission is too much":         {func(p *patient) { p.ask("administration", "write") }, "Permissions", app.Warning, "`administration: write`"},
 		"a new permission is not accepted": {func(p *patient) { p.drop("members") }, "Installation in octo", app.Failed, "`members: read`"},
 		"an event is missing":              {func(p *patient) { p.events("push", "pull_request") }, "Events", app.Failed, "`issue_comment`"},
-		"an event is too much":             {func(p *patient) { p.events("push", "pull_request", "issue_comment", "star") }, "Events", app.Warning, "`star`"},
+		"an event is too much":             {func(p *patient) { p.events("push", "pull_request", "issue_comment", "repository", "star") }, "Events", app.Warning, "`star`"},
 		"the hook goes elsewhere":          {func(p *patient) { p.ok(p.gh.SetHook(p.app.Slug, "http://127.0.0.1:1/hooks", "x")) }, "Webhook address", app.Failed, "127.0.0.1:1/hooks"},
 		"there is no hook":                 {func(p *patient) { p.ok(p.gh.SetHook(p.app.Slug, "", "x")) }, "Webhook address", app.Failed, "has no webhook"},
 		"the hook has no secret":           {func(p *patient) { p.ok(p.gh.SetHook(p.app.Slug, p.app.HookURL, "")) }, "Webhook address", app.Failed, "has no secret"},
@@ -218,15 +218,15 @@ func TestEachIllnessIsFound(t *testing.T) {
 func (p *patient) ask(name, level string) {
 	all := maps.Clone(rights)
 	all[name] = level
-	p.ok(p.gh.SetPermissions(p.app.Slug, all, []string{"issue_comment", "pull_request", "push"}))
+	p.ok(p.gh.SetPermissions(p.app.Slug, all, []string{"issue_comment", "pull_request", "push", "repository"}))
 }
 
 // drop takes a permission from the installation, and lets the App ask for it anew.
 func (p *patient) drop(name string) {
 	less := maps.Clone(rights)
 	delete(less, name)
-	p.ok(p.gh.SetPermissions(p.app.Slug, less, []string{"issue_comment", "pull_request", "push"}))
-	p.ok(p.gh.AskPermissions(p.app.Slug, rights, []string{"issue_comment", "pull_request", "push"}))
+	p.ok(p.gh.SetPermissions(p.app.Slug, less, []string{"issue_comment", "pull_request", "push", "repository"}))
+	p.ok(p.gh.AskPermissions(p.app.Slug, rights, []string{"issue_comment", "pull_request", "push", "repository"}))
 }
 
 func (p *patient) events(names ...string) {

@@ -38,6 +38,13 @@ func (a *App) route(ctx context.Context, w *engine.Work[deliveryState, engine.Ev
 		decision.Why = fmt.Sprintf("it was meant for %s, and this is %s", d.Source, app)
 	}
 
+	if c := heard.Changed; c != nil {
+		known, err := a.changed(ctx, d.GUID, *c)
+		if err != nil {
+			return err
+		}
+		decision = decided{What: "noted", Why: fmt.Sprintf("%s; known repositories of it: %d", c.Event.What, known)}
+	}
 	if p := heard.Pull; p != nil {
 		if _, err := a.post(ctx, repoStream(heard.Repo.ID), "pull/"+d.GUID, *p); err != nil {
 			return err
@@ -58,9 +65,10 @@ func (a *App) route(ctx context.Context, w *engine.Work[deliveryState, engine.Ev
 	}
 	if heard.Trigger != nil {
 		run := pipeline.NewRunID(heard.Repo.ID, d.GUID)
+		ctx := github.As(github.WithRun(ctx, string(run)), github.Conclusion) // no work begins before it
 		why, err := a.current(ctx, d, heard)
 		if err == nil && why == "" {
-			why, err = a.start(github.WithRun(ctx, string(run)), run, *heard.Trigger, heard.Pull)
+			why, err = a.start(ctx, run, *heard.Trigger, heard.Pull)
 		}
 		switch {
 		case errors.Is(err, github.ErrGone), errors.Is(err, source.ErrNoCommit), errors.Is(err, source.ErrUnusable):
@@ -73,6 +81,9 @@ func (a *App) route(ctx context.Context, w *engine.Work[deliveryState, engine.Ev
 			decision = decided{What: "ignored", Why: why}
 		default:
 			decision = decided{What: "run", Why: string(run)}
+		}
+		if decision.What != "run" {
+			a.release(ctx, heard.Repo, run)
 		}
 	}
 	a.log.Info("delivery decided", "delivery", d.GUID, "event", d.Event, "decision", decision.What, "why", decision.Why)
@@ -117,7 +128,7 @@ func (a *App) start(ctx context.Context, run pipeline.RunID, t pipeline.Trigger,
 	if err != nil {
 		return "", err
 	}
-	if err := a.fetch(ctx, t, planFrom); err != nil {
+	if err := a.fetch(ctx, run, t, planFrom); err != nil {
 		return "", err
 	}
 	plan, problems, err := a.plan(ctx, t.Repo, planFrom)
@@ -127,7 +138,7 @@ func (a *App) start(ctx context.Context, run pipeline.RunID, t pipeline.Trigger,
 	if err != nil {
 		return "", err
 	}
-	if err := a.define(ctx, t, pull, plan, problems); err != nil {
+	if err := a.define(ctx, run, t, pull, plan, problems); err != nil {
 		return "", err
 	}
 	if len(problems) == 0 {
@@ -179,25 +190,14 @@ func (a *App) trust(ctx context.Context, t pipeline.Trigger, pull *deploy.PullSe
 }
 
 // fetch brings the commit, and the one at which the plan is read, into the mirror.
-func (a *App) fetch(ctx context.Context, t pipeline.Trigger, planFrom pipeline.Commit) error {
-	if err := a.source.Fetch(ctx, t.Repo, t.Ref, t.Commit, a.token(t.Repo)); err != nil {
+func (a *App) fetch(ctx context.Context, run pipeline.RunID, t pipeline.Trigger, planFrom pipeline.Commit) error {
+	if err := a.source.Fetch(ctx, t.Repo, t.Ref, t.Commit, a.token(t.Repo, run)); err != nil {
 		return err
 	}
 	if planFrom == t.Commit {
 		return nil
 	}
-	return a.source.Fetch(ctx, t.Repo, "refs/heads/"+t.Base, planFrom, a.token(t.Repo))
-}
-
-// token hands out the repository's read-only token at the moment when git needs it.
-func (a *App) token(repo pipeline.Repo) source.Token {
-	return func(ctx context.Context) (string, error) {
-		t, err := a.github.Installation(repo.Installation).Token(ctx, repo)
-		if err != nil {
-			return "", err
-		}
-		return t.Value.Reveal(), nil
-	}
+	return a.source.Fetch(ctx, t.Repo, "refs/heads/"+t.Base, planFrom, a.token(t.Repo, run))
 }
 
 func (a *App) plan(ctx context.Context, repo pipeline.Repo, at pipeline.Commit) (pipeline.Plan, []pipeline.Problem, error) {
@@ -216,14 +216,14 @@ func (a *App) plan(ctx context.Context, repo pipeline.Repo, at pipeline.Commit) 
 
 // define tells the repository's stream which environments its default branch defines. A pull request can never change
 // them: what it says of environments counts only once it is merged.
-func (a *App) define(ctx context.Context, t pipeline.Trigger, pull *deploy.PullSeen, plan pipeline.Plan, problems []pipeline.Problem) error {
+func (a *App) define(ctx context.Context, run pipeline.RunID, t pipeline.Trigger, pull *deploy.PullSeen, plan pipeline.Plan, problems []pipeline.Problem) error {
 	at, pushed := t.Commit, true
 	if t.Kind != pipeline.Push {
 		if pull == nil || t.Base != t.Repo.Branch || !pull.BaseCommit.Valid() {
 			return nil
 		}
 		at, pushed = pull.BaseCommit, false
-		if err := a.source.Fetch(ctx, t.Repo, "refs/heads/"+t.Base, at, a.token(t.Repo)); err != nil {
+		if err := a.source.Fetch(ctx, t.Repo, "refs/heads/"+t.Base, at, a.token(t.Repo, run)); err != nil {
 			return err
 		}
 		var err error

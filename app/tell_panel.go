@@ -16,6 +16,11 @@ func (a *App) tellPanel(ctx context.Context, w *repoWork, e deploy.TellPanel) er
 	s := w.Latest()
 	pull := s.Pulls[e.Pull]
 	unknown := pull.Opening
+	in := a.github.Installation(s.Repo.Installation)
+	ctx = github.As(ctx, github.Progress) // the checks tell how it ended
+	if err := in.MayWrite(ctx, "comments"); err != nil {
+		return err // before a note is made of it
+	}
 	if pull.Panel == 0 && !pull.Opening {
 		var err error
 		if s, err = w.Append(ctx, deploy.PanelOpening{Pull: e.Pull}); err != nil {
@@ -27,7 +32,7 @@ func (a *App) tellPanel(ctx context.Context, w *repoWork, e deploy.TellPanel) er
 	if panel.Run != nil {
 		ctx = github.WithRun(ctx, string(panel.Run.ID))
 	}
-	id, err := a.github.Installation(s.Repo.Installation).UpsertComment(ctx, s.Repo, e.Pull, github.Comment{
+	id, err := in.UpsertComment(ctx, s.Repo, e.Pull, github.Comment{
 		ID: pull.Panel, Unknown: unknown, Marker: "conveyor/panel", Body: a.panelBody(panel),
 	})
 	if err != nil && !a.useless(err) {
@@ -36,7 +41,11 @@ func (a *App) tellPanel(ctx context.Context, w *repoWork, e deploy.TellPanel) er
 	if err != nil {
 		a.log.Error("GitHub will not show the panel", "stream", w.Stream, "pull", e.Pull, "err", err)
 	}
-	_, err = w.Append(ctx, deploy.PanelTold{Pull: e.Pull, ID: id, Mark: mark})
+	told := deploy.PanelTold{Pull: e.Pull, ID: id, Mark: mark}
+	if err != nil {
+		told.GivenUp = err.Error()
+	}
+	_, err = w.Append(ctx, told)
 	return err
 }
 

@@ -40,6 +40,8 @@ var readers = map[string]func([]byte) (Event, error){
 	DeploymentTold{}.Kind():    read[DeploymentTold],
 	PanelOpening{}.Kind():      read[PanelOpening],
 	PanelTold{}.Kind():         read[PanelTold],
+	RepoChanged{}.Kind():       read[RepoChanged],
+	RunsTold{}.Kind():          read[RunsTold],
 }
 
 func read[E Event](data []byte) (Event, error) {

@@ -14,7 +14,7 @@ func (s State) commanded(e Commanded) State {
 	if _, ok := s.Commands[c.ID]; ok {
 		return s
 	}
-	s.Repo = e.Repo
+	s = s.heardOf(e.Repo, c.At)
 	s.Commands = with(s.Commands, c.ID, Pending{Command: c})
 	if _, ok := s.Pulls[c.Pull]; ok {
 		return s.bindCommand(c.ID)

@@ -202,6 +202,7 @@ type DeploymentTold struct {
 	Deployment string `json:"deployment"`
 	ID         int64  `json:"id"`
 	State      string `json:"state"`
+	GivenUp    string `json:"given_up,omitempty"` // why GitHub will never show it; nobody tries again
 }
 
 // PanelOpening is written before a pull request's panel comment is created.
@@ -211,9 +212,10 @@ type PanelOpening struct {
 
 // PanelTold says what the panel comment of a pull request shows.
 type PanelTold struct {
-	Pull int    `json:"pull"`
-	ID   int64  `json:"id"`
-	Mark string `json:"mark"`
+	Pull    int    `json:"pull"`
+	ID      int64  `json:"id"`
+	Mark    string `json:"mark"`
+	GivenUp string `json:"given_up,omitempty"` // why GitHub will never show it; nobody tries again
 }
 
 // The kinds, as stored.

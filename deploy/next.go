@@ -102,8 +102,12 @@ func (e TellDeployment) Name() string { return "tell/" + e.Deployment + "/" + e.
 // Name of the effect. It holds the mark, so that newer news replaces older news that is still being patient.
 func (e TellPanel) Name() string { return fmt.Sprintf("panel/%d/%s", e.Pull, e.Mark) }
 
-// Next is what the repository still owes; nothing means that it is at rest, done or waiting for a person.
+// Next is what the repository still owes; nothing means that it is at rest, done or waiting for a person. Of a repository
+// that is shut nothing is told, and what would be told waits until it is open again.
 func Next(s State) (owed []Effect) {
+	if s.Shut != "" {
+		return append(s.owedToRuns(), s.owedToPlaces()...)
+	}
 	owed = append(owed, s.owedToPeople()...)
 	owed = append(owed, s.owedToRuns()...)
 	owed = append(owed, s.owedToPlaces()...)
@@ -139,6 +143,9 @@ func (s State) owedToRuns() (owed []Effect) {
 			owed = append(owed, StopRun{id, r.Stop})
 		}
 	}
+	if s.Shut == "" && s.ChangesTold < s.Changes {
+		owed = append(owed, TellRuns{s.Changes})
+	}
 	return owed
 }
 
@@ -154,7 +161,7 @@ func (s State) owedToPlaces() (owed []Effect) {
 			owed = append(owed, Deploy{name, p.Flight.ID})
 		case p.Closing && (p.Live != nil || p.Count > 0 && p.Failed != ""):
 			owed = append(owed, Remove{name})
-		case p.Waiting != nil && !p.Closing && p.Waiting.Held == "" && !card && s.mayOpen(p):
+		case p.Waiting != nil && !p.Closing && s.Shut == "" && p.Waiting.Held == "" && !card && s.mayOpen(p):
 			owed = append(owed, Deploy{name, p.Waiting.ID})
 		}
 		if at := p.wait(); !at.IsZero() && !p.Closing {

@@ -30,6 +30,11 @@ type State struct {
 	Locks       map[string]Lock    // by environment
 	Freezes     map[string]Freeze  // by environment; "" is all of them
 	Pictures    map[string]Picture // deployments that GitHub shows, by our name
+	Shut        string             // why nothing is begun or told here; empty when it is
+	Changes     int                // of the repository itself, so far
+	ChangesTold int                // how many of them the runs know
+	shutAt      time.Time
+	changedAt   time.Time
 }
 
 // Pull is a pull request as last seen.

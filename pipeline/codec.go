@@ -22,6 +22,7 @@ var readers = map[string]func([]byte) (Event, error){
 	StepLost{}.Kind():        read[StepLost],
 	CancelRequested{}.Kind(): read[CancelRequested],
 	Reported{}.Kind():        read[Reported],
+	RepoChanged{}.Kind():     read[RepoChanged],
 	CheckOpening{}.Kind():    read[CheckOpening],
 	CheckTold{}.Kind():       read[CheckTold],
 }

@@ -55,6 +55,12 @@ type Reported struct {
 	At time.Time `json:"at"`
 }
 
+// RepoChanged says that the run's repository has another name or installation, or that GitHub can be told of it again.
+type RepoChanged struct {
+	Repo Repo      `json:"repo"`
+	At   time.Time `json:"at"`
+}
+
 // CheckOpening is written before GitHub is told of a check, so that after a crash it is asked first what it has.
 type CheckOpening struct {
 	Check string `json:"check"`
@@ -63,9 +69,10 @@ type CheckOpening struct {
 // CheckTold says what GitHub shows of a check.
 type CheckTold struct {
 	Check     string `json:"check"`
-	ID        int64  `json:"id"`        // GitHub's id of the check run
-	Mark      string `json:"mark"`      // the Check.Mark that was told
-	Confirmed int    `json:"confirmed"` // annotations that GitHub has
+	ID        int64  `json:"id"`                 // GitHub's id of the check run
+	Mark      string `json:"mark"`               // the Check.Mark that was told
+	Confirmed int    `json:"confirmed"`          // annotations that GitHub has
+	GivenUp   string `json:"given_up,omitempty"` // why GitHub will never show it; nobody tries again
 }
 
 // The kinds, as stored.
@@ -75,6 +82,7 @@ func (StepFinished) Kind() string    { return "step_finished" }
 func (StepLost) Kind() string        { return "step_lost" }
 func (CancelRequested) Kind() string { return "cancel_requested" }
 func (Reported) Kind() string        { return "reported" }
+func (RepoChanged) Kind() string     { return "repo_changed" }
 func (CheckOpening) Kind() string    { return "check_opening" }
 func (CheckTold) Kind() string       { return "check_told" }
 

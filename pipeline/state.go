@@ -100,6 +100,10 @@ func Apply(s State, e Event) State {
 		return s.cancelled(e)
 	case Reported:
 		s.Reported = true
+	case RepoChanged:
+		if s.Run != "" {
+			s.Trigger.Repo = s.Trigger.Repo.Renamed(e.Repo)
+		}
 	case CheckOpening:
 		return s.onTold(e.Check, func(t *Told) { t.Opening = true })
 	case CheckTold:

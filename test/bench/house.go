@@ -71,7 +71,7 @@ func build(s *session, env ...string) (_ *house, err error) {
 	h.app, err = h.github.RegisterApp("octo", github.Manifest{
 		Name: "Conveyor", URL: "http://" + h.address, HookAttributes: &github.Hook{URL: "http://" + h.address + "/webhooks/github"},
 		DefaultPermissions: map[string]string{"checks": "write", "contents": "read", "deployments": "write", "issues": "write", "members": "read", "metadata": "read", "pull_requests": "write"},
-		DefaultEvents:      []string{"issue_comment", "pull_request", "push"},
+		DefaultEvents:      []string{"issue_comment", "pull_request", "push", "repository"},
 	})
 	if err != nil {
 		return nil, err
@@ -186,6 +186,15 @@ func plan(steps int) string {
 	text := "version: 1\non: {push: {branches: [main]}, pull_request: {}}\nstages:\n  - name: test\n    steps:\n"
 	for i := range steps {
 		text += fmt.Sprintf("      - {name: step-%d, run: \"true\"}\n", i+1)
+	}
+	return text
+}
+
+// tenSteps is a plan of two stages of five steps.
+func tenSteps() string {
+	text := plan(5) + "  - name: build\n    steps:\n"
+	for i := range 5 {
+		text += fmt.Sprintf("      - {name: build-%d, run: \"true\"}\n", i+1)
 	}
 	return text
 }
