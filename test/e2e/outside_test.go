@@ -74,7 +74,7 @@ func TestAStrangersCommitRunsOnAWritersWordAndAPushVoidsIt(t *testing.T) {
 	line := "/ok-to-test " + pull.HeadSHA
 	run := h.becomes(pull.HeadSHA, "conveyor / test", "action_required")
 	h.quiet()
-	whole := []string{line, "T0", "4 of 5 changed files", "The step unit names it", "- package.json: ", "- .github/conveyor.yml: ", "/octo/shop/compare/" + first + "..." + pull.HeadSHA}
+	whole := []string{line, "T0", "3 of 4 changed files", "The step unit names it", "- package.json: ", "- .github/conveyor.yml: ", "/octo/shop/compare/" + first + "..." + pull.HeadSHA}
 	shows(t, "the check", run.Summary, whole...)
 	shows(t, "the panel", h.panel(pull.Number), whole...)
 
