@@ -1,8 +1,11 @@
 package deploy_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
+
+	"pgregory.net/rapid"
 
 	"github.com/conveyor-ci/conveyor/deploy"
 	"github.com/conveyor-ci/conveyor/pipeline"
@@ -88,5 +91,45 @@ func TestAfterManyHeadsOnlyAWholeIDIsTaken(t *testing.T) {
 	}
 	if !s.Commands["c1"].Refused || s.Commands["c2"].Refused || len(s.Pulls[12].Shown) > 50 {
 		t.Errorf("shortened: %q; whole: %q; %d heads are kept", s.Commands["c1"].Say, s.Commands["c2"].Say, len(s.Pulls[12].Shown))
+	}
+}
+
+func TestNothingThatCodeFromOutsideMadeEverEntersAnEnvironment(t *testing.T) {
+	entered := 0
+	rapid.Check(t, func(t *rapid.T) {
+		s := deploy.Apply(deploy.State{}, defined())
+		trust := map[pipeline.RunID]pipeline.Trust{}
+		for i := range 40 {
+			c := rapid.SampledFrom([]byte("abc")).Draw(t, "commit")
+			id := fmt.Sprintf("d%d", i)
+			tier := rapid.SampledFrom([]pipeline.Trust{-1, pipeline.Outside, pipeline.Allowed, pipeline.Writer}).Draw(t, "trust")
+			var events []deploy.Event
+			switch rapid.SampledFrom([]string{"run", "run", "pull", "word", "ask"}).Draw(t, "what") {
+			case "run":
+				trust[pipeline.RunID("run/7/"+id)] = tier
+				events = chain(ofTrust(tier, c, id, i), endedWell(id, '1', i))
+			case "pull":
+				events = chain(pull(c, i, func(p *deploy.PullSeen) { p.Fork = rapid.Bool().Draw(t, "fork") }))
+			case "word":
+				events = chain(asked(id, hubot, pipeline.Write, deploy.OkToTest, "", i, about(string(commit(c)))), wasAllowed(c, i))
+			case "ask":
+				events = asked(id, hubot, pipeline.Admin, deploy.Promote, rapid.SampledFrom([]string{"staging", "preview", "production"}).Draw(t, "env"), i, about(string(commit(c))))
+			}
+			for _, e := range events {
+				s = deploy.Apply(s, e)
+			}
+			for _, p := range s.Places {
+				if p.Waiting == nil {
+					continue
+				}
+				entered++
+				if trust[p.Waiting.Run] != pipeline.Writer {
+					t.Fatalf("%s waits for what the run %s of trust %d made", p.Name, p.Waiting.Run, trust[p.Waiting.Run])
+				}
+			}
+		}
+	})
+	if entered == 0 {
+		t.Fatal("nothing ever waited, so that this proves nothing")
 	}
 }

@@ -114,7 +114,7 @@ func TestAStrangersCommitRunsOnAWritersWordAndAPushVoidsIt(t *testing.T) {
 	next := must(h.gh.Commit("stranger/shop", "main", "stranger", "more", map[string]string{"check.sh": "touch x\n", "new.sh": "true\n"}))(t)
 	run = h.becomes(next, "conveyor / test", "action_required")
 	h.quiet()
-	since := []string{"/ok-to-test " + next, "Since " + pull.HeadSHA[:7] + ", which author allowed, 2 files differ", "/octo/shop/compare/" + pull.HeadSHA + "..." + next, "- new.sh"}
+	since := []string{"/ok-to-test " + next, "Since " + pull.HeadSHA[:7] + ", which author allowed**, 2 files differ", "/octo/shop/compare/" + pull.HeadSHA + "..." + next, "- new.sh"}
 	shows(t, "the check", run.Summary, since...)
 	shows(t, "the panel", h.panel(pull.Number), since...)
 	h.comment(pull, "author", line)
