@@ -6,15 +6,16 @@ import (
 	"strings"
 )
 
-// A name may hold anything, line breaks too, so that a dot stands for every character here.
-
-// nameRule says of files of one kind why they execute.
+// nameRule says of files of one kind why they execute. A name may hold anything, line breaks too, so that a dot stands for
+// every character in it.
 type nameRule struct {
 	form *regexp.Regexp // of the whole path when it holds a slash, else of the base name
 	why  string
 }
 
-func named(form, why string) nameRule { return nameRule{regexp.MustCompile(`^(?s:` + form + `)$`), why} }
+func named(form, why string) nameRule {
+	return nameRule{regexp.MustCompile(`^(?s:` + form + `)$`), why}
+}
 
 // nameRules are tried in order; the first that fits says why.
 var nameRules = []nameRule{
