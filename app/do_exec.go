@@ -124,7 +124,11 @@ func (a *App) step(ctx context.Context, s pipeline.State, spec pipeline.Step, b 
 	}
 	result := judge(verdict, spec)
 	a.readReports(ctx, s, spec, ws.Dir(), &result)
-	if result.Outcome == pipeline.Passed && spec.Artifact != nil {
+	switch {
+	case result.Outcome != pipeline.Passed || spec.Artifact == nil:
+	case s.Trust < pipeline.Writer:
+		fmt.Fprintf(log, "\nThe artifact %s is not kept: the code comes from outside.\n", spec.Artifact.Name)
+	default:
 		a.keepArtifact(ctx, ws.Dir(), *spec.Artifact, &result)
 	}
 	return result, nil

@@ -150,7 +150,8 @@ func (a *App) start(ctx context.Context, run pipeline.RunID, t pipeline.Trigger,
 		t.Title, _ = a.source.Subject(ctx, t.Repo, t.Commit)
 	}
 	return a.request(ctx, pipeline.Requested{
-		Run: run, Trigger: t, Trust: trust, Plan: plan, PlanFrom: planFrom, Problems: problems, At: a.now().UTC(),
+		Run: run, Trigger: t, Trust: trust, Plan: plan, PlanFrom: planFrom, Problems: problems,
+		Restricted: restricted(t, trust, plan, planFrom), At: a.now().UTC(),
 	}, reservation(t, trust))
 }
 
@@ -170,15 +171,11 @@ func (a *App) trust(ctx context.Context, t pipeline.Trigger, pull *deploy.PullSe
 	}
 	trusted := true
 	for _, actor := range who {
-		if actor.ID == 0 {
-			trusted = false // nobody knows who it was
-			continue
-		}
-		role, err := a.github.Installation(t.Repo.Installation).Role(ctx, t.Repo, actor.Login, actor.ID)
+		may, err := a.mayWrite(ctx, t.Repo, actor)
 		if err != nil {
 			return pipeline.Outside, "", err
 		}
-		trusted = trusted && role.AtLeast(pipeline.Write)
+		trusted = trusted && may
 	}
 	if trusted {
 		return pipeline.Writer, t.Commit, nil

@@ -39,7 +39,7 @@ func (a *App) tellCheck(ctx context.Context, w *runWork, e pipeline.TellCheck) e
 	id, confirmed, err := in.UpsertCheck(ctx, s.Trigger.Repo, github.CheckRun{
 		ID: told.ID, Unknown: unknown, ExternalID: check.External, Name: check.Name, Commit: s.Trigger.Commit,
 		Status: check.Status, Conclusion: check.Conclusion, DetailsURL: a.RunURL(s.Run),
-		Title: check.Title, Summary: a.checkSummary(s, check), StartedAt: check.Started, CompletedAt: check.Finished,
+		Title: check.Title, Summary: a.checkSummary(ctx, s, check), StartedAt: check.Started, CompletedAt: check.Finished,
 		Annotations: check.Annotations, Confirmed: told.Confirmed,
 	})
 	event := pipeline.CheckTold{Check: e.Check, ID: id, Mark: check.Mark(), Confirmed: confirmed}
@@ -93,7 +93,7 @@ func checkNamed(checks []pipeline.Check, name string) (pipeline.Check, bool) {
 }
 
 // checkSummary is the check's page at GitHub: why, what, how long, and the end of the log that matters.
-func (a *App) checkSummary(s pipeline.State, c pipeline.Check) string {
+func (a *App) checkSummary(ctx context.Context, s pipeline.State, c pipeline.Check) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n\n", startedBy(s.Trigger))
 	switch {
@@ -107,10 +107,12 @@ func (a *App) checkSummary(s pipeline.State, c pipeline.Check) string {
 			b.WriteString("\n")
 		}
 		return b.String()
-	case s.Trust == pipeline.Outside:
-		b.WriteString("The author of this pull request may not write to this repository, so nothing of it was run. " +
-			"Someone who may write can read the change and push it to a branch of this repository.\n")
+	case c.Conclusion == pipeline.ActionRequired:
+		fmt.Fprintf(&b, "%s\n\n%s", tier(s), a.review(ctx, s, a.lastAllowed(ctx, s.Trigger), reviewOnCheck))
 		return b.String()
+	}
+	if words := tier(s); words != "" {
+		fmt.Fprintf(&b, "%s\n\n", words)
 	}
 	b.WriteString("| step | result | time |\n|---|---|---|\n")
 	for _, st := range c.Steps {

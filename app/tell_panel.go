@@ -33,7 +33,7 @@ func (a *App) tellPanel(ctx context.Context, w *repoWork, e deploy.TellPanel) er
 		ctx = github.WithRun(ctx, string(panel.Run.ID))
 	}
 	id, err := in.UpsertComment(ctx, s.Repo, e.Pull, github.Comment{
-		ID: pull.Panel, Unknown: unknown, Marker: "conveyor/panel", Body: a.panelBody(panel),
+		ID: pull.Panel, Unknown: unknown, Marker: "conveyor/panel", Body: a.panelBody(panel, a.panelReview(ctx, s, panel)),
 	})
 	if err != nil && !a.useless(err) {
 		return err
@@ -55,7 +55,7 @@ var shapes = map[string]string{
 	"live": "✅", "deploying": "🚚", "waiting": "✋", "failed": "❌", "removed": "🧹", "replaced": "↪️", "rejected": "⛔",
 }
 
-func (a *App) panelBody(p deploy.Panel) string {
+func (a *App) panelBody(p deploy.Panel, review string) string {
 	var b strings.Builder
 	what := "head"
 	if p.Merged {
@@ -69,7 +69,7 @@ func (a *App) panelBody(p deploy.Panel) string {
 			words = strings.ReplaceAll(string(p.Run.Conclusion), "_", " ")
 		}
 		if p.Run.Conclusion == pipeline.ActionRequired {
-			words = "not run: the code comes from outside"
+			words = "waits for a word: the code comes from outside"
 		}
 		fmt.Fprintf(&b, "| %s | checks | [%s](%s) | |\n", shapes[string(p.Run.Conclusion)], words, a.RunURL(p.Run.ID))
 	}
@@ -92,6 +92,7 @@ func (a *App) panelBody(p deploy.Panel) string {
 			b.WriteString(shipsBody(*r.Ships))
 		}
 	}
+	b.WriteString(review)
 	b.WriteString("\n<sub>`/help` lists the commands. This comment is kept up to date.</sub>\n")
 	return b.String()
 }

@@ -32,6 +32,8 @@ func Apply(s State, e Event) State {
 		return s.lockEnded(e)
 	case FreezeEnded:
 		return s.freezeEnded(e)
+	case Allowed:
+		return s.allowed(e)
 	case Acknowledged:
 		return s.onCommand(e.Command, func(p *Pending) { p.Acked = true })
 	case RoleKnown:

@@ -22,6 +22,7 @@ var readers = map[string]func([]byte) (Event, error){
 	ApprovalVoided{}.Kind():    read[ApprovalVoided],
 	LockEnded{}.Kind():         read[LockEnded],
 	FreezeEnded{}.Kind():       read[FreezeEnded],
+	Allowed{}.Kind():           read[Allowed],
 	Acknowledged{}.Kind():      read[Acknowledged],
 	Forwarded{}.Kind():         read[Forwarded],
 	Answered{}.Kind():          read[Answered],

@@ -77,11 +77,13 @@ func refuse(format string, args ...any) Ruling {
 func Decide(s State, p Pending, who RoleKnown) Ruling {
 	c := p.Command
 	switch {
+	case c.Problem != "" && c.Verb == OkToTest:
+		return s.nameTheHead(c)
 	case c.Problem != "":
 		return refuse("%s", c.Problem)
 	case c.Actor.Bot && c.App == 0:
 		return refuse("Commands of Apps and bots are not taken.")
-	case s.isVoided(c.Comment) && (c.Verb == Approve || c.Verb == Rollback):
+	case s.isVoided(c.Comment) && (c.Verb == Approve || c.Verb == Rollback || c.Verb == OkToTest):
 		return refuse("The comment was changed before it was decided, so it counts for nothing. Say it in a new comment: `%s`.", c.Line)
 	}
 	switch c.Verb {

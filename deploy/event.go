@@ -86,6 +86,17 @@ type FreezeEnded struct {
 	At          time.Time `json:"at"`
 }
 
+// Allowed says that a writer has let one commit of an outside author be tested: the head of its pull request at that
+// moment, as GitHub showed it.
+type Allowed struct {
+	Pull    int             `json:"pull"`
+	Commit  pipeline.Commit `json:"commit"`
+	Actor   pipeline.Actor  `json:"actor"`
+	Role    pipeline.Role   `json:"role"`
+	Command string          `json:"command"`
+	At      time.Time       `json:"at"`
+}
+
 // Acknowledged says that the person has been shown that the command was heard.
 type Acknowledged struct {
 	Command string `json:"command"`
@@ -225,6 +236,7 @@ func (RoleKnown) Kind() string         { return "role_known" }
 func (ApprovalVoided) Kind() string    { return "approval_voided" }
 func (LockEnded) Kind() string         { return "lock_ended" }
 func (FreezeEnded) Kind() string       { return "freeze_ended" }
+func (Allowed) Kind() string           { return "allowed" }
 func (Acknowledged) Kind() string      { return "acknowledged" }
 func (Forwarded) Kind() string         { return "forwarded" }
 func (Answered) Kind() string          { return "answered" }

@@ -45,7 +45,9 @@ type Pull struct {
 	Opening   bool           // a create was begun and its answer is not known
 	LastRun   pipeline.RunID // the newest run of the head
 	FirstSeen time.Time
-	Heads     []Head // newest last; see head.go
+	Heads     []Head            // newest last; see head.go
+	Shown     []pipeline.Commit // all heads that were ever told of, in any order, at most keepShown
+	Allowed   *Allowed          // the last commit of it that a writer has let be tested
 }
 
 // Run is a run as far as environments and panels care.

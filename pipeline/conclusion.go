@@ -23,15 +23,15 @@ func (s State) Conclusion() Conclusion {
 		return ""
 	case len(s.Problems) > 0:
 		return Failure
-	case s.Trust == Outside:
-		return ActionRequired
+	case !(s.Trust > Outside):
+		return s.outsideConclusion()
 	}
 	return s.conclude(s.Steps)
 }
 
 // StageConclusion is how one stage ended.
 func (s State) StageConclusion(stage int) Conclusion {
-	if s.Trust == Outside {
+	if !s.mayRun(stage) {
 		return ActionRequired
 	}
 	return s.conclude(s.stageSteps(stage))
@@ -72,10 +72,10 @@ func (s State) conclude(steps []StepState) Conclusion {
 	return Success
 }
 
-// Artifacts are what the run's passed steps made. They count only once the whole run has succeeded, and a run of a part
-// of its plan never makes any that count.
+// Artifacts are what the run's passed steps made. They count only once the whole run has succeeded. A run of a part of
+// its plan never makes any that count, and neither does code from outside, allowed or not.
 func (s State) Artifacts() (made []Artifact) {
-	if s.Only != "" {
+	if s.Only != "" || s.Trust < Writer {
 		return nil
 	}
 	for _, st := range s.Steps {

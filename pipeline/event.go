@@ -14,8 +14,11 @@ type Requested struct {
 	PlanFrom Commit    `json:"plan_from"`          // the commit at which the plan was read
 	Problems []Problem `json:"problems,omitempty"` // mistakes in the plan: the run ends at once, and says so
 	Only     string    `json:"only,omitempty"`     // the stage that the run ends with, when it is not the whole plan
-	Carried  []Carried `json:"carried,omitempty"`  // steps that an earlier run of the same commit and plan has passed
-	At       time.Time `json:"at"`
+	// Of code from outside that nobody has allowed: the stages that run all the same, because the base branch's plan says
+	// so. None when it is empty, and of no meaning for any other trust.
+	Restricted []string  `json:"restricted,omitempty"`
+	Carried    []Carried `json:"carried,omitempty"` // steps that an earlier run of the same commit and plan has passed
+	At         time.Time `json:"at"`
 }
 
 // StepStarted says that a worker took up a step's attempt.

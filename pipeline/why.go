@@ -49,10 +49,12 @@ func (s State) explainRun() Reason {
 	switch c := s.Conclusion(); {
 	case c == "":
 		r.Say += " is on its way"
-	case c == ActionRequired:
+	case c == ActionRequired && len(s.Restricted) == 0:
 		r.Say += " did not start"
-		r.Because = []Reason{{Say: "its author may not write to this repository, so nothing of it is run"}}
+		r.Because = s.whyWithheld()
 		return r
+	case c == ActionRequired:
+		r.Say += " was let run in part"
 	case len(s.Problems) > 0:
 		r.Say += " did not start"
 		for _, p := range s.Problems {
@@ -72,8 +74,10 @@ func (s State) explainStage(i int) Reason {
 	name := "the stage `" + s.Plan.Stages[i].Name + "`"
 	steps := s.stageSteps(i)
 	switch c := s.StageConclusion(i); {
-	case c == ActionRequired || len(s.Problems) > 0:
+	case len(s.Problems) > 0:
 		return Reason{Say: name + " did not start", Because: s.explainRun().Because}
+	case c == ActionRequired:
+		return Reason{Say: name + " did not start", Because: s.whyWithheld()}
 	case c == Success:
 		return Reason{Say: fmt.Sprintf("%s passed, with all of its %d steps", name, len(steps))}
 	case c == "" && s.currentStage() == i:
@@ -100,8 +104,10 @@ func (s State) explainSteps(stage int) (why []Reason) {
 func (s State) explainStep(st StepState) Reason {
 	name := "`" + st.Name + "`"
 	switch {
-	case s.Trust == Outside || len(s.Problems) > 0:
+	case len(s.Problems) > 0:
 		return Reason{Say: name + " did not run", Because: s.explainRun().Because}
+	case !s.mayRun(st.Stage):
+		return Reason{Say: name + " did not run", Because: s.whyWithheld()}
 	case st.Phase == NotRun:
 		return Reason{Say: name + " did not run", Because: s.whyNotRun(st.Stage)}
 	case st.Phase == Running:
@@ -138,6 +144,15 @@ func (s State) whyNotRun(stage int) []Reason {
 		}
 	}
 	return nil
+}
+
+// whyWithheld says why code from outside is not run, and what lets it.
+func (s State) whyWithheld() []Reason {
+	say := "its author may not write to this repository, so nothing of it is run"
+	if len(s.Restricted) > 0 {
+		say = "its author may not write to this repository, and the plan lets only the stages `" + strings.Join(s.Restricted, "`, `") + "` run all the same"
+	}
+	return []Reason{{Say: say, Because: []Reason{{Say: "who may write reads it, and then types `/ok-to-test " + string(s.Trigger.Commit) + "`"}}}}
 }
 
 func notRun(steps []StepState) bool {

@@ -30,10 +30,20 @@ func next(s pipeline.State, repo deploy.State, places []placeView, pullURL strin
 	case pipeline.WasCancelled:
 		return []nextStep{say("off", "Nothing more: the run was cancelled. %s", sentence(plain(s.Cancel)))}
 	case pipeline.ActionRequired:
-		return []nextStep{say("wait", "@%s may not write to this repository, so nothing was run. "+
-			"Someone who may write can read the change and push it to a branch of this repository.", s.Trigger.Actor.Login)}
+		return []nextStep{outside(s, pullURL)}
 	}
 	return passed(s, repo, places)
+}
+
+// outside is the way of a stranger's code: someone who may write reads it, and gives their word for this commit.
+func outside(s pipeline.State, pullURL string) nextStep {
+	words := "The author of this code may not write to this repository, so nothing was run."
+	if stages := s.Withheld(); len(stages) < len(s.Plan.Stages) {
+		words = fmt.Sprintf("The author of this code may not write to this repository, so %s was not run.", list(stages, "and"))
+	}
+	step := say("wait", "%s Someone who may write can read the change, and let this commit be tested:", words)
+	step.Command, step.Where, step.WhereURL = "/ok-to-test "+string(s.Trigger.Commit), fmt.Sprintf("pull request #%d", s.Trigger.Pull), pullURL
+	return step
 }
 
 // running is the way of a run that is not over.
