@@ -115,7 +115,7 @@ func TestHostileWordsInTitlesMessagesAndCommentsAreWords(t *testing.T) {
 	for some := range slices.Chunk(words, 8) {
 		h.comment(pull, "author", strings.Join(some, "\n\n"))
 		approve := ""
-		for _, w := range some {
+		for _, w := range some[:min(2, len(some))] { // GitHub takes eighty new things a minute, and each answer is three
 			approve += "/approve " + strings.Fields(w + " x")[0] + "\n"
 		}
 		h.comment(pull, "maintainer", approve)
