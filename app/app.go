@@ -53,7 +53,6 @@ type App struct {
 	targets    map[string]target.Target
 	github     *github.App
 	verifier   *http.Client
-	workers    chan struct{} // holds one for each step that runs
 	meter      *meter
 	changes    *changes
 	ledger     *ledger.Ledger
@@ -78,7 +77,7 @@ func open(ctx context.Context, c Config, log *slog.Logger, listener net.Listener
 	if problems := c.Check(); len(problems) > 0 {
 		return nil, &ConfigError{Problems: problems}
 	}
-	a := &App{config: c, log: log, clock: time.Now, verifier: verifyClient(), workers: make(chan struct{}, c.Workers), meter: newMeter(), changes: newChanges(), unanswered: newUnanswered(), setup: pages}
+	a := &App{config: c, log: log, clock: time.Now, verifier: verifyClient(), meter: newMeter(), changes: newChanges(), unanswered: newUnanswered(), setup: pages}
 	defer func() {
 		if err != nil {
 			_ = a.Close() // the first error is the one that matters
@@ -129,7 +128,7 @@ func (a *App) Isolation() sandbox.Isolation { return a.sandbox.Isolation() }
 // Run serves and works until ctx ends. Then it takes up nothing new, lets running steps finish within the grace time,
 // hands the others back, and returns.
 func (a *App) Run(ctx context.Context) error {
-	work := engine.New(engine.Options{Journal: a.journal, Log: a.log, Now: a.clock, Grace: a.config.Grace, Workers: 2 * a.config.Workers}, a.deliveries(), a.runs(), a.repos(), a.sweeps())
+	work := engine.New(engine.Options{Journal: a.journal, Log: a.log, Now: a.clock, Grace: a.config.Grace, Workers: a.config.Workers}, a.deliveries(), a.runs(), a.repos(), a.sweeps())
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	var all sync.WaitGroup

@@ -170,7 +170,7 @@ func talking(t *testing.T, s *strict, workers int, takes time.Duration) (*App, *
 	}
 	a := &App{
 		config: Config{PublicURL: "https://ci.example"}, log: quiet, clock: time.Now, linkKey: make([]byte, 32), logs: store,
-		journal: memory.New(time.Now), github: gh, workers: make(chan struct{}, workers), meter: newMeter(), changes: newChanges(),
+		journal: memory.New(time.Now), github: gh, meter: newMeter(), changes: newChanges(),
 	}
 	m := a.runs()
 	really := m.Do
@@ -178,12 +178,6 @@ func talking(t *testing.T, s *strict, workers int, takes time.Duration) (*App, *
 		e, ok := effect.(pipeline.Exec)
 		if !ok {
 			return really(ctx, w, effect)
-		}
-		select {
-		case a.workers <- struct{}{}:
-			defer func() { <-a.workers }()
-		case <-ctx.Done():
-			return ctx.Err()
 		}
 		if _, err := w.Append(ctx, pipeline.StepStarted{Step: e.Step, Attempt: e.Attempt, Token: w.Token, At: time.Now()}); err != nil {
 			return err

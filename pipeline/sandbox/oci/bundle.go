@@ -1,7 +1,6 @@
 package oci
 
 import (
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -36,14 +35,9 @@ func (s *Sandbox) config(root string, spec sandbox.Spec, l sandbox.Limits, g *gr
 			{Type: specs.UserNamespace}, {Type: specs.MountNamespace}, {Type: specs.PIDNamespace}, {Type: specs.IPCNamespace},
 			{Type: specs.UTSNamespace}, {Type: specs.NetworkNamespace}, {Type: specs.CgroupNamespace},
 		},
+		Seccomp:       systemCalls(),
 		MaskedPaths:   masked,
 		ReadonlyPaths: readonly,
-	}
-	annotations := map[string]string{}
-	if s.filter != nil {
-		annotations[compiledFilter] = base64.StdEncoding.EncodeToString(s.filter)
-	} else {
-		linux.Seccomp = systemCalls()
 	}
 	if !s.engine.joins {
 		linux.CgroupsPath = g.runtimePath()
@@ -68,24 +62,20 @@ func (s *Sandbox) config(root string, spec sandbox.Spec, l sandbox.Limits, g *gr
 			Rlimits:         rlimits(),
 			OOMScoreAdj:     &worse,
 		},
-		Linux:       linux,
-		Annotations: annotations,
+		Linux: linux,
 	}
 }
 
-// firstProcess is what the first process of the box does: say that the box stands; wait until it is told to begin, and
-// end when nobody will tell it any more; run the script; reap orphans meanwhile; end, and everything with it. The script's output and errors go to one pipe. The first process's own errors
+// firstProcess is what the first process of the box does: say that the box stands; run the script; reap orphans
+// meanwhile; end, and everything with it. The script's output and errors go to one pipe. The first process's own errors
 // go where the runtime's go, so that a shell's "Killed" is not taken for the step's;
 // that is why there are brackets: some shells redirect themselves for a plain command.
 func (s *Sandbox) firstProcess() string {
-	says, wait, shut := strconv.Itoa(s.engine.says), "", ""
-	if s.engine.waits {
-		wait = "read -r go <&" + says + " || exit; "
-	}
+	says, shut := strconv.Itoa(s.engine.says), ""
 	if s.engine.says > 2 {
 		shut = " " + says + ">&-"
 	}
-	return "echo >&" + says + "; " + wait + "(exec " + s.host.shell + " " + scriptFile + " </dev/null 2>&1" + shut + "); exit $?"
+	return "echo >&" + says + "; (exec " + s.host.shell + " " + scriptFile + " </dev/null 2>&1" + shut + "); exit $?"
 }
 
 // rlimits only ever lower what the server has: raising would need a capability that it may not have.
