@@ -65,6 +65,9 @@ func (a *App) lookupRole(ctx context.Context, w *repoWork, id string) error {
 func (a *App) answer(ctx context.Context, w *repoWork, id string) error {
 	s := w.Latest()
 	p := s.Commands[id]
+	if p.Command.Comment == 0 {
+		return a.answerPress(ctx, w, p)
+	}
 	in := a.github.Installation(s.Repo.Installation)
 	reaction := done
 	switch {
@@ -137,6 +140,9 @@ func (a *App) cancelRuns(ctx context.Context, s deploy.State, p deploy.Pending) 
 	f := deploy.Forwarded{Command: p.Command.ID}
 	why := "cancelled by " + p.Command.Actor.Login
 	ended := 0
+	if p.Command.Check != "" {
+		return a.cancelRun(ctx, s, p)
+	}
 	for id, r := range s.Runs {
 		if r.Trigger.Pull != p.Command.Pull || r.Conclusion != "" {
 			continue

@@ -35,7 +35,7 @@ func (a *App) tellCheck(ctx context.Context, w *runWork, e pipeline.TellCheck) e
 		ID: told.ID, Unknown: unknown, ExternalID: check.External, Name: check.Name, Commit: s.Trigger.Commit,
 		Status: check.Status, Conclusion: check.Conclusion, DetailsURL: a.RunURL(s.Run),
 		Title: check.Title, Summary: a.checkSummary(s, check), StartedAt: check.Started, CompletedAt: check.Finished,
-		Annotations: check.Annotations, Confirmed: told.Confirmed,
+		Annotations: check.Annotations, Confirmed: told.Confirmed, Actions: actions(check.Buttons),
 	})
 	mark := check.Mark()
 	if a.useless(err) {
@@ -62,6 +62,13 @@ func (a *App) useless(err error) bool {
 	return errors.As(err, &refused) || errors.Is(err, github.ErrGone)
 }
 
+func actions(buttons []pipeline.Button) (actions []github.Action) {
+	for _, b := range buttons {
+		actions = append(actions, github.Action{Label: b.Label, Description: b.Description, Identifier: b.Identifier})
+	}
+	return actions
+}
+
 func checkNamed(checks []pipeline.Check, name string) (pipeline.Check, bool) {
 	for _, c := range checks {
 		if c.Name == name {
@@ -74,8 +81,19 @@ func checkNamed(checks []pipeline.Check, name string) (pipeline.Check, bool) {
 // checkSummary is the check's page at GitHub: why, what, how long, and the end of the log that matters.
 func (a *App) checkSummary(s pipeline.State, c pipeline.Check) string {
 	var b strings.Builder
+	if c.Note != "" {
+		fmt.Fprintf(&b, "> %s\n\n", unmention(c.Note))
+	}
 	fmt.Fprintf(&b, "%s\n\n", startedBy(s.Trigger))
 	switch {
+	case s.Skip != "":
+		fmt.Fprintf(&b, "Nothing of it was run: %s (`%s` at %s). A required check that is skipped counts as passing at GitHub.\n",
+			github.Literal(s.Skip), pipeline.PlanPath, s.PlanFrom.Short())
+		return b.String()
+	case s.Reused != nil:
+		fmt.Fprintf(&b, "Reused: the same tree was tested in [the run of %s](%s), whole and by the same plan, and passed. Nothing was run again, and nothing is deployed from here.\n\nTree `%s`\n",
+			s.Reused.Commit.Short(), a.RunURL(s.Reused.Run), s.Reused.Tree)
+		return b.String()
 	case len(s.Problems) > 0:
 		fmt.Fprintf(&b, "`%s` at %s cannot be used. Each mistake is marked in the file; `conveyor validate` shows the same on your machine.\n\n", pipeline.PlanPath, s.PlanFrom.Short())
 		for _, p := range s.Problems {
@@ -118,6 +136,8 @@ func startedBy(t pipeline.Trigger) string {
 	what := fmt.Sprintf("push of %s to `%s`", t.Commit.Short(), github.Literal(t.Branch))
 	if t.Kind == pipeline.PullRequest {
 		what = fmt.Sprintf("pull request #%d at %s", t.Pull, t.Commit.Short())
+	} else if t.Kind == pipeline.MergeGroup {
+		what = fmt.Sprintf("merge queue of `%s` at %s", github.Literal(t.Base), t.Commit.Short())
 	}
 	return fmt.Sprintf("Started by %s, %s (delivery `%s`).", github.Literal(t.Actor.Login), what, t.Delivery)
 }

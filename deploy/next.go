@@ -108,10 +108,12 @@ func Next(s State) (owed []Effect) {
 func (s State) owedToPeople() (owed []Effect) {
 	for _, id := range sortedKeys(s.Commands) {
 		p := s.Commands[id]
-		if !p.Acked && p.Command.Verb != Unknown {
+		silent := p.Command.Verb == Unknown || p.Command.Comment == 0 // there is nothing to react to
+		if !p.Acked && !silent {
 			owed = append(owed, Acknowledge{id})
 		}
 		_, known := s.Pulls[p.Command.Pull]
+		known = known || p.Command.Pull == 0
 		switch {
 		case !known:
 			owed = append(owed, LookupPull{p.Command.Pull})
@@ -119,7 +121,7 @@ func (s State) owedToPeople() (owed []Effect) {
 			owed = append(owed, LookupRole{id})
 		case !p.Passed:
 			owed = append(owed, Forward{id})
-		case p.Acked || p.Command.Verb == Unknown:
+		case p.Acked || silent:
 			owed = append(owed, Answer{id})
 		}
 	}
@@ -132,7 +134,7 @@ func (s State) owedToRuns() (owed []Effect) {
 			owed = append(owed, StopRun{id, r.Stop})
 		}
 	}
-	return owed
+	return append(owed, s.owedButtons()...)
 }
 
 func (s State) owedToPlaces() (owed []Effect) {

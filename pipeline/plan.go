@@ -15,11 +15,12 @@ type Plan struct {
 type On struct {
 	Push        *Filter `json:"push,omitempty"`
 	PullRequest *Filter `json:"pull_request,omitempty"`
+	MergeGroup  *Filter `json:"merge_group,omitempty"` // nil: as for a pull request into its base, or a push to it
 }
 
 // Filter narrows events down. An empty list lets everything pass.
 type Filter struct {
-	Branches []string `json:"branches,omitempty"` // globs: the pushed branch, or the pull request's base
+	Branches []string `json:"branches,omitempty"` // globs: the pushed branch, or the base of the pull request or merge group
 }
 
 // Stage is a group of steps that may run together. Stages run in the order in which they are written.

@@ -49,6 +49,14 @@ func (s State) explainRun() Reason {
 	switch c := s.Conclusion(); {
 	case c == "":
 		r.Say += " is on its way"
+	case c == Skipped:
+		r.Say += " did not start"
+		r.Because = []Reason{{Say: quoted(s.Skip)}}
+		return r
+	case s.Reused != nil:
+		r.Say += " did not have to start"
+		r.Because = []Reason{{Say: fmt.Sprintf("the same tree has passed the same plan, in a run of %s", s.Reused.Commit.Short())}}
+		return r
 	case c == ActionRequired:
 		r.Say += " did not start"
 		r.Because = []Reason{{Say: "its author may not write to this repository, so nothing of it is run"}}
@@ -72,7 +80,7 @@ func (s State) explainStage(i int) Reason {
 	name := "the stage `" + s.Plan.Stages[i].Name + "`"
 	steps := s.stageSteps(i)
 	switch c := s.StageConclusion(i); {
-	case c == ActionRequired || len(s.Problems) > 0:
+	case s.settled() != "" || len(s.Problems) > 0:
 		return Reason{Say: name + " did not start", Because: s.explainRun().Because}
 	case c == Success:
 		return Reason{Say: fmt.Sprintf("%s passed, with all of its %d steps", name, len(steps))}
@@ -100,7 +108,7 @@ func (s State) explainSteps(stage int) (why []Reason) {
 func (s State) explainStep(st StepState) Reason {
 	name := "`" + st.Name + "`"
 	switch {
-	case s.Trust == Outside || len(s.Problems) > 0:
+	case s.settled() != "" || len(s.Problems) > 0:
 		return Reason{Say: name + " did not run", Because: s.explainRun().Because}
 	case st.Phase == NotRun:
 		return Reason{Say: name + " did not run", Because: s.whyNotRun(st.Stage)}
