@@ -22,6 +22,14 @@ func (a *App) tellCheck(ctx context.Context, w *runWork, e pipeline.TellCheck) e
 	if !ok {
 		return nil
 	}
+	if s.Skip != "" && s.Told[e.Check].ID == 0 {
+		if other, err := a.hasRun(ctx, s.Trigger); err != nil {
+			return err
+		} else if other != "" { // one began meanwhile: nothing that was not run may stand in the place of its checks
+			_, err := w.Append(ctx, pipeline.CheckTold{Check: e.Check, Mark: check.Mark()})
+			return err
+		}
+	}
 	told := s.Told[e.Check]
 	unknown := told.Opening
 	if !told.Opening {

@@ -163,7 +163,7 @@ func (in *Installation) createCheck(ctx context.Context, repo pipeline.Repo, c C
 func (in *Installation) updateCheck(ctx context.Context, repo pipeline.Repo, id int64, c CheckRun, next []*gh.CheckRunAnnotation) error {
 	o := struct {
 		gh.UpdateCheckRunOptions
-		StartedAt *gh.Timestamp         `json:"started_at,omitempty"`
+		StartedAt *gh.Timestamp        `json:"started_at,omitempty"`
 		Actions   []*gh.CheckRunAction `json:"actions"` // none is told, too: what is left out stays as it was
 	}{gh.UpdateCheckRunOptions{
 		Name: c.Name, ExternalID: gh.String(c.ExternalID), DetailsURL: optional(c.DetailsURL),
