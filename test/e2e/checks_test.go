@@ -70,6 +70,14 @@ func (h *house) noted(run github.CheckRun, words string) {
 	})
 }
 
+// endsAgain is ends, of a story in which checks of one name run more than once.
+func (h *house) endsAgain() {
+	h.t.Helper()
+	h.quiet()
+	h.stop()
+	h.holds()
+}
+
 func TestAPullRequestThatAFilterLeavesOutHasSkippedChecksUntilItIsMoved(t *testing.T) {
 	t.Parallel()
 	h := open(t)
@@ -94,7 +102,7 @@ func TestAPullRequestThatAFilterLeavesOutHasSkippedChecksUntilItIsMoved(t *testi
 	if err := h.gh.EditPull(repo, pull.Number, "author", "change", "", "next"); err != nil {
 		t.Fatal(err)
 	}
-	h.ends()
+	h.endsAgain()
 	if all := h.checks(sha, "conveyor / test"); len(all) != 2 {
 		t.Errorf("what has run was skipped afterwards: %d checks", len(all))
 	}
@@ -147,7 +155,7 @@ func TestReRunOfOneCheckRunsItsStageAndWhatHasNotPassed(t *testing.T) {
 	h.quiet()
 	h.rerun(again, "reader")
 	h.noted(again, "reader has the role read")
-	h.ends()
+	h.endsAgain()
 }
 
 func TestReRunOfAForksCheckFindsItsPullRequestAndRefusesToGuessAmongTwo(t *testing.T) {
@@ -170,7 +178,7 @@ func TestReRunOfAForksCheckFindsItsPullRequestAndRefusesToGuessAmongTwo(t *testi
 	if err := h.gh.RerequestSuite(repo, sha, h.at.AppSlug, "maintainer"); err != nil {
 		t.Fatal(err)
 	}
-	h.ends()
+	h.endsAgain()
 	if n := len(h.checks(sha, "conveyor / test")); n != 2 {
 		t.Errorf("%d checks: one of two pull requests was guessed", n)
 	}
@@ -231,7 +239,7 @@ func TestTheButtonPromoteBringsAPullRequestsCommitToAnEnvironment(t *testing.T) 
 func TestTheButtonCancelEndsTheRun(t *testing.T) {
 	t.Parallel()
 	h := open(t)
-	sha := h.push("main", "author", "first", twoStages("while :; do :; done", "true"))
+	sha := h.push("main", "author", "first", twoStages("while :; do :; done", "\"true\""))
 	run := h.offers(sha, "conveyor / test", "cancel")
 	h.press(run, "cancel", "reader")
 	h.noted(run, "`/cancel` needs the role write")
@@ -265,7 +273,7 @@ func TestAMergeGroupRunsForRealAndIsNotDeployed(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.deployed("staging", group.HeadSHA) // by the push that it became, which made its own artifact
-	h.ends()
+	h.endsAgain()
 }
 
 func TestAMergeGroupThatFailsOrIsDroppedSaysSo(t *testing.T) {
@@ -316,5 +324,5 @@ func TestAMergeGroupOfATestedTreeReusesTheEvidenceAndLinksIt(t *testing.T) {
 	if run := h.completed(group.HeadSHA, "conveyor / test", 2); run.Conclusion != "success" || strings.HasPrefix(run.Title, "Reused") {
 		t.Fatalf("run again it is %s: %s", run.Conclusion, run.Title)
 	}
-	h.ends()
+	h.endsAgain()
 }
