@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/conveyor-ci/conveyor/app/github"
+	"github.com/conveyor-ci/conveyor/deploy/ledger"
 	"github.com/conveyor-ci/conveyor/deploy/target"
 	targetexec "github.com/conveyor-ci/conveyor/deploy/target/exec"
 	"github.com/conveyor-ci/conveyor/deploy/target/static"
@@ -51,9 +52,9 @@ type App struct {
 	targets    map[string]target.Target
 	github     *github.App
 	verifier   *http.Client
-	workers    chan struct{} // holds one for each step that runs
 	meter      *meter
 	changes    *changes
+	ledger     *ledger.Ledger
 	unanswered *unanswered
 	durable    remembered // whether the journal can make a write durable
 	listener   net.Listener
@@ -68,7 +69,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	if problems := c.Check(); len(problems) > 0 {
 		return nil, &ConfigError{Problems: problems}
 	}
-	a := &App{config: c, log: log, clock: time.Now, verifier: verifyClient(), workers: make(chan struct{}, c.Workers), meter: newMeter(), changes: newChanges(), unanswered: newUnanswered()}
+	a := &App{config: c, log: log, clock: time.Now, verifier: verifyClient(), meter: newMeter(), changes: newChanges(), unanswered: newUnanswered()}
 	defer func() {
 		if err != nil {
 			_ = a.Close() // the first error is the one that matters
@@ -77,7 +78,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("app: CONVEYOR_DATA_DIR cannot be used: %w", err)
 	}
-	for _, open := range []func(context.Context) error{a.openJournal, a.openStores, a.openSandbox, a.openSource, a.reclaim, a.openTargets, a.openGitHub} {
+	for _, open := range []func(context.Context) error{a.openJournal, a.openStores, a.openSandbox, a.openSource, a.reclaim, a.openLedger, a.openTargets, a.openGitHub} {
 		if err := open(ctx); err != nil {
 			return nil, err
 		}
@@ -113,7 +114,7 @@ func (a *App) Isolation() sandbox.Isolation { return a.sandbox.Isolation() }
 // Run serves and works until ctx ends. Then it takes up nothing new, lets running steps finish within the grace time,
 // hands the others back, and returns.
 func (a *App) Run(ctx context.Context) error {
-	work := engine.New(engine.Options{Journal: a.journal, Log: a.log, Now: a.clock, Grace: a.config.Grace}, a.deliveries(), a.runs(), a.repos(), a.sweeps())
+	work := engine.New(engine.Options{Journal: a.journal, Log: a.log, Now: a.clock, Grace: a.config.Grace, Workers: a.config.Workers}, a.deliveries(), a.runs(), a.repos(), a.sweeps())
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	var all sync.WaitGroup
@@ -128,8 +129,12 @@ func (a *App) Run(ctx context.Context) error {
 	all.Go(func() { a.forget(ctx) })
 	all.Go(func() { a.sweep(ctx) })
 	all.Go(func() { a.changes.run(ctx, a.journal) })
+	auditing, endAudit := context.WithCancel(context.WithoutCancel(ctx))
+	defer endAudit()
+	all.Go(func() { a.audit(auditing) })
 	err := work.Run(ctx)
 
+	endAudit() // it tells what was done until now, and ends
 	a.hangUp()
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
@@ -237,6 +242,16 @@ func (a *App) reclaim(ctx context.Context) error {
 	if n > 0 {
 		a.log.Warn("an earlier server ended in the middle of its work; it goes on here", "streams", n)
 	}
+	return nil
+}
+
+func (a *App) openLedger(context.Context) (err error) {
+	if a.ledger, err = ledger.Open(a.config.DataDir); err != nil {
+		return fmt.Errorf("app: the audit ledger cannot be continued: %w", err)
+	}
+	a.closers = append(a.closers, a.ledger.Close)
+	lines, head := a.ledger.Head()
+	a.log.Info("audit ledger opened", "lines", lines, "head", head, "key", a.ledger.KeyID())
 	return nil
 }
 

@@ -19,7 +19,7 @@ func (a *App) runAgain(ctx context.Context, s deploy.State, p deploy.Pending) (d
 		f.Refused, f.Say = true, why
 		return f, nil
 	}
-	if p.Command.Comment == 0 {
+	if p.Command.AtCheck() {
 		return a.pressedAgain(ctx, s, p)
 	}
 	pull := s.Pulls[p.Command.Pull]

@@ -23,6 +23,10 @@ const (
 func (a *App) acknowledge(ctx context.Context, w *repoWork, id string) error {
 	s := w.Latest()
 	c := s.Commands[id].Command
+	if c.Comment == 0 { // a button said it
+		_, err := w.Append(ctx, deploy.Acknowledged{Command: id})
+		return err
+	}
 	if err := a.github.Installation(s.Repo.Installation).React(ctx, s.Repo, c.Comment, heard); err != nil && !a.useless(err) {
 		return err
 	}
@@ -37,20 +41,16 @@ func (a *App) lookupRole(ctx context.Context, w *repoWork, id string) error {
 	c := s.Commands[id].Command
 	known := deploy.RoleKnown{Command: id, At: a.now().UTC()}
 	if c.Problem == "" && c.Verb != deploy.Help && c.Verb != deploy.Unknown && (!c.Actor.Bot || c.App != 0) {
-		in := a.github.Installation(s.Repo.Installation)
 		var err error
-		if known.Role, err = in.RoleNow(ctx, s.Repo, c.Actor.Login, c.Actor.ID); err != nil && !a.useless(err) {
+		if known.Role, known.Teams, err = a.rights(ctx, s, c.Actor); err != nil {
 			return err
 		}
-		for _, team := range s.Teams() {
-			member, err := in.TeamMember(ctx, s.Repo.Owner, team, c.Actor.Login, c.Actor.ID)
-			if err != nil && !a.useless(err) {
+		if c.Verb == deploy.Approve && c.Commit == "" && s.Pulls[c.Pull].Open {
+			if err := a.newerHead(ctx, w, c.Pull); err != nil {
 				return err
 			}
-			if err == nil && member {
-				known.Teams = append(known.Teams, team)
-			}
 		}
+		in := a.github.Installation(s.Repo.Installation)
 		if waits := s.WaitsForAnother(c); waits != "" {
 			if known.Wrote, err = in.Wrote(ctx, s.Repo, waits); err != nil && !a.useless(err) {
 				return err
@@ -61,11 +61,52 @@ func (a *App) lookupRole(ctx context.Context, w *repoWork, id string) error {
 	return err
 }
 
+// newerHead asks GitHub for a pull request, and notes a head that no webhook has told of yet: a word that names no commit
+// may mean it.
+func (a *App) newerHead(ctx context.Context, w *repoWork, number int) error {
+	now, err := a.pullNow(ctx, w.State.Repo, number)
+	if a.useless(err) {
+		return nil // nothing of it can be meant, and its start asks once more
+	}
+	if err != nil {
+		return err
+	}
+	known := w.Latest().Pulls[number]
+	switch {
+	case now.Head == known.Head && now.Open == known.Open || now.Updated.Before(known.Updated):
+		return nil
+	case now.Updated.Equal(known.Updated) && a.now().Sub(known.Updated) < readLag:
+		return fmt.Errorf("app: GitHub's answer about pull request %d may be older than its webhooks, so it is asked again", number)
+	}
+	now.BaseCommit = known.BaseCommit
+	_, err = w.Append(ctx, now)
+	return err
+}
+
+// rights are what a person may do at this moment: the role in the repository, and the teams of those that matter. What
+// GitHub does not show is no right.
+func (a *App) rights(ctx context.Context, s deploy.State, who pipeline.Actor) (role pipeline.Role, teams []string, err error) {
+	in := a.github.Installation(s.Repo.Installation)
+	if role, err = in.RoleNow(ctx, s.Repo, who.Login, who.ID); err != nil && !a.useless(err) {
+		return pipeline.NoRole, nil, err
+	}
+	for _, team := range s.Teams() {
+		member, err := in.TeamMember(ctx, s.Repo.Owner, team, who.Login, who.ID)
+		if err != nil && !a.useless(err) {
+			return pipeline.NoRole, nil, err
+		}
+		if err == nil && member {
+			teams = append(teams, team)
+		}
+	}
+	return role, teams, nil
+}
+
 // answer gives the ruling: a reaction when it was granted, the reason and the command to type when it was not.
 func (a *App) answer(ctx context.Context, w *repoWork, id string) error {
 	s := w.Latest()
 	p := s.Commands[id]
-	if p.Command.Comment == 0 {
+	if p.Command.AtCheck() {
 		return a.answerPress(ctx, w, p)
 	}
 	in := a.github.Installation(s.Repo.Installation)
@@ -76,8 +117,10 @@ func (a *App) answer(ctx context.Context, w *repoWork, id string) error {
 	case p.Refused:
 		reaction = refused
 	}
-	if err := in.React(ctx, s.Repo, p.Command.Comment, reaction); err != nil && !a.useless(err) {
-		return err
+	if p.Command.Comment != 0 {
+		if err := in.React(ctx, s.Repo, p.Command.Comment, reaction); err != nil && !a.useless(err) {
+			return err
+		}
 	}
 	if p.Say != "" {
 		_, err := in.UpsertComment(ctx, s.Repo, p.Command.Pull, github.Comment{

@@ -70,12 +70,12 @@ func (a *App) startDeploy(ctx context.Context, w *repoWork, place deploy.Place) 
 		if err != nil {
 			return false, err
 		}
-		if known := w.Latest().Pulls[waiting.Pull]; now.Head != known.Head || now.Open != known.Open {
+		if known := w.Latest().Pulls[waiting.Pull]; now.Head != known.Head || now.Open != known.Open || now.Base != known.Base {
 			if now.Updated.Before(known.Updated) || now.Updated.Equal(known.Updated) && a.now().Sub(known.Updated) < readLag {
 				return false, fmt.Errorf("app: GitHub's answer about pull request %d may be older than its webhooks, so it is asked again", waiting.Pull)
 			}
 			now.BaseCommit = known.BaseCommit
-			_, err := w.Append(ctx, now) // a push or close that no webhook has told yet voids what waits
+			_, err := w.Append(ctx, now) // a push, close or other base that no webhook has told yet voids what waits, or its approvals
 			return false, err
 		}
 	}
@@ -84,10 +84,13 @@ func (a *App) startDeploy(ctx context.Context, w *repoWork, place deploy.Place) 
 	} else if err != nil {
 		return false, err
 	}
+	if err := a.askAgain(ctx, w, place); err != nil {
+		return false, err
+	}
 	at := a.now().UTC()
 	s := w.Latest()
 	place = s.Places[place.Name]
-	if place.Waiting == nil || place.Waiting.ID != waiting.ID {
+	if place.Waiting == nil || place.Waiting.ID != waiting.ID || s.OwesCard(place) {
 		return false, nil
 	}
 	if gate := s.Gate(place, at); !gate.Open {
@@ -95,13 +98,36 @@ func (a *App) startDeploy(ctx context.Context, w *repoWork, place deploy.Place) 
 	}
 	s, err := w.Append(ctx, deploy.DeployStarted{
 		Deployment: waiting.ID, Environment: place.Name, Commit: waiting.Commit, Digest: waiting.Digest,
-		Approvals: place.Waiting.Approvals, At: at,
+		Approvals: s.Counted(place, at), At: at,
 	})
 	if err != nil {
 		return false, err
 	}
 	flight := s.Places[place.Name].Flight
 	return flight != nil && flight.ID == waiting.ID, nil
+}
+
+// askAgain asks for the rights of those who have approved what waits, now that it is about to start. Whoever has lost the
+// right has not approved it any more. As long as GitHub does not answer, nothing starts.
+func (a *App) askAgain(ctx context.Context, w *repoWork, place deploy.Place) error {
+	s := w.Latest()
+	for _, approval := range s.Counted(s.Places[place.Name], a.now().UTC()) {
+		role, teams, err := a.rights(ctx, s, approval.Actor)
+		if err != nil {
+			return err
+		}
+		now := w.Latest().Places[place.Name]
+		if now.Waiting == nil || now.Waiting.ID != place.Waiting.ID || now.StillMay(approval, role, teams) {
+			continue
+		}
+		_, err = w.Append(ctx, deploy.RightLost{
+			Environment: place.Name, Promotion: place.Waiting.ID, Actor: approval.Actor, Role: role, Teams: teams, At: a.now().UTC(),
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // carry puts the flight's artifact in place and proves it. When it cannot be proven and something ran there before, that

@@ -20,23 +20,11 @@ import (
 	"github.com/conveyor-ci/conveyor/pipeline/sandbox"
 )
 
-// exec runs one attempt of a step: take a place among the workers, say that it starts, run it, say what came of it.
+// exec runs one attempt of a step: say that it starts, run it, say what came of it. The engine has a worker for it.
 //
 // It is done again under a later lease when the server was lost in the middle. Then the attempt is given up as lost, and
 // the state owes the next one: a step's log is written by exactly one process.
 func (a *App) exec(ctx context.Context, w *runWork, e pipeline.Exec) error {
-	select {
-	case a.workers <- struct{}{}:
-		defer func() { <-a.workers }()
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-	return a.attempt(ctx, w, e)
-}
-
-// attempt is exec with a place among the workers. It stands apart because thousands may wait for theirs, each on a stack
-// that has to be small.
-func (a *App) attempt(ctx context.Context, w *runWork, e pipeline.Exec) error {
 	s := w.Latest()
 	step, spec := find(s, e.Step)
 	if spec == nil || s.Over() {

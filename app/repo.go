@@ -28,6 +28,8 @@ func (a *App) repos() engine.Machine[deploy.State, deploy.Event, deploy.Effect] 
 
 func (a *App) doForRepo(ctx context.Context, w *repoWork, effect deploy.Effect) error {
 	switch e := effect.(type) {
+	case deploy.DrawCard:
+		return a.drawCard(ctx, w, e)
 	case deploy.Deploy:
 		return a.deploy(github.WithRun(ctx, string(runOf(w.State, e.Environment))), w, e)
 	case deploy.Remove:
@@ -101,5 +103,6 @@ func (a *App) pullNow(ctx context.Context, repo pipeline.Repo, number int) (depl
 	return deploy.PullSeen{
 		Number: p.Number, Open: p.State == "open", Reopened: p.State == "open", Merged: p.Merged, Head: p.Head, Branch: p.HeadBranch,
 		Fork: p.HeadRepo != repo.ID, Base: p.Base, BaseCommit: p.BaseCommit, MergeCommit: p.MergeCommit, Author: p.Author, Updated: p.Updated,
+		Seen: a.now().UTC(),
 	}, nil
 }

@@ -81,6 +81,11 @@ func (a *App) panelBody(p deploy.Panel) string {
 		}
 		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", shapes[r.State], place, words, digest)
 	}
+	for _, r := range p.Rows {
+		if r.Ships != nil {
+			b.WriteString(shipsBody(*r.Ships))
+		}
+	}
 	b.WriteString("\n<sub>`/help` lists the commands. This comment is kept up to date.</sub>\n")
 	return b.String()
 }

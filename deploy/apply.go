@@ -40,6 +40,10 @@ func Apply(s State, e Event) State {
 		return s.onCommand(e.Command, func(p *Pending) { p.Passed, p.Say, p.Refused = true, e.Say, e.Refused })
 	case Answered:
 		s.Commands = without(s.Commands, e.Command)
+	case CardKnown:
+		return s.cardKnown(e)
+	case RightLost:
+		return s.rightLost(e)
 	case DeployStarted:
 		return s.deployStarted(e)
 	case DeployFinished:
@@ -68,7 +72,7 @@ func (s State) defined(e Defined) State {
 	if !e.Pushed && (s.pushed || s.Definitions != nil) {
 		return s
 	}
-	s.Definitions, s.Plan, s.pushed = e.Environments, e.Plan, e.Pushed
+	s.Definitions, s.Plan, s.DefinedAt, s.pushed = e.Environments, e.Plan, e.Commit, e.Pushed
 	for name, p := range s.Places {
 		base, _, _ := strings.Cut(name, "/")
 		if spec, ok := s.spec(base); ok {

@@ -31,6 +31,8 @@ var readers = map[string]func([]byte) (Event, error){
 	RunBegan{}.Kind():          read[RunBegan],
 	RunEnded{}.Kind():          read[RunEnded],
 	CancelSent{}.Kind():        read[CancelSent],
+	CardKnown{}.Kind():         read[CardKnown],
+	RightLost{}.Kind():         read[RightLost],
 	DeployStarted{}.Kind():     read[DeployStarted],
 	DeployFinished{}.Kind():    read[DeployFinished],
 	GateClosed{}.Kind():        read[GateClosed],

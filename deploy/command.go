@@ -15,7 +15,7 @@ func (s State) commanded(e Commanded) State {
 		return s
 	}
 	s.Repo = e.Repo
-	if c.Check != "" || c.Button == Rerequested {
+	if c.AtCheck() {
 		c = s.pressed(c)
 	}
 	s.Commands = with(s.Commands, c.ID, Pending{Command: c})

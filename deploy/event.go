@@ -24,13 +24,16 @@ type PullSeen struct {
 	MergeCommit pipeline.Commit `json:"merge_commit,omitempty"` // only when merged
 	Author      pipeline.Actor  `json:"author"`
 	Updated     time.Time       `json:"updated"` // GitHub's own time of the state, to put late events in order
+	Sender      pipeline.Actor  `json:"sender"`  // whose doing it was: of a new head, who pushed it
+	Seen        time.Time       `json:"seen"`    // when we heard of it
 }
 
 // Command is what a comment asks, as it was written. Whether it may happen is decided later, by Decide.
 type Command struct {
 	ID          string         `json:"id"` // the delivery's GUID and the line's number: the same comment is one command
 	Pull        int            `json:"pull"`
-	Comment     int64          `json:"comment"`
+	Comment     int64          `json:"comment"`        // 0 when a button said it
+	Body        string         `json:"body,omitempty"` // SHA-256 of the whole comment as it was received, in hex
 	Actor       pipeline.Actor `json:"actor"`
 	Verb        Verb           `json:"verb"`
 	Environment string         `json:"environment,omitempty"`
@@ -152,6 +155,24 @@ type CancelSent struct {
 	Run pipeline.RunID `json:"run"`
 }
 
+// CardKnown says what ships with the promotion that waits, as it was found out for those who approve it.
+type CardKnown struct {
+	Environment string    `json:"environment"`
+	Promotion   string    `json:"promotion"`
+	Card        Card      `json:"card"`
+	At          time.Time `json:"at"`
+}
+
+// RightLost says that someone who has approved what waits may not do so any more.
+type RightLost struct {
+	Environment string         `json:"environment"`
+	Promotion   string         `json:"promotion"`
+	Actor       pipeline.Actor `json:"actor"`
+	Role        pipeline.Role  `json:"role"`
+	Teams       []string       `json:"teams,omitempty"`
+	At          time.Time      `json:"at"`
+}
+
 // DeployStarted says that an artifact is on its way into an environment, and on whose word.
 type DeployStarted struct {
 	Deployment  string          `json:"deployment"`
@@ -231,6 +252,8 @@ func (RunEnded) Kind() string          { return "run_ended" }
 func (GroupGone) Kind() string         { return "group_gone" }
 func (ButtonsSent) Kind() string       { return "buttons_sent" }
 func (CancelSent) Kind() string        { return "cancel_sent" }
+func (CardKnown) Kind() string         { return "card_known" }
+func (RightLost) Kind() string         { return "right_lost" }
 func (DeployStarted) Kind() string     { return "deploy_started" }
 func (DeployFinished) Kind() string    { return "deploy_finished" }
 func (GateClosed) Kind() string        { return "gate_closed" }

@@ -9,7 +9,7 @@ func (s State) deployStarted(e DeployStarted) State {
 		return s
 	}
 	flight := *p.Waiting
-	flight.Started, flight.Held = e.At, ""
+	flight.Started, flight.Held, flight.Card, flight.Void = e.At, "", nil, nil
 	p.Flight, p.Waiting = &flight, nil
 	s.Places = with(s.Places, p.Name, p)
 	s.Pictures = with(s.Pictures, e.Deployment, Picture{
@@ -59,15 +59,16 @@ func (s State) deployFinished(e DeployFinished) State {
 	return s
 }
 
-// gateClosed notes why a promotion could not start. Approvals that have run out are dropped, so that they are asked for
-// again.
+// gateClosed notes why a promotion could not start. Approvals that do not count any more are dropped, so that they are
+// asked for again.
 func (s State) gateClosed(e GateClosed) State {
 	return s.onPlace(e.Environment, func(p *Place) {
 		if p.Waiting == nil || p.Waiting.ID != e.Promotion {
 			return
 		}
 		w := *p.Waiting
-		w.Held, w.Approvals = e.Reason, valid(p.Spec, w, e.At)
+		counted, void := s.count(p.Spec, w, e.At)
+		w.Held, w.Approvals, w.Void = e.Reason, counted, noted(w.Void, void)
 		p.Waiting = &w
 	})
 }

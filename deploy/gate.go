@@ -2,7 +2,6 @@ package deploy
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -25,8 +24,9 @@ func (s State) Gate(p Place, now time.Time) Opening {
 	if held := s.held(p, now); held != "" {
 		return Opening{Missing: held}
 	}
-	if after := p.Spec.After; after != "" && !p.Waiting.Rollback {
-		if live := s.Places[after].Live; live == nil || live.Commit != p.Waiting.Commit || live.Digest != p.Waiting.Digest {
+	w := *p.Waiting
+	if after := p.Spec.After; after != "" && !w.Rollback {
+		if live := s.Places[after].Live; live == nil || live.Commit != w.Commit || live.Digest != w.Digest {
 			return Opening{Missing: fmt.Sprintf("%s does not run it", after)}
 		}
 	}
@@ -34,65 +34,62 @@ func (s State) Gate(p Place, now time.Time) Opening {
 	if rule == nil {
 		return Opening{Open: true}
 	}
-	need := max(rule.Count, 1)
-	if p.Waiting.Rollback {
-		need = 1 // these very bytes have passed this gate before: one person who may open it is enough to go back
+	if w.Card != nil && s.OwesCard(p) {
+		return Opening{Missing: "what ships is being looked up anew"}
 	}
-	have := len(valid(p.Spec, *p.Waiting, now))
-	if have >= need {
-		return Opening{Open: true, Have: have, Need: need}
+	counted, void := s.count(p.Spec, w, now)
+	o := asked(*rule, counted, w)
+	if !o.Open {
+		o.Missing += gone(noted(w.Void, void))
 	}
-	return Opening{Have: have, Need: need, Missing: fmt.Sprintf("%d of %d approvals by %s", have, need, strings.Join(rule.By, ", "))}
+	return o
 }
 
-// valid are the approvals that count: of exactly these bytes, not run out, one for each person.
-func valid(spec pipeline.Environment, w Promotion, now time.Time) (counted []Approval) {
-	if spec.Approve == nil {
-		return nil
+// asked compares those who have approved with what a rule asks for.
+func asked(rule pipeline.Approve, people []Approval, w Promotion) (o Opening) {
+	if w.Rollback { // these very bytes have passed this gate before: one person who may open it is enough to go back
+		o.Have, o.Need = min(len(people), 1), 1
+		if o.Open = o.Have == 1; !o.Open {
+			o.Missing = "0 of 1 approvals by " + whom(rule)
+		}
+		return o
 	}
-	for _, a := range w.Approvals {
-		switch {
-		case a.Commit != w.Commit || a.Digest != w.Digest:
-		case spec.Approve.Expires > 0 && !now.Before(a.At.Add(spec.Approve.Expires.Std())):
-		case !satisfies(*spec.Approve, a.Actor, a.Role, a.Teams):
-		case slices.ContainsFunc(counted, func(c Approval) bool { return c.Actor.ID == a.Actor.ID }):
-		default:
-			counted = append(counted, a)
+	var missing []string
+	have := seats(rule, people, w)
+	for i, part := range rule.Parts() {
+		need := max(part.Count, 1)
+		o.Have, o.Need = o.Have+have[i], o.Need+need
+		if have[i] < need {
+			missing = append(missing, fmt.Sprintf("%d of %d approvals by %s", have[i], need, strings.Join(part.By, ", ")))
 		}
 	}
-	return counted
-}
-
-// satisfies reports whether someone is one of those whom a rule names.
-func satisfies(rule pipeline.Approve, actor pipeline.Actor, role pipeline.Role, teams []string) bool {
-	for _, by := range rule.By {
-		team, isTeam := strings.CutPrefix(by, "team:")
-		user, isUser := strings.CutPrefix(by, "user:")
-		switch {
-		case isTeam && slices.Contains(teams, team):
-			return true
-		case isUser && strings.EqualFold(user, actor.Login):
-			return true
-		case !isTeam && !isUser && role.AtLeast(pipeline.Role(by)):
-			return true
-		}
-	}
-	return false
-}
-
-// Teams are the teams that some rule of the repository names, so that membership is asked of no others.
-func (s State) Teams() (teams []string) {
-	for _, d := range s.Definitions {
-		if d.Approve == nil {
-			continue
-		}
-		for _, by := range d.Approve.By {
-			if team, ok := strings.CutPrefix(by, "team:"); ok && !slices.Contains(teams, team) {
-				teams = append(teams, team)
+	if len(missing) == 0 {
+		for i, set := range unseen(rule, people, w) {
+			if i == 3 {
+				missing = append(missing, "more owners")
+				break
 			}
+			missing = append(missing, fmt.Sprintf("an owner of `%s` (%s)", set.Example, strings.Join(set.Owners, ", ")))
 		}
 	}
-	return teams
+	o.Open, o.Missing = len(missing) == 0, strings.Join(missing, ", and ")
+	return o
+}
+
+// gone tells of approvals that were given and do not count any more.
+func gone(void []Void) string {
+	var words []string
+	seen := map[Void]bool{}
+	for _, v := range void {
+		if !seen[v] {
+			seen[v] = true
+			words = append(words, fmt.Sprintf("the one of @%s is void: %s", v.Actor.Login, v.Why))
+		}
+	}
+	if len(words) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(words, "; ") + ")"
 }
 
 // URL is the address that a place has when it runs a commit.

@@ -33,6 +33,9 @@ type StopRun struct {
 	Reason string
 }
 
+// DrawCard owes those who may approve what waits a look at what ships. Its name holds what it is compared with.
+type DrawCard struct{ Environment, Promotion, With string }
+
 // Deploy owes an environment its deployment.
 type Deploy struct {
 	Environment string
@@ -77,6 +80,9 @@ func (e Answer) Name() string { return "answer/" + e.Command }
 func (e StopRun) Name() string { return "stop/" + string(e.Run) }
 
 // Name of the effect.
+func (e DrawCard) Name() string { return "card/" + e.Promotion + "/" + e.With }
+
+// Name of the effect.
 func (e Deploy) Name() string { return "deploy/" + e.Deployment }
 
 // Name of the effect.
@@ -108,15 +114,16 @@ func Next(s State) (owed []Effect) {
 func (s State) owedToPeople() (owed []Effect) {
 	for _, id := range sortedKeys(s.Commands) {
 		p := s.Commands[id]
-		silent := p.Command.Verb == Unknown || p.Command.Comment == 0 // there is nothing to react to
+		silent := p.Command.Verb == Unknown || p.Command.AtCheck() // there is nothing to react to
 		if !p.Acked && !silent {
 			owed = append(owed, Acknowledge{id})
 		}
 		_, known := s.Pulls[p.Command.Pull]
-		known = known || p.Command.Pull == 0
+		known = known || p.Command.Pull == 0 && p.Command.AtCheck()
 		switch {
 		case !known:
 			owed = append(owed, LookupPull{p.Command.Pull})
+		case !p.Decided && s.cardComes(p.Command): // nobody decides about what they could not see
 		case !p.Decided:
 			owed = append(owed, LookupRole{id})
 		case !p.Passed:
@@ -140,12 +147,16 @@ func (s State) owedToRuns() (owed []Effect) {
 func (s State) owedToPlaces() (owed []Effect) {
 	for _, name := range sortedKeys(s.Places) {
 		p := s.Places[name]
+		card := s.OwesCard(p)
+		if card {
+			owed = append(owed, DrawCard{name, p.Waiting.ID, s.comparedWith(p)})
+		}
 		switch {
 		case p.Flight != nil:
 			owed = append(owed, Deploy{name, p.Flight.ID})
 		case p.Closing && (p.Live != nil || p.Count > 0 && p.Failed != ""):
 			owed = append(owed, Remove{name})
-		case p.Waiting != nil && !p.Closing && p.Waiting.Held == "" && s.mayOpen(p):
+		case p.Waiting != nil && !p.Closing && p.Waiting.Held == "" && !card && s.mayOpen(p):
 			owed = append(owed, Deploy{name, p.Waiting.ID})
 		}
 		if at := p.wait(); !at.IsZero() && !p.Closing {

@@ -25,6 +25,15 @@ type PanelRow struct {
 	URL         string
 	Digest      pipeline.Digest
 	At          time.Time
+	Ships       *Shipping // while it waits for people
+}
+
+// Shipping is what people see before they approve.
+type Shipping struct {
+	Card
+	Who    string   // who may approve it, in words
+	Last   *Release // what the environment runs now
+	Failed string   // why the last deployment failed, if it did
 }
 
 // Panel projects one pull request. An empty panel is not shown.
@@ -66,11 +75,11 @@ func (s State) panelRow(p Place, pull Pull, c pipeline.Commit) (PanelRow, bool) 
 		if held := s.held(p, time.Time{}); held != "" {
 			row.Detail = held
 		}
-		if gate := s.Gate(p, time.Time{}); row.Detail == "" && p.Spec.Approve != nil {
-			row.Detail = "approved"
-			if missing := gate.Need - len(p.Waiting.Approvals); missing > 0 {
-				row.Detail = fmt.Sprintf("needs %d of %d approvals by %s: comment `/approve %s`", missing, gate.Need, strings.Join(p.Spec.Approve.By, ", "), p.Name)
-			}
+		if p.Waiting.Card != nil && p.Spec.Approve != nil {
+			row.Ships = &Shipping{*p.Waiting.Card, whom(*p.Spec.Approve), p.Live, p.Failed}
+		}
+		if row.Detail == "" && p.Spec.Approve != nil {
+			row.Detail = s.needs(p)
 		}
 		if p.Waiting.Voided != "" {
 			row.Detail += "; " + p.Waiting.Voided
@@ -95,6 +104,19 @@ func (s State) panelRow(p Place, pull Pull, c pipeline.Commit) (PanelRow, bool) 
 	return row, true
 }
 
+// needs says what a promotion waits for. Whether an approval has run out is asked with the clock when the deployment
+// starts; here all count.
+func (s State) needs(p Place) string {
+	gate := s.Gate(p, time.Time{})
+	switch {
+	case gate.Open:
+		return "approved"
+	case gate.Need == 0:
+		return gate.Missing
+	}
+	return fmt.Sprintf("%s: comment `/approve %s@%s`", gate.Missing, p.Name, p.Waiting.Commit.Short())
+}
+
 func ran(p Place, c pipeline.Commit) bool {
 	for _, r := range p.Past {
 		if r.Commit == c {
@@ -116,6 +138,9 @@ func (p Panel) Mark() string {
 	}
 	for _, r := range p.Rows {
 		fmt.Fprintf(&b, " %s=%s/%s/%s", r.Environment, r.State, r.Digest.Short(), r.Detail)
+		if r.Ships != nil {
+			fmt.Fprintf(&b, "/%.12s", r.Ships.Hash())
+		}
 	}
 	return b.String()
 }

@@ -63,6 +63,12 @@ func (s State) standsIn(word, name string) pipeline.Reason {
 
 func (s State) mayApprove(spec pipeline.Environment, c pipeline.Commit) pipeline.Reason {
 	say := fmt.Sprintf("who may approve: %s, %d of them", openers(spec), max(spec.Approve.Count, 1))
+	if len(spec.Approve.Groups) > 0 {
+		say = "who may approve: " + openers(spec)
+	}
+	if spec.Approve.NotContributor {
+		say += ", nobody who contributed to it"
+	}
 	if spec.Approve.NotAuthor {
 		say += ", not the author"
 		if author := s.Author(c); author.Login != "" {

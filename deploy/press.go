@@ -7,6 +7,9 @@ import (
 	"github.com/conveyor-ci/conveyor/pipeline"
 )
 
+// AtCheck reports whether a command was given by a press at one of our checks.
+func (c Command) AtCheck() bool { return c.Check != "" || c.Button == Rerequested }
+
 // pressed finds out, by our own records, what a press at a check speaks of: the run, the pull request and the
 // environment. GitHub tells the commit and, for code of a fork, no pull request. When several open pull requests have that
 // commit as their head, it is not guessed which one is to be tested again.
@@ -87,7 +90,7 @@ func (s State) environmentOf(verb Verb, button string) string {
 // pressedLate refuses a button that speaks of something else than it did when it was shown: a page at GitHub may have
 // been open for long.
 func (s State) pressedLate(c Command) *Ruling {
-	if c.Button == "" || c.Check == "" {
+	if !c.AtCheck() {
 		return nil
 	}
 	place := s.Places[c.Environment]

@@ -45,7 +45,7 @@ func (h *history) step() {
 		h.second += 13 * 3600
 	}
 	c := rapid.SampledFrom([]byte("abc")).Draw(h.t, "commit")
-	switch rapid.SampledFrom([]string{"pull", "close", "merge", "push", "push", "command", "command", "role", "role", "start", "start", "start", "finish", "finish", "closed gate", "remove", "redefine"}).Draw(h.t, "what") {
+	switch rapid.SampledFrom([]string{"pull", "close", "merge", "push", "push", "command", "command", "role", "role", "start", "start", "start", "finish", "finish", "card", "closed gate", "remove", "redefine"}).Draw(h.t, "what") {
 	case "pull":
 		h.apply(pull(c, h.second))
 	case "close":
@@ -68,13 +68,17 @@ func (h *history) step() {
 	case "command":
 		h.next++
 		id := fmt.Sprintf("c%d", h.next)
-		who := rapid.SampledFrom([]pipeline.Actor{mona, hubot, lena}).Draw(h.t, "who")
+		who := rapid.SampledFrom([]pipeline.Actor{mona, hubot, hubot, lena}).Draw(h.t, "who")
 		verb := rapid.SampledFrom([]deploy.Verb{deploy.Approve, deploy.Approve, deploy.Promote, deploy.Rollback}).Draw(h.t, "verb")
 		w := word{verb: verb, env: "production", actor: who.ID}
 		e := say(id, who, verb, w.env, h.second).(deploy.Commanded)
 		if rapid.Bool().Draw(h.t, "explicit") {
-			e.Command.Commit = string(commit(c)[:7])
-			w.commit = commit(c)
+			named := commit(c)
+			if waits := h.s.Places[w.env].Waiting; waits != nil && rapid.IntRange(0, 3).Draw(h.t, "knowing") > 0 {
+				named = waits.Commit
+			}
+			e.Command.Commit = string(named[:7])
+			w.commit = named
 		} else if p, ok := h.s.Pulls[12]; ok {
 			w.commit = p.Head
 			if p.Merged {
@@ -88,7 +92,7 @@ func (h *history) step() {
 			if p.Decided {
 				continue
 			}
-			r := rapid.SampledFrom([]pipeline.Role{pipeline.Read, pipeline.Write, pipeline.Maintain, pipeline.Admin}).Draw(h.t, "role")
+			r := rapid.SampledFrom([]pipeline.Role{pipeline.Read, pipeline.Write, pipeline.Maintain, pipeline.Maintain, pipeline.Admin}).Draw(h.t, "role")
 			w := h.asked[id]
 			if w.commit == "" { // the pull request was not known when it was said: it is bound now
 				if p, ok := h.s.Pulls[12]; ok {
@@ -122,6 +126,18 @@ func (h *history) step() {
 				}
 			}
 		}
+	case "card":
+		p := h.s.Places["production"]
+		if p.Waiting != nil {
+			known := h.s.Blank(p)
+			known.FileCount = rapid.SampledFrom([]int{1, 1, 1, 2}).Draw(h.t, "files")
+			h.apply(deploy.CardKnown{Environment: p.Name, Promotion: p.Waiting.ID, Card: known, At: at(h.second)})
+			for _, a := range h.s.Places["production"].Waiting.Approvals {
+				if a.Card != known.Hash() {
+					h.t.Fatalf("an approval of the card %.7s stays beside the card %.7s", a.Card, known.Hash())
+				}
+			}
+		}
 	case "closed gate":
 		if w := h.s.Places["production"].Waiting; w != nil {
 			h.apply(deploy.GateClosed{Environment: "production", Promotion: w.ID, Reason: "late", At: at(h.second)})
@@ -135,7 +151,10 @@ func (h *history) step() {
 
 // start tries to start something: what waits, or something invented.
 func (h *history) start() {
-	env := rapid.SampledFrom([]string{"staging", "production", "production", "preview/pr-12"}).Draw(h.t, "env")
+	env := rapid.SampledFrom([]string{"staging", "staging", "production", "production", "preview/pr-12"}).Draw(h.t, "env")
+	if h.s.Gate(h.s.Places["production"], at(h.second)).Open && rapid.Bool().Draw(h.t, "at once") {
+		env = "production"
+	}
 	e := deploy.DeployStarted{Environment: env, Deployment: env + "#1", Commit: commit('a'), Digest: digest('1'), At: at(h.second)}
 	if w := h.s.Places[env].Waiting; w != nil && rapid.IntRange(0, 9).Draw(h.t, "honest") > 0 {
 		e.Deployment, e.Commit, e.Digest = w.ID, w.Commit, w.Digest
@@ -179,7 +198,7 @@ func TestNoHistoryPassesAGateWithoutTheWordOfSomeoneWhoMay(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		h := &history{t: t, asked: map[string]word{}, flights: map[string]string{}, ran: map[string]map[string]bool{}}
 		h.apply(defined())
-		for range 120 {
+		for range 250 {
 			h.step()
 			for _, p := range h.s.Places {
 				if p.Flight != nil && h.flights[p.Name] != p.Flight.ID {
@@ -195,6 +214,7 @@ func TestNoHistoryPassesAGateWithoutTheWordOfSomeoneWhoMay(t *testing.T) {
 			}
 		}
 	})
+	t.Logf("%d releases in production, %d refusals", flights, refused)
 	if flights == 0 || refused == 0 {
 		t.Fatalf("the histories were too tame to prove anything: %d releases in production, %d refusals", flights, refused)
 	}

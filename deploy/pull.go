@@ -1,5 +1,7 @@
 package deploy
 
+import "fmt"
+
 // pullSeen takes a pull request's state. Deliveries come late and out of order, so GitHub's own time decides; within the
 // same second, which head replaced which.
 func (s State) pullSeen(e PullSeen) State {
@@ -18,6 +20,7 @@ func (s State) pullSeen(e PullSeen) State {
 	if old.Head != e.Head {
 		next.FirstSeen, next.LastRun = e.Updated, ""
 	}
+	next.Heads = heads(old, e)
 	s.Pulls = with(s.Pulls, e.Number, next)
 	s.forgetPulls()
 
@@ -38,6 +41,10 @@ func (s State) pullSeen(e PullSeen) State {
 	for name, p := range s.Places {
 		if p.Waiting != nil && p.Waiting.Pull == e.Number && (p.Waiting.Commit != e.Head || !e.Open) {
 			p.Waiting = nil // a push, or the end of the pull request, voids what was bound to its head
+			s.Places = with(s.Places, name, p)
+		} else if p.Waiting != nil && p.Waiting.Pull == e.Number && known && e.Base != old.Base && len(p.Waiting.Approvals) > 0 {
+			w := p.Waiting.voided(fmt.Sprintf("the pull request goes into %s now, and not into %s", e.Base, old.Base), everyone)
+			p.Waiting = &w
 			s.Places = with(s.Places, name, p)
 		}
 		if p.Pull == e.Number {

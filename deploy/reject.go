@@ -2,7 +2,6 @@ package deploy
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/conveyor-ci/conveyor/pipeline"
@@ -33,7 +32,7 @@ func (s State) reject(p Pending, who RoleKnown) Ruling {
 	if no != nil {
 		return *no
 	}
-	if !opens(spec, c.Actor, who) {
+	if !opens(spec, c.Actor, who, s.Places[name]) {
 		return refuse("What waits for `%s` may be rejected by %s; @%s has %s. Ask one of them to comment `/reject %s%s`.",
 			name, openers(spec), c.Actor.Login, roleWord(who.Role), name, sha(s.Places[name]))
 	}
@@ -55,12 +54,13 @@ func (s State) reject(p Pending, who RoleKnown) Ruling {
 		w.Commit.Short(), w.Digest.Short(), name, because(c.Reason), name, w.Commit.Short())}
 }
 
-// opens reports whether someone is one of those who open an environment's gate; where there is none, those who may write.
-func opens(spec pipeline.Environment, actor pipeline.Actor, who RoleKnown) bool {
+// opens reports whether someone is one of those who open an environment's gate for what waits; where there is none, those
+// who may write.
+func opens(spec pipeline.Environment, actor pipeline.Actor, who RoleKnown, p Place) bool {
 	if spec.Approve == nil {
 		return who.Role.AtLeast(pipeline.Write)
 	}
-	return satisfies(*spec.Approve, actor, who.Role, who.Teams)
+	return eligible(*spec.Approve, actor, who.Role, who.Teams, waiting(p))
 }
 
 // openers names them.
@@ -68,5 +68,5 @@ func openers(spec pipeline.Environment) string {
 	if spec.Approve == nil {
 		return string(pipeline.Write)
 	}
-	return strings.Join(spec.Approve.By, ", ")
+	return whom(*spec.Approve)
 }

@@ -15,9 +15,9 @@ func (s State) rollback(p Pending, who RoleKnown) Ruling {
 		return *no
 	}
 	switch rule := spec.Approve; {
-	case rule != nil && !satisfies(*rule, c.Actor, who.Role, who.Teams):
+	case rule != nil && !eligible(*rule, c.Actor, who.Role, who.Teams, Promotion{Rollback: true}):
 		return refuse("`%s` may be rolled back by %s; @%s has %s. Ask one of them to comment `%s`.",
-			name, strings.Join(rule.By, ", "), c.Actor.Login, roleWord(who.Role), c.Line)
+			name, whom(*rule), c.Actor.Login, roleWord(who.Role), c.Line)
 	case rule == nil && !who.Role.AtLeast(pipeline.Write):
 		return refuse("`/rollback` needs the role write in this repository; @%s has %s.", c.Actor.Login, roleWord(who.Role))
 	}
@@ -42,11 +42,8 @@ func (s State) rollback(p Pending, who RoleKnown) Ruling {
 	place.Waiting = &Promotion{
 		ID: fmt.Sprintf("%s#%d", name, place.Count), Commit: to.Commit, Digest: to.Digest, Run: to.Run, Rollback: true,
 		Why: "rolled back by @" + c.Actor.Login, Settled: to,
-		Approvals: []Approval{{
-			Actor: c.Actor, Role: who.Role, Teams: who.Teams, Environment: name, Commit: to.Commit, Digest: to.Digest,
-			Plan: s.Plan, Command: c.ID, Comment: c.Comment, At: who.At,
-		}},
 	}
+	place.Waiting.Approvals = []Approval{s.approval(p, who, name, *place.Waiting)}
 	return Ruling{Say: fmt.Sprintf("`%s` goes back to %s (`%s`).", name, to.Commit.Short(), to.Digest.Short()), Place: &place}
 }
 

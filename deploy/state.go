@@ -19,6 +19,7 @@ type State struct {
 	Repo        pipeline.Repo
 	Definitions []pipeline.Environment // of the default branch, in promotion order
 	Plan        string                 // hash of the plan that defines them
+	DefinedAt   pipeline.Commit        // the default branch's commit that it was read at
 	pushed      bool                   // they come from a push to the default branch
 	Places      map[string]Place       // by name: "staging", "preview/pr-12"
 	Pulls       map[int]Pull
@@ -40,6 +41,7 @@ type Pull struct {
 	Opening   bool           // a create was begun and its answer is not known
 	LastRun   pipeline.RunID // the newest run of the head
 	FirstSeen time.Time
+	Heads     []Head // newest last; see head.go
 }
 
 // Run is a run as far as environments and panels care.
@@ -109,6 +111,9 @@ type Promotion struct {
 	Rollback  bool   // back to a release of before
 	Why       string // in words: "staging runs it", "@x asked"
 	Approvals []Approval
+	Void      []Void // approvals that were given and do not count any more
+	Card      *Card  // what ships, once it was found out; while it waits
+	CardHash  string
 	Held      string // why it could not start when its turn came
 	Voided    string // whose approval counts no more, and why, in words
 	Started   time.Time

@@ -40,7 +40,7 @@ func environments() []pipeline.Environment {
 		{Name: "preview", On: pipeline.EnvOn{PullRequest: true}, Artifact: "site", URL: "http://pr-{{ pr }}.test", Expires: pipeline.Duration(7 * 24 * time.Hour), Target: static("preview")},
 		{Name: "staging", On: pipeline.EnvOn{Branch: "main"}, Artifact: "site", Target: static("staging")},
 		{Name: "production", After: "staging", Artifact: "site", Target: static("production"),
-			Approve: &pipeline.Approve{By: []string{"maintain", "team:release"}, Count: 1, NotAuthor: true, Expires: pipeline.Duration(24 * time.Hour)}},
+			Approve: &pipeline.Approve{By: []string{"maintain", "team:release"}, Count: 1, NotAuthor: true, Expires: pipeline.Duration(24 * time.Hour), UnsafeWindow: pipeline.Duration(5 * time.Second)}},
 	}
 }
 
@@ -116,7 +116,25 @@ func chain(parts ...any) (events []deploy.Event) {
 func shipped() []deploy.Event {
 	return chain(defined(), pull('a', 0), run(pipeline.PullRequest, 'a', '1', 1), start("preview/pr-12", 1, 'a', '1', 3), done("preview/pr-12", 1, 4),
 		pull('a', 10, merged('e')), run(pipeline.Push, 'e', '2', 11), deploy.Removed{Environment: "preview/pr-12", At: at(12)},
-		start("staging", 1, 'e', '2', 13), done("staging", 1, 14))
+		start("staging", 1, 'e', '2', 13), done("staging", 1, 14), card("production", 1, 'e', '2', 15))
+}
+
+// card says what ships with a promotion, compared with the release of before: env's deployment n-1 of the commit before.
+func card(env string, n int, c, d byte, second int, change ...func(*deploy.Card)) deploy.Event {
+	known := deploy.Card{Environment: env, CommitCount: 1, Commits: []deploy.CardCommit{{Commit: commit(c), Title: "a change", Author: "mona"}},
+		Contributors: []pipeline.Actor{mona}, FileCount: 1, Thorough: true,
+		To: deploy.CardSide{Deployment: fmt.Sprintf("%s#%d", env, n), Commit: commit(c), Digest: digest(d)}}
+	for _, f := range change {
+		f(&known)
+	}
+	return deploy.CardKnown{Environment: env, Promotion: known.To.Deployment, Card: known, At: at(second)}
+}
+
+// from is what the environment runs when the card's promotion comes.
+func from(env string, n int, c, d byte) func(*deploy.Card) {
+	return func(k *deploy.Card) {
+		k.From = deploy.CardSide{Deployment: fmt.Sprintf("%s#%d", env, n), Commit: commit(c), Digest: digest(d)}
+	}
 }
 
 func TestStories(t *testing.T) {
@@ -149,7 +167,7 @@ func TestStories(t *testing.T) {
 			run(pipeline.Push, 'f', '3', 30), start("staging", 1, 'f', '3', 32), done("staging", 1, 33), run(pipeline.Push, 'e', '2', 11)),
 		"rolling back needs one who may approve and goes to the release before": chain(shipped(),
 			say("c1", hubot, deploy.Approve, "production", 20), role("c1", pipeline.Maintain, 21), start("production", 1, 'e', '2', 22), done("production", 1, 23),
-			run(pipeline.Push, 'f', '3', 30), start("staging", 2, 'f', '3', 32), done("staging", 2, 33),
+			run(pipeline.Push, 'f', '3', 30), start("staging", 2, 'f', '3', 32), done("staging", 2, 33), card("production", 2, 'f', '3', 34, from("production", 1, 'e', '2')),
 			say("c2", hubot, deploy.Approve, "production", 40, func(c *deploy.Command) { c.Commit = "fffffff" }), role("c2", pipeline.Maintain, 41),
 			start("production", 2, 'f', '3', 42), done("production", 2, 43),
 			say("c3", lena, deploy.Rollback, "production", 50), role("c3", pipeline.Read, 51),

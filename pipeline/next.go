@@ -13,6 +13,7 @@ type Effect interface{ Name() string }
 type Exec struct {
 	Step    string
 	Attempt int
+	Asked   time.Time // when the run was requested
 }
 
 // Report owes the repository's stream the news of how the run ended.
@@ -27,6 +28,9 @@ type TellCheck struct {
 
 // Name of the effect.
 func (e Exec) Name() string { return fmt.Sprintf("exec/%s/%d", e.Step, e.Attempt) }
+
+// Since gives the workers an order: the oldest run first, and its next step before the first of a newer one.
+func (e Exec) Since() time.Time { return e.Asked }
 
 // Name of the effect.
 func (Report) Name() string { return "report" }
@@ -43,9 +47,9 @@ func Next(s State) (owed []Effect) {
 		for _, st := range s.stageSteps(stage) {
 			switch st.Phase {
 			case Waiting:
-				owed = append(owed, Exec{Step: st.Name, Attempt: st.Attempt + 1})
+				owed = append(owed, Exec{Step: st.Name, Attempt: st.Attempt + 1, Asked: s.Requested})
 			case Running:
-				owed = append(owed, Exec{Step: st.Name, Attempt: st.Attempt})
+				owed = append(owed, Exec{Step: st.Name, Attempt: st.Attempt, Asked: s.Requested})
 			}
 		}
 	}

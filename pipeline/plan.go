@@ -1,5 +1,7 @@
 package pipeline
 
+import "time"
+
 // PlanPath is where a repository keeps its plan.
 const PlanPath = ".github/conveyor.yml"
 
@@ -82,12 +84,56 @@ type Verify struct {
 	Contains string `json:"contains,omitempty"` // text that the answer must hold
 }
 
-// Approve is a gate that only people open. Everyone counted must satisfy By at the moment of the decision.
+// Approve is a gate that only people open. Everyone counted must satisfy it at the moment of the decision, and still when
+// the deployment starts.
 type Approve struct {
-	By        []string `json:"by"`    // roles ("maintain"), "team:slug", "user:login"
-	Count     int      `json:"count"` // how many different people, at least 1
-	NotAuthor bool     `json:"not_author,omitempty"`
-	Expires   Duration `json:"expires"` // how long an approval lasts
+	By             []string       `json:"by,omitempty"` // roles ("maintain"), "team:slug", "user:login", "codeowners"; empty when there are groups
+	Count          int            `json:"count"`        // how many different people, at least 1
+	Groups         []ApproveGroup `json:"groups,omitempty"`
+	NotAuthor      bool           `json:"not_author,omitempty"`
+	NotContributor bool           `json:"not_contributor,omitempty"`
+	Expires        Duration       `json:"expires"`                 // how long an approval lasts
+	UnsafeWindow   Duration       `json:"unsafe_window,omitempty"` // how long after a push an approval must name its commit; 0 stands for DefaultUnsafeWindow
+}
+
+// ApproveGroup asks for some people of a kind.
+type ApproveGroup struct {
+	By    []string `json:"by"`
+	Count int      `json:"count"`
+}
+
+// Codeowners in a list of approvers stands for the owners of the changed files.
+const Codeowners = "codeowners"
+
+// DefaultUnsafeWindow is how long after a push nobody can have read it.
+const DefaultUnsafeWindow = 30 * time.Second
+
+// Parts are the groups of the rule; a rule without groups is one itself.
+func (a Approve) Parts() []ApproveGroup {
+	if len(a.Groups) > 0 {
+		return a.Groups
+	}
+	return []ApproveGroup{{By: a.By, Count: max(a.Count, 1)}}
+}
+
+// Names reports whether some part of the rule names a kind of people.
+func (a Approve) Names(by string) bool {
+	for _, part := range a.Parts() {
+		for _, b := range part.By {
+			if b == by {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Window is how long after a push an approval must name its commit.
+func (a Approve) Window() time.Duration {
+	if a.UnsafeWindow <= 0 {
+		return DefaultUnsafeWindow
+	}
+	return a.UnsafeWindow.Std()
 }
 
 // Problem is a mistake in a plan file, with its place. Lines and columns start at 1.

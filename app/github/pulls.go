@@ -64,11 +64,22 @@ func (in *Installation) Pull(ctx context.Context, repo pipeline.Repo, number int
 	return p, nil
 }
 
-// Wrote are the authors of the pull requests that brought a commit, as GitHub knows at this moment: of one that was merged,
-// however it was merged, and of those whose head it is. It may be repeated.
+// Wrote are the authors of the pull requests that brought a commit. It may be repeated.
+func (in *Installation) Wrote(ctx context.Context, repo pipeline.Repo, commit pipeline.Commit) (authors []pipeline.Actor, err error) {
+	pulls, err := in.Brought(ctx, repo, commit)
+	for _, p := range pulls {
+		if p.Author.ID != 0 {
+			authors = append(authors, p.Author)
+		}
+	}
+	return authors, err
+}
+
+// Brought are the pull requests that brought a commit, as GitHub knows at this moment: one that was merged, however it was
+// merged, and those whose head it is. Of each only the number and the author are told. It may be repeated.
 //
 // https://docs.github.com/rest/commits/commits#list-pull-requests-associated-with-a-commit
-func (in *Installation) Wrote(ctx context.Context, repo pipeline.Repo, commit pipeline.Commit) (authors []pipeline.Actor, err error) {
+func (in *Installation) Brought(ctx context.Context, repo pipeline.Repo, commit pipeline.Commit) (pulls []Pull, err error) {
 	if err := errors.Join(checkRepo(repo), checkCommit(commit)); err != nil {
 		return nil, err
 	}
@@ -80,13 +91,12 @@ func (in *Installation) Wrote(ctx context.Context, repo pipeline.Repo, commit pi
 			return nil, said(ctx, err, false, "ask who wrote", repo.Slug()+"@"+commit.Short())
 		}
 		for _, p := range list {
-			if u := p.GetUser(); u.GetID() != 0 {
-				authors = append(authors, pipeline.Actor{ID: u.GetID(), Login: u.GetLogin(), Bot: u.GetType() == "Bot"})
-			}
+			u := p.GetUser()
+			pulls = append(pulls, Pull{Number: p.GetNumber(), Author: pipeline.Actor{ID: u.GetID(), Login: u.GetLogin(), Bot: u.GetType() == "Bot"}})
 		}
 		o.Page = resp.NextPage
 	}
-	return authors, nil
+	return pulls, nil
 }
 
 // Repo reads a repository by its name, following a rename. It may be repeated.

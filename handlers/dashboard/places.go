@@ -19,8 +19,9 @@ type placeView struct {
 	Detail         string // why it stands so
 	Then           string // the same as a sentence that names the environment, where there is one
 	Approved       []string
-	Command        string // what a person can say about it, complete
-	Where          string // where to say it
+	Ships          *shipsView // what ships, while it waits for people
+	Command        string     // what a person can say about it, complete
+	Where          string     // where to say it
 	WhereURL       string
 }
 
@@ -32,6 +33,9 @@ func (p *Pages) places(s pipeline.State, repo deploy.State) (views []placeView) 
 		v := placeView{Name: row.Environment, State: states[row.State], Is: row.State, Digest: row.Digest.Short(), At: row.At, Detail: sentence(plain(row.Detail))}
 		if strings.HasPrefix(row.URL, "https://") || strings.HasPrefix(row.URL, "http://") {
 			v.URL = row.URL
+		}
+		if row.Ships != nil {
+			v.Ships = p.ships(s.Trigger.Repo, *row.Ships)
 		}
 		switch place := repo.Places[row.Environment]; {
 		case row.State == "waiting" && place.Waiting != nil:
@@ -71,6 +75,9 @@ func (p *Pages) waiting(s pipeline.State, repo deploy.State, place deploy.Place,
 		if author := repo.Author(w.Commit); rule.NotAuthor && !w.Rollback && author.Login != "" {
 			v.Detail += " @" + author.Login + " wrote the change, and does not count."
 		}
+		for _, void := range w.Void {
+			v.Detail += " The approval of @" + void.Actor.Login + " is void: " + sentence(plain(void.Why))
+		}
 	}
 	if rule == nil || gate.Open && w.Held == "" || gate.Need == 0 {
 		return
@@ -83,6 +90,13 @@ func (p *Pages) waiting(s pipeline.State, repo deploy.State, place deploy.Place,
 }
 
 func need(missing int, rule pipeline.Approve) string {
+	if len(rule.Groups) > 0 {
+		var words []string
+		for _, part := range rule.Parts() {
+			words = append(words, fmt.Sprintf("%d of %s", max(part.Count, 1), people(part.By)))
+		}
+		return "It needs the approval of " + list(words, "and") + "."
+	}
 	approvals := "It needs the approval of " + people(rule.By) + "."
 	if missing > 1 {
 		approvals = fmt.Sprintf("It needs %d more approvals, each by %s.", missing, people(rule.By))

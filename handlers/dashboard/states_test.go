@@ -21,6 +21,17 @@ var situations = map[string]func(*shop) pipeline.RunID{
 		return run
 	},
 	"green, waiting for approval": green,
+	"green, with what ships": func(s *shop) pipeline.RunID {
+		run := green(s)
+		s.note(deploy.CardKnown{Environment: "production", Promotion: "production#1", At: s.later(time.Second), Card: deploy.Card{
+			Environment: "production", To: deploy.CardSide{Deployment: "production#1", Commit: mergeCommit, Digest: siteDigest},
+			Commits:     []deploy.CardCommit{{Commit: mergeCommit, Title: "Ship for free <b>above</b> 50 euros", Author: "mona"}, {Commit: headCommit, Title: "Count the \u202ecart", Author: "no account"}},
+			CommitCount: 2, Behind: 1, CommitsGap: "of 2000 commits only 1000 were looked at",
+			Pulls: []deploy.CardPull{{Number: 12, Author: author}}, Contributors: []pipeline.Actor{author, maintainer}, FileCount: 14,
+			Risky: []deploy.CardFile{{Path: "db/migrations/0007_shipping.sql", Why: "migration"}, {Path: "package-lock.json", Why: "dependencies"}}, RiskyCount: 2,
+		}})
+		return run
+	},
 	"green, everything live": func(s *shop) pipeline.RunID {
 		run := green(s)
 		s.note(

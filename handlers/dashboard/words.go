@@ -87,6 +87,8 @@ func people(by []string) string {
 			words = append(words, "@"+user)
 		case pipeline.Role(who) == pipeline.Admin:
 			words = append(words, "an admin")
+		case who == pipeline.Codeowners:
+			words = append(words, "an owner of the changed files")
 		default:
 			words = append(words, "someone with the role "+who)
 		}

@@ -1,6 +1,8 @@
 package webhook
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
@@ -120,6 +122,7 @@ func pullRequest(d Delivery, p payload, repo pipeline.Repo) Heard {
 		Number: pr.Number, Open: pr.State == "open", Reopened: p.Action == "reopened", Merged: pr.Merged,
 		Head: pipeline.Commit(pr.Head.SHA), Branch: pr.Head.Ref, Fork: pr.Head.Repo == nil || pr.Head.Repo.ID != repo.ID,
 		Base: pr.Base.Ref, BaseCommit: full(pr.Base.SHA), Author: author.actor(), Updated: pr.UpdatedAt.or(d.ReceivedAt),
+		Sender: p.Sender.actor(), Seen: d.ReceivedAt,
 	}
 	if p.Action == "synchronize" {
 		seen.Before = full(p.Before)
@@ -166,11 +169,12 @@ func issueComment(d Delivery, p payload, apps []int64) Heard {
 	if len(commands) == 0 {
 		return ignored("the comment holds no command")
 	}
+	body := sha256.Sum256([]byte(p.Comment.Body))
 	for i := range commands {
 		c := &commands[i]
 		c.ID = fmt.Sprintf("%s.%d", d.GUID, i)
 		c.Pull, c.Comment, c.Actor = p.Issue.Number, p.Comment.ID, p.Sender.actor()
-		c.At = p.Comment.CreatedAt.or(d.ReceivedAt)
+		c.At, c.Body = p.Comment.CreatedAt.or(d.ReceivedAt), hex.EncodeToString(body[:])
 		if c.Actor.Bot {
 			c.App = p.Comment.app()
 		}

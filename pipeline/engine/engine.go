@@ -32,13 +32,15 @@ type Options struct {
 	TTL     time.Duration // of a lease; default 15 s
 	Grace   time.Duration // for running effects when the engine stops; default 20 s
 	Streams int           // worked on at once; default 4096
+	Workers int           // for effects that need one, at once; default 1
 	Idle    time.Duration // how often to look for work that no hint announced; default 1 s
 }
 
 // Engine works on streams.
 type Engine struct {
-	o     Options
-	kinds []kind
+	o       Options
+	kinds   []kind
+	workers *workers
 
 	mu     sync.Mutex
 	tended map[string]*tended
@@ -56,6 +58,7 @@ type tended struct {
 	lease   journal.Lease
 	changed chan struct{}           // holds one: the stream has new records
 	lost    context.CancelCauseFunc // ends the work at once
+	workers int                     // that came with the lease
 }
 
 // New makes an engine of machines.
@@ -69,10 +72,13 @@ func New(o Options, kinds ...kind) *Engine {
 	if o.Streams == 0 {
 		o.Streams = 4096
 	}
+	if o.Workers == 0 {
+		o.Workers = 1
+	}
 	if o.Idle == 0 {
 		o.Idle = time.Second
 	}
-	return &Engine{o: o, kinds: kinds, tended: map[string]*tended{}}
+	return &Engine{o: o, kinds: kinds, workers: newWorkers(o.Workers), tended: map[string]*tended{}}
 }
 
 // Run works until ctx ends. Then it leases nothing more, lets running effects finish within the grace time, hands the
@@ -86,8 +92,11 @@ func (e *Engine) Run(ctx context.Context) error {
 	all.Go(func() { e.dispatch(changed, hints) })
 	all.Go(func() { e.renew(work) })
 
-	var tending sync.WaitGroup
+	var leasing, tending sync.WaitGroup
+	tend := func(l journal.Lease, workers int) { tending.Go(func() { e.work(ctx, work, l, workers) }) }
+	leasing.Go(func() { e.usher(ctx, tend) })
 	err := e.lease(ctx, work, hints, &tending)
+	leasing.Wait()
 
 	grace := time.AfterFunc(e.o.Grace, func() { e.endAll(ErrHandBack) })
 	tending.Wait()
@@ -100,10 +109,6 @@ func (e *Engine) Run(ctx context.Context) error {
 // lease takes streams that have work, and tends each in a goroutine of its own.
 func (e *Engine) lease(ctx, work context.Context, hints <-chan struct{}, tending *sync.WaitGroup) error {
 	room := make(chan struct{}, e.o.Streams)
-	prefixes := make([]string, 0, len(e.kinds))
-	for _, k := range e.kinds {
-		prefixes = append(prefixes, k.prefix())
-	}
 	look := time.NewTicker(e.o.Idle)
 	defer look.Stop()
 	for {
@@ -112,11 +117,11 @@ func (e *Engine) lease(ctx, work context.Context, hints <-chan struct{}, tending
 			return nil
 		case room <- struct{}{}:
 		}
-		l, err := e.o.Journal.Lease(ctx, e.o.TTL, prefixes...)
+		l, err := e.o.Journal.Lease(ctx, e.o.TTL, e.prefixes()...)
 		if err == nil {
 			tending.Go(func() {
 				defer func() { <-room }()
-				e.work(ctx, work, l)
+				e.work(ctx, work, l, 0)
 			})
 			continue
 		}
@@ -136,11 +141,19 @@ func (e *Engine) lease(ctx, work context.Context, hints <-chan struct{}, tending
 	}
 }
 
+func (e *Engine) prefixes() []string {
+	prefixes := make([]string, 0, len(e.kinds))
+	for _, k := range e.kinds {
+		prefixes = append(prefixes, k.prefix())
+	}
+	return prefixes
+}
+
 // work tends one stream until it rests, is lost, or the engine stops.
-func (e *Engine) work(stopping, work context.Context, l journal.Lease) {
+func (e *Engine) work(stopping, work context.Context, l journal.Lease, workers int) {
 	ctx, lost := context.WithCancelCause(work)
 	defer lost(nil)
-	t := &tended{lease: l, changed: make(chan struct{}, 1), lost: lost}
+	t := &tended{lease: l, changed: make(chan struct{}, 1), lost: lost, workers: workers}
 	e.mu.Lock()
 	e.tended[l.Stream] = t
 	e.mu.Unlock()

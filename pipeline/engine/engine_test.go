@@ -87,14 +87,14 @@ func pay(ctx context.Context, w *engine.Work[debts, note], d debt) error {
 type bench struct {
 	t    *testing.T
 	j    journal.Journal
-	m    engine.Machine[debts, note, debt]
+	load func(context.Context, journal.Journal, string) (debts, int64, error)
 	stop func()
 }
 
-func run(t *testing.T, m engine.Machine[debts, note, debt], change ...func(*engine.Options)) *bench {
+func run[F engine.Effect](t *testing.T, m engine.Machine[debts, note, F], change ...func(*engine.Options)) *bench {
 	j := memory.New(time.Now)
-	b := &bench{t: t, j: j, m: m}
-	b.stop = b.start(m, change...)
+	b := &bench{t: t, j: j, load: m.Load}
+	b.stop = start(b, m, change...)
 	t.Cleanup(func() {
 		b.stop()
 		if err := j.Close(); err != nil {
@@ -104,7 +104,7 @@ func run(t *testing.T, m engine.Machine[debts, note, debt], change ...func(*engi
 	return b
 }
 
-func (b *bench) start(m engine.Machine[debts, note, debt], change ...func(*engine.Options)) (stop func()) {
+func start[F engine.Effect](b *bench, m engine.Machine[debts, note, F], change ...func(*engine.Options)) (stop func()) {
 	o := engine.Options{Journal: b.j, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Now: time.Now, Idle: 10 * time.Millisecond}
 	for _, c := range change {
 		c(&o)
@@ -141,7 +141,7 @@ func (b *bench) until(stream string, good func(debts) bool) debts {
 	defer cancel()
 	changed := b.j.Changed(ctx)
 	for {
-		s, _, err := b.m.Load(ctx, b.j, stream)
+		s, _, err := b.load(ctx, b.j, stream)
 		if err != nil {
 			b.t.Fatal(err)
 		}
@@ -302,7 +302,7 @@ func TestAStoppingServerHandsBackWhatDoesNotFinish(t *testing.T) {
 		t.Fatalf("it ended because of %v", err)
 	}
 	// Whoever comes next finds the work at once: no lease has to run out first.
-	b.stop = b.start(toy(pay))
+	b.stop = start(b, toy(pay))
 	b.until("toy/a", settled)
 }
 
@@ -318,7 +318,7 @@ func TestAStoppingServerLetsRunningWorkFinish(t *testing.T) {
 	<-begun
 	time.AfterFunc(50*time.Millisecond, func() { close(release) }) // while stop waits
 	b.stop()
-	if s, _, err := b.m.Load(context.Background(), b.j, "toy/a"); err != nil || !settled(s) {
+	if s, _, err := b.load(context.Background(), b.j, "toy/a"); err != nil || !settled(s) {
 		t.Fatalf("the work was cut off: %q %v", s.order, err)
 	}
 }
@@ -359,7 +359,7 @@ func TestManyEnginesShareTheWorkAndNoneDoesItTwice(t *testing.T) {
 	})
 	b := run(t, m)
 	for range 3 {
-		t.Cleanup(b.start(m))
+		t.Cleanup(start(b, m))
 	}
 	for i := range 200 {
 		b.say(fmt.Sprintf("toy/%d", i), note{"owe", "x"})

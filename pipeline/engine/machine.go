@@ -17,7 +17,9 @@ type Event interface{ Kind() string }
 // An effect that has a method Due() time.Time is owed at that time and not before. One that has a method
 // Wait() time.Duration is begun that much later, unless it is not owed any more by then. Effects that share a name given
 // by a method Lane() string are done one at a time, and one that has begun is let finish even when it is not owed any
-// more: newer news waits, so that it can never be overtaken by older.
+// more: newer news waits, so that it can never be overtaken by older. One that has a method Since() time.Time needs one of
+// the engine's workers while it is done; the next free worker goes to whoever has waited since the earliest time. A stream
+// that waits for nothing else is parked meanwhile: it is not in memory, and any server that has a worker takes it up.
 type Effect interface{ Name() string }
 
 // Machine is one kind of stream: pure functions, and the one function that touches the world.

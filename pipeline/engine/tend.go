@@ -24,8 +24,13 @@ func (m Machine[S, V, F]) prefix() string { return m.Prefix }
 // tend works on one stream: it starts what is owed, ends what is not owed any more, and releases the stream when it
 // rests.
 func (m Machine[S, V, F]) tend(ctx context.Context, e *Engine, t *tended) {
-	d := &desk[S, V, F]{m: m, e: e, t: t, running: map[string]*running{}, retries: map[string]retry{}, first: map[string]time.Time{}, done: make(chan outcome, 1), dirty: make(chan struct{}, 1)}
-	defer d.wait()
+	d := &desk[S, V, F]{m: m, e: e, t: t, running: map[string]*running{}, retries: map[string]retry{}, first: map[string]time.Time{}, done: make(chan outcome, 1), dirty: make(chan struct{}, 1), spare: t.workers}
+	d.seeker.wake = d.dirty
+	defer func() {
+		d.wait()
+		e.workers.leave(&d.seeker)
+		e.workers.give(d.spare)
+	}()
 	if kept, ok := e.kept.Load(t.lease.Stream); ok && m.Keep {
 		d.state, d.version = kept.(folded[S]).state, kept.(folded[S]).version
 	}
@@ -53,9 +58,13 @@ func (m Machine[S, V, F]) tend(ctx context.Context, e *Engine, t *tended) {
 			return
 		}
 		if d.active() == 0 {
-			now := e.o.Now()
-			if drained || wake.IsZero() || wake.Sub(now) > handBack {
+			rests := wake.IsZero() || wake.Sub(e.o.Now()) > handBack
+			switch {
+			case drained, rests && !d.seeking:
 				d.release(ctx, wake)
+				return
+			case d.seeking && wake.IsZero() && e.workers.park(&d.seeker):
+				d.park(ctx)
 				return
 			}
 		}
@@ -109,7 +118,11 @@ type desk[S any, V Event, F Effect] struct {
 	retries map[string]retry
 	first   map[string]time.Time // lane → since when it has news that is not told
 	done    chan outcome
-	dirty   chan struct{} // holds one: an effect has appended
+	dirty   chan struct{} // holds one: an effect has appended, or a worker was given
+	spare   int           // workers in hand, for effects that are begun next
+	seeking bool          // an effect waits for a worker, since seeker says
+	since   time.Time     // the right of the stream, when it is parked
+	seeker  seeker
 	all     sync.WaitGroup
 }
 
@@ -117,6 +130,7 @@ type desk[S any, V Event, F Effect] struct {
 type running struct {
 	cancel context.CancelCauseFunc
 	lane   string
+	hired  bool        // it has one of the engine's workers
 	until  time.Time   // it is patient until then
 	begun  atomic.Bool // it is past its patience; decided once, by whoever comes first: do, or start when it is not owed
 }
@@ -188,11 +202,25 @@ func (d *desk[S, V, F]) start(ctx context.Context, drained bool) (wake time.Time
 			r.cancel(ErrNotOwed)
 		}
 	}
+	d.seeking = false
 	for _, effect := range due {
-		if lane := laneOf(effect); lane == "" || !d.busy(lane) {
-			d.begin(ctx, effect)
+		lane := laneOf(effect)
+		if lane != "" && d.busy(lane) {
+			continue
 		}
+		hired := false
+		if heavy, ok := any(effect).(interface{ Since() time.Time }); ok {
+			if hired = d.hire(heavy.Since()); !hired {
+				continue
+			}
+		}
+		d.begin(ctx, effect, hired)
 	}
+	if !d.seeking {
+		d.e.workers.leave(&d.seeker)
+	}
+	d.e.workers.give(d.spare) // only now: the next step of a run comes before the first of a newer one
+	d.spare = 0
 	for name := range d.retries {
 		if !owed[name] {
 			delete(d.retries, name)
@@ -201,11 +229,25 @@ func (d *desk[S, V, F]) start(ctx context.Context, drained bool) (wake time.Time
 	return wake, nil
 }
 
+// hire takes a worker for an effect, or waits for one.
+func (d *desk[S, V, F]) hire(since time.Time) bool {
+	switch {
+	case d.spare > 0:
+		d.spare--
+		return true
+	case d.e.workers.take(&d.seeker, since):
+		return true
+	case !d.seeking || since.Before(d.since):
+		d.seeking, d.since = true, since
+	}
+	return false
+}
+
 // begin starts one effect in a goroutine of its own.
-func (d *desk[S, V, F]) begin(ctx context.Context, effect F) {
+func (d *desk[S, V, F]) begin(ctx context.Context, effect F, hired bool) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	name := effect.Name()
-	r := &running{cancel: cancel, lane: laneOf(effect), until: d.patience(effect)}
+	r := &running{cancel: cancel, lane: laneOf(effect), hired: hired, until: d.patience(effect)}
 	d.running[name] = r
 	d.all.Go(func() {
 		defer cancel(nil)
@@ -314,7 +356,7 @@ func (d *desk[S, V, F]) settle(o outcome) {
 	if r := d.running[o.name]; r != nil && !errors.Is(o.err, ErrNotOwed) {
 		delete(d.first, r.lane)
 	}
-	delete(d.running, o.name)
+	d.ended(o.name)
 	r := d.retries[o.name]
 	r.attempts++
 	now := d.e.o.Now()
@@ -329,6 +371,14 @@ func (d *desk[S, V, F]) settle(o outcome) {
 	default:
 		d.e.o.Log.Warn("will be tried again", "stream", d.t.lease.Stream, "effect", o.name, "attempt", r.attempts, "at", r.at, "err", o.err)
 	}
+}
+
+// ended takes an effect from the table. Its worker stays in hand.
+func (d *desk[S, V, F]) ended(name string) {
+	if r := d.running[name]; r != nil && r.hired {
+		d.spare++
+	}
+	delete(d.running, name)
 }
 
 func (d *desk[S, V, F]) active() int { return len(d.running) }
@@ -348,20 +398,34 @@ func (d *desk[S, V, F]) wait() {
 		case <-finished:
 			return
 		case o := <-d.done:
-			delete(d.running, o.name)
+			d.ended(o.name)
 		}
 	}
 }
 
 // release gives the stream back. Whatever was appended after the state that was looked at keeps its work mark.
 func (d *desk[S, V, F]) release(ctx context.Context, wake time.Time) {
+	d.giveBack(func(j journal.Journal, seen int64) error {
+		return j.Release(context.WithoutCancel(ctx), d.t.lease, seen, wake)
+	})
+}
+
+// park gives the stream back until there is a worker for it.
+func (d *desk[S, V, F]) park(ctx context.Context) {
+	d.giveBack(func(j journal.Journal, seen int64) error {
+		return j.Park(context.WithoutCancel(ctx), d.t.lease, seen, d.since)
+	})
+	d.e.workers.suspect()
+}
+
+func (d *desk[S, V, F]) giveBack(how func(j journal.Journal, seen int64) error) {
 	d.mu.Lock()
 	seen := d.version
 	if d.m.Keep {
 		d.e.kept.Store(d.t.lease.Stream, folded[S]{d.state, d.version})
 	}
 	d.mu.Unlock()
-	err := d.e.o.Journal.Release(context.WithoutCancel(ctx), d.t.lease, seen, wake)
+	err := how(d.e.o.Journal, seen)
 	if err != nil && !errors.Is(err, journal.ErrLeaseLost) {
 		d.e.o.Log.Warn("the lease will run out by itself", "stream", d.t.lease.Stream, "err", err)
 	}

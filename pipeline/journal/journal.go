@@ -73,6 +73,14 @@ type Journal interface {
 	// rests until the next append or until wake, when wake is not zero. A lost lease is ErrLeaseLost.
 	Release(ctx context.Context, l Lease, seen int64, wake time.Time) error
 
+	// Park ends a lease like Release, of a stream that has work and no worker to do it. It keeps its work mark, but Lease
+	// does not take it until it is appended to again: LeaseParked does. since is its right to the next worker.
+	Park(ctx context.Context, l Lease, seen int64, since time.Time) error
+
+	// LeaseParked is Lease for parked streams: the one with the earliest since comes first, wherever it was parked. Only
+	// those with a since before the time given are taken; the zero time sets no bound.
+	LeaseParked(ctx context.Context, ttl time.Duration, before time.Time, prefixes ...string) (Lease, error)
+
 	// Changed returns a channel that receives the name of each stream appended to, by any process, so that holders can
 	// re-read and idle workers can lease. It is a hint: names may be dropped or repeated, never needed for correctness.
 	// The channel is closed when ctx ends.
@@ -81,7 +89,7 @@ type Journal interface {
 	// Streams lists the names that start with prefix, the most recently appended first, at most limit.
 	Streams(ctx context.Context, prefix string, limit int) ([]string, error)
 
-	// Depth counts the streams that have work, leased or not, and tells the age of the longest-waiting one.
+	// Depth counts the streams that have work, leased, parked or neither, and tells the age of the longest-waiting one.
 	Depth(ctx context.Context) (waiting int, oldest time.Duration, err error)
 
 	// Forget removes the resting streams with this prefix whose last append is older than before, at most limit, and

@@ -86,11 +86,14 @@ func approve(v *value) *pipeline.Approve {
 	if v == nil {
 		return nil
 	}
-	a := &pipeline.Approve{By: texts(v.get("by"), false), Count: 1, Expires: orDefault(v.get("expires"), pipeline.Duration(defaultApproval))}
-	if n, err := strconv.Atoi(wordOf(v.get("count"))); err == nil {
-		a.Count = n
+	a := &pipeline.Approve{
+		By: texts(v.get("by"), false), Count: countOf(v.get("count")),
+		NotAuthor: isTrue(v.get("not_author")), NotContributor: isTrue(v.get("not_contributor")),
+		Expires: orDefault(v.get("expires"), pipeline.Duration(defaultApproval)), UnsafeWindow: orDefault(v.get("unsafe_window"), 0),
 	}
-	a.NotAuthor = strings.EqualFold(wordOf(v.get("not_author")), "true") // YAML knows True and TRUE, too
+	for _, group := range v.get("groups").list() {
+		a.Groups = append(a.Groups, pipeline.ApproveGroup{By: texts(group.get("by"), false), Count: countOf(group.get("count"))})
+	}
 	return a
 }
 
@@ -111,3 +114,12 @@ func orDefault(v *value, otherwise pipeline.Duration) pipeline.Duration {
 	}
 	return otherwise
 }
+
+func countOf(v *value) int {
+	if n, err := strconv.Atoi(wordOf(v)); err == nil {
+		return n
+	}
+	return 1
+}
+
+func isTrue(v *value) bool { return strings.EqualFold(wordOf(v), "true") } // YAML knows True and TRUE, too

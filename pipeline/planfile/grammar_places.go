@@ -97,17 +97,28 @@ func targetRule() *rule {
 }
 
 func approveRule() *rule {
+	by := func(needed string) key {
+		return key{name: "by", needed: needed != "", missing: needed, rule: &rule{
+			about: "Who may approve: roles in the repository, teams of the organisation, people, the owners of the changed files.", example: `["maintain", "team:release", "user:octocat"]`,
+			kind: list, least: 1, most: 50, hint: "write for example by: [maintain]",
+			item: &rule{about: "write, maintain, admin, team:<slug>, user:<login> or codeowners. A role stands for itself and all above.", example: `"maintain"`, kind: text, words: approver()},
+		}}
+	}
+	count := key{name: "count", rule: &rule{about: "How many different people must approve, 1 when left out.", example: `1`, kind: number, least: 1, most: 50}}
 	return &rule{
 		about: "A gate that only people open, for exactly one commit and artifact.", example: `{"by": ["maintain", "team:release"], "count": 1, "not_author": true, "expires": "24h"}`,
 		kind: mapping, hint: "write for example approve: {by: [maintain]}", keys: []key{
-			{name: "by", needed: true, missing: "say who may approve, for example by: [maintain]", rule: &rule{
-				about: "Who may approve: roles in the repository, teams of the organisation, people.", example: `["maintain", "team:release", "user:octocat"]`,
-				kind: list, least: 1, most: 50, hint: "write for example by: [maintain]",
-				item: &rule{about: "write, maintain, admin, team:<slug> or user:<login>. A role stands for itself and all above.", example: `"maintain"`, kind: text, words: approver()},
+			by(""), count,
+			{name: "groups", rule: &rule{
+				about: "Several groups, in place of by and count. Each must be satisfied, by people of its own: nobody counts in two.", example: `[{"by": ["team:release"]}, {"by": ["codeowners"], "count": 1}]`,
+				kind: list, least: 1, most: 10, hint: "write for example groups: [{by: [maintain]}, {by: [team:security], count: 2}]",
+				item: &rule{about: "People of one kind, and how many of them.", example: `{"by": ["team:security"], "count": 2}`,
+					kind: mapping, hint: "write for example - {by: [maintain], count: 1}", keys: []key{by("say who may approve, for example by: [maintain]"), count}},
 			}},
-			{name: "count", rule: &rule{about: "How many different people must approve, 1 when left out.", example: `1`, kind: number, least: 1, most: 50}},
 			{name: "not_author", rule: &rule{about: "Whether the author of the change is left out.", example: `true`, kind: flag, hint: "write true or false"}},
+			{name: "not_contributor", rule: &rule{about: "Whether everyone who wrote or pushed a commit of what ships is left out.", example: `true`, kind: flag, hint: "write true or false"}},
 			{name: "expires", rule: &rule{about: "How long an approval lasts, 24h when left out.", example: `"24h"`, kind: text, words: between(time.Minute, 90*24*time.Hour)}},
+			{name: "unsafe_window", rule: &rule{about: "How long after a push an approval must name its commit, 30s when left out.", example: `"30s"`, kind: text, words: between(time.Second, time.Hour)}},
 		},
 	}
 }
@@ -116,10 +127,10 @@ const defaultApproval = 24 * time.Hour
 
 // approver is the wording of those who may approve. Roles below write could open a gate from outside.
 func approver() *wording {
-	roles := []string{string(pipeline.Write), string(pipeline.Maintain), string(pipeline.Admin)}
+	roles := []string{string(pipeline.Write), string(pipeline.Maintain), string(pipeline.Admin), pipeline.Codeowners}
 	return &wording{
-		pattern: `^(write|maintain|admin|team:[a-z0-9][a-z0-9_-]{0,99}|user:[A-Za-z0-9][A-Za-z0-9_-]{0,99})$`,
-		says:    "write write, maintain, admin, team:<slug> or user:<login>",
+		pattern: `^(write|maintain|admin|codeowners|team:[a-z0-9][a-z0-9_-]{0,99}|user:[A-Za-z0-9][A-Za-z0-9_-]{0,99})$`,
+		says:    "write write, maintain, admin, team:<slug>, user:<login> or codeowners",
 		check: func(word string) (message, hint string) {
 			kind, rest, named := strings.Cut(word, ":")
 			switch role := pipeline.Role(word); {

@@ -124,12 +124,31 @@ func addressSense(env *value, m *mistakes) {
 	}
 }
 
-// approveSense refuses a gate that nobody could ever open.
+// approveSense refuses a gate that nobody could ever open, or that does not say who opens it.
 func approveSense(approve *value, m *mistakes) {
-	by := approve.get("by")
+	if !approve.is(mapping) {
+		return
+	}
+	by, groups := approve.get("by"), approve.field("groups")
+	switch {
+	case by == nil && groups == nil:
+		m.add(approve.at, "say who may approve, for example by: [maintain]", "%s is missing in %s", quote("by"), quote("approve"))
+	case by != nil && groups != nil:
+		m.add(groups.at, "write by: inside of the groups", "%s has both by and groups", quote("approve"))
+	case groups != nil && approve.get("count") != nil:
+		m.add(approve.get("count").at, "write count: inside of the groups", "%s has no meaning beside groups", quote("count"))
+	}
+	enoughPeople(approve, m)
+	for _, group := range approve.get("groups").list() {
+		enoughPeople(group, m)
+	}
+}
+
+// enoughPeople wants each kind of people once, and as many as must approve.
+func enoughPeople(part *value, m *mistakes) {
 	seen := map[string]bool{}
 	people := 0
-	for _, item := range by.list() {
+	for _, item := range part.get("by").list() {
 		word := strings.ToLower(item.text())
 		switch {
 		case word == "":
@@ -140,7 +159,7 @@ func approveSense(approve *value, m *mistakes) {
 		}
 		seen[word] = true
 	}
-	count := approve.get("count")
+	count := part.get("count")
 	if n, err := strconv.Atoi(wordOf(count)); err == nil && people > 0 && people == len(seen) && n > people {
 		m.add(count.at, "name more people, a team or a role", "%d people must approve, and by names %d", n, people)
 	}

@@ -43,6 +43,7 @@ var rooms = []struct {
 	{"pipeline/artifact/artifacttest", []string{"pipeline", "pipeline/artifact"}, []string{"pgregory.net/rapid"}},
 	{"pipeline/logs", nil, nil},
 	{"deploy", []string{"pipeline"}, nil},
+	{"deploy/ledger", []string{"deploy", "pipeline"}, nil},
 	{"deploy/target", []string{"pipeline"}, nil},
 	{"deploy/target/static", []string{"pipeline", "deploy/target"}, []string{"golang.org/x/sys/unix"}},
 	{"deploy/target/exec", []string{"pipeline", "deploy/target"}, []string{"golang.org/x/sys/unix"}},
@@ -52,7 +53,7 @@ var rooms = []struct {
 	{"handlers/dashboard", []string{"deploy", "pipeline", "pipeline/logs"}, []string{"github.com/gin-gonic/gin/..."}},
 	{"app/github", []string{"pipeline"}, []string{"github.com/google/go-github/v60/github", "github.com/bradleyfalzon/ghinstallation/v2", "github.com/golang-jwt/jwt/v4"}},
 	{"app", []string{"app/github", "handlers/...", "deploy/...", "pipeline/..."}, []string{"github.com/bmatcuk/doublestar/v4", "github.com/prometheus/client_golang/..."}},
-	{"cmd/conveyor", []string{"app/...", "pipeline", "pipeline/planfile"}, []string{"github.com/alecthomas/kong", "github.com/goccy/go-yaml"}},
+	{"cmd/conveyor", []string{"app/...", "deploy", "deploy/ledger", "pipeline", "pipeline/planfile"}, []string{"github.com/alecthomas/kong", "github.com/goccy/go-yaml"}},
 	{"cmd/demo", []string{"app/...", "test/github"}, []string{"github.com/goccy/go-yaml"}},
 }
 

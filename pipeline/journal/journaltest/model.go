@@ -19,6 +19,7 @@ type modelled struct {
 	facts    []journal.Record
 	token    int64
 	leased   bool
+	parked   bool
 	due      time.Time // zero: resting
 	appended time.Time
 	step     int
@@ -44,19 +45,19 @@ func (m *model) append(b journal.Batch, now time.Time) error {
 	}
 	m.steps++
 	s.facts, s.appended, s.step = all, now, m.steps
-	if !s.leased && (s.due.IsZero() || s.due.After(now)) {
-		s.due = now
+	if !s.leased && (s.due.IsZero() || s.parked || s.due.After(now)) {
+		s.due, s.parked = now, false
 	}
 	m.streams[b.Stream] = s
 	return nil
 }
 
-// next is the stream to lease, or empty.
-func (m *model) next(now time.Time, prefixes []string) string {
+// next is the stream to lease, or empty. Of parked streams, now is the time that their rights must not have passed.
+func (m *model) next(now time.Time, parked bool, prefixes []string) string {
 	best := ""
 	for name, s := range m.streams {
 		fits := len(prefixes) == 0 || slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(name, p) })
-		if !fits || s.due.IsZero() || s.due.After(now) {
+		if !fits || s.parked != parked || s.due.IsZero() || s.due.After(now) {
 			continue
 		}
 		if best == "" || cmp.Or(s.due.Compare(m.streams[best].due), cmp.Compare(name, best)) < 0 {
@@ -91,6 +92,15 @@ func (m *model) release(l journal.Lease, seen int64, wake, now time.Time) error 
 	return nil
 }
 
+func (m *model) park(l journal.Lease, seen int64, since, now time.Time) error {
+	s := m.streams[l.Stream]
+	if s != nil && s.token == l.Token && s.leased && seen >= int64(len(s.facts)) {
+		s.leased, s.parked, s.due = false, true, since
+		return nil
+	}
+	return m.release(l, seen, time.Time{}, now)
+}
+
 func (m *model) list(prefix string, limit int) []string {
 	var names []string
 	for name := range m.streams {
@@ -104,7 +114,7 @@ func (m *model) list(prefix string, limit int) []string {
 
 func (m *model) depth(now time.Time) (waiting int, oldest time.Duration) {
 	for _, s := range m.streams {
-		if s.leased || !s.due.IsZero() && !s.due.After(now) {
+		if s.leased || s.parked || !s.due.IsZero() && !s.due.After(now) {
 			waiting++
 			oldest = max(oldest, now.Sub(s.due))
 		}

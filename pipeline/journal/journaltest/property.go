@@ -1,6 +1,7 @@
 package journaltest
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"testing"
@@ -20,7 +21,9 @@ func doesWhatTheModelDoes(open Open) func(*testing.T, *bench) {
 			c := &comparison{T: t, j: j, clock: clock, model: model{streams: map[string]*modelled{}}}
 			rt.Repeat(map[string]func(*rapid.T){
 				"append":  c.append,
-				"lease":   c.lease,
+				"lease":   func(rt *rapid.T) { c.lease(rt, false) },
+				"resume":  func(rt *rapid.T) { c.lease(rt, true) },
+				"park":    c.park,
 				"renew":   c.renew,
 				"release": c.release,
 				"read":    c.read,
@@ -70,12 +73,20 @@ func (c *comparison) append(rt *rapid.T) {
 	}
 }
 
-func (c *comparison) lease(rt *rapid.T) {
+func (c *comparison) lease(rt *rapid.T, parked bool) {
 	only := rapid.SliceOfN(prefixes, 0, 2).Draw(rt, "prefixes")
 	ttl := moments.Draw(rt, "ttl")
 	now := c.clock.Now()
-	l, err := c.j.Lease(c.Context(), ttl, only...)
-	want := c.model.next(now, only)
+	take, last := c.j.Lease, now
+	if parked {
+		before := now.Add(-moments.Draw(rt, "before"))
+		last = before.Add(-time.Microsecond)
+		take = func(ctx context.Context, ttl time.Duration, only ...string) (journal.Lease, error) {
+			return c.j.LeaseParked(ctx, ttl, before, only...)
+		}
+	}
+	l, err := take(c.Context(), ttl, only...)
+	want := c.model.next(last, parked, only)
 	if l.Stream != want || (want == "") != errors.Is(err, journal.ErrNoWork) || (want != "") != (err == nil) {
 		rt.Fatalf("lease of %q: got %q, %v, want %q", only, l.Stream, err, want)
 	}
@@ -89,7 +100,7 @@ func (c *comparison) lease(rt *rapid.T) {
 	}
 	c.leases = append(c.leases, l)
 	s := c.model.streams[want]
-	s.leased, s.token, s.due = true, l.Token, now.Add(ttl)
+	s.leased, s.parked, s.token, s.due = true, false, l.Token, now.Add(ttl)
 }
 
 func (c *comparison) renew(rt *rapid.T) {
@@ -119,6 +130,15 @@ func (c *comparison) release(rt *rapid.T) {
 	err := c.j.Release(c.Context(), l, seen, wake)
 	if want := c.model.release(l, seen, wake, c.clock.Now()); !errors.Is(err, want) {
 		rt.Fatalf("release %+v: got %v, want %v", l, err, want)
+	}
+}
+
+func (c *comparison) park(rt *rapid.T) {
+	l, seen := c.lent(rt), rapid.Int64Range(0, 8).Draw(rt, "seen")
+	since := c.clock.Now().Add(-moments.Draw(rt, "since"))
+	err := c.j.Park(c.Context(), l, seen, since)
+	if want := c.model.park(l, seen, since, c.clock.Now()); !errors.Is(err, want) {
+		rt.Fatalf("park %+v: got %v, want %v", l, err, want)
 	}
 }
 

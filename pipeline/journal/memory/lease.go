@@ -11,13 +11,25 @@ import (
 
 // mark says that the stream has work. A held stream is not touched: Release compares versions instead.
 func (s *stream) mark(now time.Time) {
-	if !s.held && (!s.queued || s.due.After(now)) {
-		s.queued, s.due = true, now
+	if !s.held && (!s.queued || s.parked || s.due.After(now)) {
+		s.queued, s.parked, s.due = true, false, now
 	}
 }
 
 // Lease implements journal.Journal.
 func (j *Journal) Lease(ctx context.Context, ttl time.Duration, prefixes ...string) (journal.Lease, error) {
+	return j.take(ctx, ttl, prefixes, func(s *stream, now time.Time) bool { return !s.parked && !s.due.After(now) })
+}
+
+// LeaseParked implements journal.Journal.
+func (j *Journal) LeaseParked(ctx context.Context, ttl time.Duration, before time.Time, prefixes ...string) (journal.Lease, error) {
+	return j.take(ctx, ttl, prefixes, func(s *stream, _ time.Time) bool {
+		return s.parked && (before.IsZero() || s.due.Before(before))
+	})
+}
+
+// take leases the earliest stream that fits.
+func (j *Journal) take(ctx context.Context, ttl time.Duration, prefixes []string, fits func(*stream, time.Time) bool) (journal.Lease, error) {
 	if ttl <= 0 {
 		return journal.Lease{}, fmt.Errorf("journal: lease for %s: the time must be positive", ttl)
 	}
@@ -27,7 +39,7 @@ func (j *Journal) Lease(ctx context.Context, ttl time.Duration, prefixes ...stri
 	defer j.mu.Unlock()
 	now, best := j.now(), ""
 	for name, s := range j.streams {
-		if !s.queued || s.due.After(now) || !hasPrefix(name, prefixes) {
+		if !s.queued || !fits(s, now) || !hasPrefix(name, prefixes) {
 			continue
 		}
 		if best == "" || s.due.Before(j.streams[best].due) || s.due.Equal(j.streams[best].due) && name < best {
@@ -41,7 +53,7 @@ func (j *Journal) Lease(ctx context.Context, ttl time.Duration, prefixes ...stri
 	// clock, is what makes them rise within it.
 	j.token = max(j.token+1, now.UnixMicro())
 	s := j.streams[best]
-	s.token, s.held, s.due = j.token, true, expiry(now, ttl)
+	s.token, s.held, s.parked, s.due = j.token, true, false, expiry(now, ttl)
 	return journal.Lease{Stream: best, Token: s.token, Expires: s.due}, nil
 }
 
@@ -67,6 +79,25 @@ func (j *Journal) Renew(ctx context.Context, ttl time.Duration, leases ...journa
 
 // Release implements journal.Journal.
 func (j *Journal) Release(ctx context.Context, l journal.Lease, seen int64, wake time.Time) error {
+	return j.end(ctx, l, seen, func(s *stream, now time.Time) {
+		switch {
+		case wake.IsZero():
+			s.queued = false
+		case wake.Before(now):
+			s.due = now
+		default:
+			s.due = wake
+		}
+	})
+}
+
+// Park implements journal.Journal.
+func (j *Journal) Park(ctx context.Context, l journal.Lease, seen int64, since time.Time) error {
+	return j.end(ctx, l, seen, func(s *stream, _ time.Time) { s.parked, s.due = true, since })
+}
+
+// end ends a lease. What becomes of a stream in which everything was seen is the caller's.
+func (j *Journal) end(ctx context.Context, l journal.Lease, seen int64, become func(*stream, time.Time)) error {
 	if err := j.enter(ctx); err != nil {
 		return err
 	}
@@ -80,15 +111,10 @@ func (j *Journal) Release(ctx context.Context, l journal.Lease, seen int64, wake
 	}
 	now := j.now()
 	s.held = false
-	switch {
-	case seen < s.version():
+	if seen < s.version() {
 		s.due = now
-	case wake.IsZero():
-		s.queued = false
-	case wake.Before(now):
-		s.due = now
-	default:
-		s.due = wake
+	} else {
+		become(s, now)
 	}
 	return nil
 }
@@ -101,7 +127,7 @@ func (j *Journal) Depth(ctx context.Context) (waiting int, oldest time.Duration,
 	defer j.mu.Unlock()
 	now := j.now()
 	for _, s := range j.streams {
-		if !s.queued || !s.held && s.due.After(now) {
+		if !s.queued || !s.held && !s.parked && s.due.After(now) {
 			continue
 		}
 		waiting++

@@ -43,7 +43,8 @@ type stream struct {
 	token  int64     // of the newest lease
 	held   bool      // leased, and not released yet
 	queued bool      // has work, or is leased, or will wake
-	due    time.Time // when it may be leased; the expiry while held
+	parked bool      // has work that waits for a worker
+	due    time.Time // when it may be leased; the expiry while held, its right to a worker while parked
 }
 
 var _ journal.Journal = (*Journal)(nil)

@@ -23,7 +23,7 @@ func (j *Journal) shardOf(stream string) shard {
 	return j.shard(int(h.Sum32() % shards))
 }
 
-func (s shard) queue() string             { return string(s) + "queue" }        // sorted set: name → may be leased from
+func (s shard) queue() string             { return string(s) + "queue" }        // sorted set: name → may be leased from; see parked
 func (s shard) leases() string            { return string(s) + "leases" }       // sorted set: name → expires
 func (s shard) names() string             { return string(s) + "names" }        // sorted set: name → last append
 func (s shard) token() string             { return string(s) + "token" }        // the shard's newest lease token

@@ -32,14 +32,40 @@ var (
 	releasing = client.NewScript(releaseScript)
 )
 
+// parked is what is added to the score of a parked stream: in the same queue, beyond every time that can come (the year
+// 2112), and in the order of their rights. The sum is an integer that Redis, which counts in doubles, holds exactly.
+const parked = int64(1) << 52
+
+// bounds are the scores of the streams that may be leased.
+type bounds struct{ low, high string }
+
 // Lease implements journal.Journal.
 func (j *Journal) Lease(ctx context.Context, ttl time.Duration, prefixes ...string) (journal.Lease, error) {
+	now := j.now().UnixMicro()
+	return j.earliest(ctx, now, ttl, bounds{"-inf", strconv.FormatInt(now, 10)}, prefixes)
+}
+
+// LeaseParked implements journal.Journal.
+func (j *Journal) LeaseParked(ctx context.Context, ttl time.Duration, before time.Time, prefixes ...string) (journal.Lease, error) {
+	within := bounds{strconv.FormatInt(parked, 10), "+inf"}
+	if !before.IsZero() {
+		within.high = "(" + right(before)
+	}
+	return j.earliest(ctx, j.now().UnixMicro(), ttl, within, prefixes)
+}
+
+// right is the score of a stream that is parked since.
+func right(since time.Time) string {
+	return strconv.FormatInt(parked+min(max(since.UnixMicro(), 0), parked-1), 10)
+}
+
+// earliest leases the stream with the lowest score within bounds.
+func (j *Journal) earliest(ctx context.Context, now int64, ttl time.Duration, within bounds, prefixes []string) (journal.Lease, error) {
 	if ttl <= 0 {
 		return journal.Lease{}, fmt.Errorf("journal: lease for %s: the time must be positive", ttl)
 	}
-	now := j.now().UnixMicro()
 	for {
-		fronts, err := j.fronts(ctx, now, prefixes)
+		fronts, err := j.fronts(ctx, within, prefixes)
 		if err != nil {
 			return journal.Lease{}, fmt.Errorf("journal: lease: %w", explain(err))
 		}
@@ -47,7 +73,7 @@ func (j *Journal) Lease(ctx context.Context, ttl time.Duration, prefixes ...stri
 			return journal.Lease{}, journal.ErrNoWork
 		}
 		for _, f := range fronts {
-			l, err := j.take(ctx, f.shard, now, ttl, prefixes)
+			l, err := j.take(ctx, f.shard, now, ttl, within, prefixes)
 			if !errors.Is(err, journal.ErrNoWork) {
 				return l, err
 			}
@@ -64,8 +90,8 @@ type front struct {
 }
 
 // fronts returns the shards that have work, the one with the longest-waiting stream first.
-func (j *Journal) fronts(ctx context.Context, now int64, prefixes []string) ([]front, error) {
-	args := append([]any{now}, words(prefixes)...)
+func (j *Journal) fronts(ctx context.Context, within bounds, prefixes []string) ([]front, error) {
+	args := append([]any{within.low, within.high}, words(prefixes)...)
 	calls := make([]call, shards)
 	for i := range calls {
 		s := j.shard(i)
@@ -96,10 +122,10 @@ func (j *Journal) fronts(ctx context.Context, now int64, prefixes []string) ([]f
 	return found, nil
 }
 
-func (j *Journal) take(ctx context.Context, s shard, now int64, ttl time.Duration, prefixes []string) (journal.Lease, error) {
+func (j *Journal) take(ctx context.Context, s shard, now int64, ttl time.Duration, within bounds, prefixes []string) (journal.Lease, error) {
 	expires := now + ttl.Microseconds()
 	keys := []string{s.queue(), s.leases(), s.token(), s.op(operation())}
-	args := append([]any{now, expires, s.streams()}, words(prefixes)...)
+	args := append([]any{now, expires, s.streams(), within.low, within.high}, words(prefixes)...)
 	pair, err := leasing.Run(ctx, j.client, keys, args...).StringSlice()
 	if err != nil {
 		return journal.Lease{}, fmt.Errorf("journal: lease: %w", explain(err))
@@ -146,10 +172,21 @@ func (j *Journal) Renew(ctx context.Context, ttl time.Duration, leases ...journa
 
 // Release implements journal.Journal.
 func (j *Journal) Release(ctx context.Context, l journal.Lease, seen int64, wake time.Time) error {
-	now, s, at := j.now().UnixMicro(), j.shardOf(l.Stream), ""
+	now, at := j.now().UnixMicro(), ""
 	if !wake.IsZero() {
-		at = strconv.FormatInt(max(wake.UnixMicro(), now), 10)
+		at = strconv.FormatInt(min(max(wake.UnixMicro(), now), parked-1), 10)
 	}
+	return j.end(ctx, l, seen, now, at)
+}
+
+// Park implements journal.Journal.
+func (j *Journal) Park(ctx context.Context, l journal.Lease, seen int64, since time.Time) error {
+	return j.end(ctx, l, seen, j.now().UnixMicro(), right(since))
+}
+
+// end ends a lease. The stream has the score at, or none, when everything in it was seen.
+func (j *Journal) end(ctx context.Context, l journal.Lease, seen, now int64, at string) error {
+	s := j.shardOf(l.Stream)
 	kept, err := releasing.Run(ctx, j.client, []string{s.stream(l.Stream), s.queue(), s.leases()},
 		l.Stream, l.Token, seen, at, now).Int()
 	if err != nil {

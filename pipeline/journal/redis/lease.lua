@@ -1,14 +1,14 @@
 -- Takes the longest-waiting stream of the shard. The keys of streams are made here, from the names in the queue: they
 -- have the same hash tag, and so live on the same node.
 --
--- KEYS: queue leases token op     ARGV: now expires streams, then prefixes; streams is the key of a stream without its name
+-- KEYS: queue leases token op     ARGV: now expires streams low high, then prefixes; streams is the key of a stream without its name
 -- Returns {name, token}, or nothing.
 
 -- Sent again after a lost answer, it must not take a second stream.
 local before = redis.call('HMGET', KEYS[4], 'name', 'token')
 if before[1] then return before end
 
-local name, _, set = first(KEYS[1], KEYS[2], ARGV[1], 4)
+local name, _, set = first(KEYS[1], KEYS[2], ARGV[4], ARGV[5], 6)
 if not name then return {} end
 
 -- Starting from the clock keeps tokens rising for deploy targets that outlive this store (a backup restored, or loss

@@ -68,14 +68,15 @@ func (j *Journal) Depth(ctx context.Context) (waiting int, oldest time.Duration,
 	now := j.now().UnixMicro()
 	until := strconv.FormatInt(now, 10)
 	var counts []*client.IntCmd
-	var firsts []*client.ZSliceCmd
+	var firsts, rights []*client.ZSliceCmd
 	_, err = j.client.Pipelined(ctx, func(p client.Pipeliner) error {
 		for i := range shards {
 			s := j.shard(i)
-			counts = append(counts, p.ZCount(ctx, s.queue(), "-inf", until), p.ZCard(ctx, s.leases()))
+			counts = append(counts, p.ZCount(ctx, s.queue(), "-inf", until), p.ZCard(ctx, s.leases()), p.ZCount(ctx, s.queue(), strconv.FormatInt(parked, 10), "+inf"))
 			for _, set := range []string{s.queue(), s.leases()} {
 				firsts = append(firsts, p.ZRangeWithScores(ctx, set, 0, 0))
 			}
+			rights = append(rights, p.ZRangeByScoreWithScores(ctx, s.queue(), &client.ZRangeBy{Min: strconv.FormatInt(parked, 10), Max: "+inf", Count: 1}))
 		}
 		return nil
 	})
@@ -88,6 +89,11 @@ func (j *Journal) Depth(ctx context.Context) (waiting int, oldest time.Duration,
 	for _, f := range firsts {
 		for _, z := range f.Val() {
 			oldest = max(oldest, time.Duration(now-int64(z.Score))*time.Microsecond)
+		}
+	}
+	for _, r := range rights {
+		for _, z := range r.Val() {
+			oldest = max(oldest, time.Duration(now+parked-int64(z.Score))*time.Microsecond)
 		}
 	}
 	return waiting, oldest, nil

@@ -5,19 +5,41 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/conveyor-ci/conveyor/pipeline/journal"
 )
 
+// parked is what is added to the due of a parked stream: in the same index, beyond every time that can come (the year
+// 2112), and in the order of their rights.
+const parked = int64(1) << 52
+
 // Lease implements journal.Journal.
 func (j *Journal) Lease(ctx context.Context, ttl time.Duration, prefixes ...string) (journal.Lease, error) {
+	now := micros(j.now())
+	return j.take(ctx, now, ttl, math.MinInt64, now, prefixes)
+}
+
+// LeaseParked implements journal.Journal.
+func (j *Journal) LeaseParked(ctx context.Context, ttl time.Duration, before time.Time, prefixes ...string) (journal.Lease, error) {
+	last := int64(math.MaxInt64)
+	if !before.IsZero() {
+		last = right(before) - 1
+	}
+	return j.take(ctx, micros(j.now()), ttl, parked, last, prefixes)
+}
+
+// right is the due of a stream that is parked since.
+func right(since time.Time) int64 { return parked + min(max(micros(since), 0), parked-1) }
+
+// take leases the stream with the earliest due within bounds.
+func (j *Journal) take(ctx context.Context, now int64, ttl time.Duration, first, last int64, prefixes []string) (journal.Lease, error) {
 	if ttl <= 0 {
 		return journal.Lease{}, fmt.Errorf("journal: lease for %s: the time must be positive", ttl)
 	}
-	now := micros(j.now())
 	expires := now + ttl.Microseconds()
-	args := []any{now}
+	args := []any{first, last}
 	for _, prefix := range prefixes {
 		args = append(args, prefix, after(prefix))
 	}
@@ -80,6 +102,20 @@ func (j *Journal) Renew(ctx context.Context, ttl time.Duration, leases ...journa
 // Release implements journal.Journal.
 func (j *Journal) Release(ctx context.Context, l journal.Lease, seen int64, wake time.Time) error {
 	now := micros(j.now())
+	var due sql.NullInt64
+	if !wake.IsZero() {
+		due = sql.NullInt64{Int64: min(max(micros(wake), now), parked-1), Valid: true}
+	}
+	return j.end(ctx, l, seen, now, due)
+}
+
+// Park implements journal.Journal.
+func (j *Journal) Park(ctx context.Context, l journal.Lease, seen int64, since time.Time) error {
+	return j.end(ctx, l, seen, micros(j.now()), sql.NullInt64{Int64: right(since), Valid: true})
+}
+
+// end ends a lease. The stream is due as the caller says, when everything in it was seen.
+func (j *Journal) end(ctx context.Context, l journal.Lease, seen, now int64, due sql.NullInt64) error {
 	return j.submit(ctx, 0, func(t *transaction) error {
 		s, err := t.find(l.Stream)
 		if err != nil {
@@ -91,12 +127,9 @@ func (j *Journal) Release(ctx context.Context, l journal.Lease, seen int64, wake
 		if !s.held {
 			return nil // released before; a repeated call changes nothing
 		}
-		var due sql.NullInt64
-		switch {
-		case seen < s.version:
+		due := due
+		if seen < s.version {
 			due = sql.NullInt64{Int64: now, Valid: true}
-		case !wake.IsZero():
-			due = sql.NullInt64{Int64: max(micros(wake), now), Valid: true}
 		}
 		_, err = t.statements.release.ExecContext(t.ctx, s.id, due)
 		return err

@@ -22,7 +22,8 @@ func (r *reads) prepare(ctx context.Context, db *sql.DB) error {
 		{&r.records, `SELECT version, kind, key, at, data FROM records
 			WHERE stream = (SELECT id FROM streams WHERE name = ?1) AND version > ?2 ORDER BY version`},
 		{&r.streams, `SELECT name FROM streams WHERE name >= ?1 AND name < ?2 ORDER BY changed DESC LIMIT ?3`},
-		{&r.depth, `SELECT count(*), min(iif(due <= ?1, due, NULL)) FROM streams WHERE due IS NOT NULL AND (held OR due <= ?1)`},
+		{&r.depth, `SELECT count(*), min(iif(due <= ?1, due, iif(due >= ?2, due - ?2, NULL)))
+			FROM streams WHERE due IS NOT NULL AND (held OR due <= ?1 OR due >= ?2)`},
 		{&r.old, `SELECT id FROM streams WHERE due IS NULL AND appended < ?3 AND name >= ?1 AND name < ?2 ORDER BY changed LIMIT ?4`},
 	} {
 		var err error
@@ -70,11 +71,11 @@ func (j *Journal) Streams(ctx context.Context, prefix string, limit int) (names 
 func (j *Journal) Depth(ctx context.Context) (waiting int, oldest time.Duration, err error) {
 	now := micros(j.now())
 	var since sql.NullInt64
-	if err := j.reads.depth.QueryRowContext(ctx, now).Scan(&waiting, &since); err != nil {
+	if err := j.reads.depth.QueryRowContext(ctx, now, parked).Scan(&waiting, &since); err != nil {
 		return 0, 0, fmt.Errorf("journal: count waiting streams: %w", explain(err))
 	}
 	if since.Valid {
-		oldest = time.Duration(now-since.Int64) * time.Microsecond
+		oldest = max(0, time.Duration(now-since.Int64)*time.Microsecond)
 	}
 	return waiting, oldest, nil
 }

@@ -15,7 +15,7 @@ const applicationID = 0x434e5659
 // schema makes a new file. Times are microseconds since 1970.
 //
 // A stream's due is when it may be leased: the time of its work mark, its wake time, or, while held, its expiry. It is
-// NULL while the stream rests. changed counts appends over the whole store: it orders Streams, and other processes find
+// NULL while the stream rests, and beyond all times while it is parked (see parked in lease.go). changed counts appends over the whole store: it orders Streams, and other processes find
 // in it what is new. Names sort bytewise, which is what the prefix ranges rest on.
 const schema = `
 CREATE TABLE streams (

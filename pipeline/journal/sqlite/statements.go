@@ -54,17 +54,17 @@ func (t *transaction) prepare() error {
 	return t.statements.counter.QueryRowContext(t.ctx).Scan(&t.token, &t.told)
 }
 
-// due is the statement that finds the longest-waiting stream that starts with one of n prefixes: time, then two bounds
-// for each prefix. It walks the due index in order, and stops at the first that fits.
+// due is the statement that finds the longest-waiting stream that starts with one of n prefixes: two bounds of its due,
+// then two for each prefix. It walks the due index in order, and stops at the first that fits.
 func (t *transaction) due(n int) (*sql.Stmt, error) {
 	if s := t.statements.next[n]; s != nil {
 		return s, nil
 	}
-	query := "SELECT id, name FROM streams WHERE due IS NOT NULL AND due <= ?1"
+	query := "SELECT id, name FROM streams WHERE due IS NOT NULL AND due >= ?1 AND due <= ?2"
 	if n > 0 {
 		ranges := make([]string, n)
 		for i := range ranges {
-			ranges[i] = "name >= " + placeholder(2*i+2) + " AND name < " + placeholder(2*i+3)
+			ranges[i] = "name >= " + placeholder(2*i+3) + " AND name < " + placeholder(2*i+4)
 		}
 		query += " AND (" + strings.Join(ranges, " OR ") + ")"
 	}

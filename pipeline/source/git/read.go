@@ -101,6 +101,16 @@ func (s *Source) Changed(ctx context.Context, repo pipeline.Repo, from, to pipel
 	return paths(out), nil
 }
 
+// All lists the paths of a fetched commit's files, links and submodules.
+func (s *Source) All(ctx context.Context, repo pipeline.Repo, commit pipeline.Commit) ([]string, error) {
+	out, err := s.ask(ctx, repo, []pipeline.Commit{commit}, call{limit: mostPaths,
+		args: []string{"ls-tree", "-r", "-z", "--name-only", "--full-tree", "--end-of-options", string(commit)}})
+	if err != nil {
+		return nil, err
+	}
+	return paths(out), nil
+}
+
 // Subject is the first line of a fetched commit's message, in one line of printable text, at most 200 characters.
 func (s *Source) Subject(ctx context.Context, repo pipeline.Repo, commit pipeline.Commit) (string, error) {
 	out, err := s.ask(ctx, repo, []pipeline.Commit{commit}, call{limit: 1 << 20,
@@ -114,13 +124,12 @@ func (s *Source) Subject(ctx context.Context, repo pipeline.Repo, commit pipelin
 // Paths lists a fetched commit's files once and returns a function that knows them. It knows files, links and
 // submodules, not folders, and it does no more reading.
 func (s *Source) Paths(ctx context.Context, repo pipeline.Repo, commit pipeline.Commit) (func(string) bool, error) {
-	out, err := s.ask(ctx, repo, []pipeline.Commit{commit}, call{limit: mostPaths,
-		args: []string{"ls-tree", "-r", "-z", "--name-only", "--full-tree", "--end-of-options", string(commit)}})
+	all, err := s.All(ctx, repo, commit)
 	if err != nil {
 		return nil, err
 	}
 	there := map[string]struct{}{}
-	for _, p := range paths(out) {
+	for _, p := range all {
 		there[p] = struct{}{}
 	}
 	return func(p string) bool { _, ok := there[p]; return ok }, nil
