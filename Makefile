@@ -3,7 +3,7 @@ GO      ?= go
 BIN     := bin
 ONCE    ?=
 KILL    ?=
-SOURCES := $(shell find app cmd deploy handlers pipeline -name '*.go' -o -name '*.html' -o -name '*.css' -o -name '*.js' -o -name 'schema.json') go.mod go.sum
+SOURCES := $(shell find app cmd deploy handlers pipeline -name '*.go' -o -name '*.html' -o -name '*.css' -o -name '*.js' -o -name 'schema.json') manifest.go manifest.yml go.mod go.sum
 
 # Only root can shut steps in. Another user's demo runs through sudo, where that asks for nothing.
 AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || { sudo -n true 2>/dev/null && echo sudo -n -E env "PATH=$$PATH"; })
@@ -20,7 +20,7 @@ demo: setup-demo $(BIN)/conveyor $(BIN)/demo ## the main job on this machine, wi
 test: setup-test lint race ## lint, race detector, stories, contracts, golden files, end to end
 
 lint: ## formatting, go vet, staticcheck
-	@test -z "$$(gofmt -l app cmd deploy handlers pipeline test)" || { gofmt -l app cmd deploy handlers pipeline test; echo 'run gofmt -w on these files'; exit 1; }
+	@test -z "$$(gofmt -l manifest.go app cmd deploy handlers pipeline test)" || { gofmt -l manifest.go app cmd deploy handlers pipeline test; echo 'run gofmt -w on these files'; exit 1; }
 	$(GO) vet ./...
 	$(GO) run -modfile=test/lint/go.mod honnef.co/go/tools/cmd/staticcheck ./...
 

@@ -24,6 +24,7 @@ import (
 	"github.com/conveyor-ci/conveyor/deploy/target"
 	targetexec "github.com/conveyor-ci/conveyor/deploy/target/exec"
 	"github.com/conveyor-ci/conveyor/deploy/target/static"
+	"github.com/conveyor-ci/conveyor/handlers/setup"
 	"github.com/conveyor-ci/conveyor/pipeline"
 	"github.com/conveyor-ci/conveyor/pipeline/artifact"
 	artifactdir "github.com/conveyor-ci/conveyor/pipeline/artifact/dir"
@@ -52,12 +53,15 @@ type App struct {
 	targets    map[string]target.Target
 	github     *github.App
 	verifier   *http.Client
+	workers    chan struct{} // holds one for each step that runs
 	meter      *meter
 	changes    *changes
 	ledger     *ledger.Ledger
 	unanswered *unanswered
 	durable    remembered // whether the journal can make a write durable
 	listener   net.Listener
+	setup      *setup.Pages
+	probe      probe
 	server     *http.Server
 	hangUp     context.CancelFunc // ends the streams of those who follow a page live
 	closers    []func() error
@@ -65,11 +69,16 @@ type App struct {
 
 // New opens everything that c names, tries it out, and listens. Nothing is worked on before Run. Its error is for the
 // operator: what is wrong, and what to do.
-func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
+func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
+	return open(ctx, c, log, nil, setup.New(setup.Options{PublicURL: c.PublicURL, Log: log}))
+}
+
+// open is New for a server that may listen already, and whose set-up page is open.
+func open(ctx context.Context, c Config, log *slog.Logger, listener net.Listener, pages *setup.Pages) (_ *App, err error) {
 	if problems := c.Check(); len(problems) > 0 {
 		return nil, &ConfigError{Problems: problems}
 	}
-	a := &App{config: c, log: log, clock: time.Now, verifier: verifyClient(), meter: newMeter(), changes: newChanges(), unanswered: newUnanswered()}
+	a := &App{config: c, log: log, clock: time.Now, verifier: verifyClient(), workers: make(chan struct{}, c.Workers), meter: newMeter(), changes: newChanges(), unanswered: newUnanswered(), setup: pages}
 	defer func() {
 		if err != nil {
 			_ = a.Close() // the first error is the one that matters
@@ -83,21 +92,27 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 			return nil, err
 		}
 	}
-	if a.listener, err = net.Listen("tcp", c.Listen); err != nil {
-		return nil, fmt.Errorf("app: CONVEYOR_LISTEN %s cannot be used: %w", c.Listen, err)
+	if a.listener = listener; listener == nil {
+		if a.listener, err = net.Listen("tcp", c.Listen); err != nil {
+			return nil, fmt.Errorf("app: CONVEYOR_LISTEN %s cannot be used: %w", c.Listen, err)
+		}
 	}
 	handler, err := a.handler()
 	if err != nil {
 		return nil, fmt.Errorf("app: %w", err)
 	}
-	open, hangUp := context.WithCancel(context.WithoutCancel(ctx))
+	up, hangUp := context.WithCancel(context.WithoutCancel(ctx))
 	a.hangUp = hangUp
-	a.server = &http.Server{
-		BaseContext: func(net.Listener) context.Context { return open },
-		Handler:     handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+	a.server = newServer(handler, log)
+	a.server.BaseContext = func(net.Listener) context.Context { return up }
+	return a, nil
+}
+
+func newServer(handler http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
-	return a, nil
 }
 
 // ConfigError is a configuration that cannot be used.
@@ -114,7 +129,7 @@ func (a *App) Isolation() sandbox.Isolation { return a.sandbox.Isolation() }
 // Run serves and works until ctx ends. Then it takes up nothing new, lets running steps finish within the grace time,
 // hands the others back, and returns.
 func (a *App) Run(ctx context.Context) error {
-	work := engine.New(engine.Options{Journal: a.journal, Log: a.log, Now: a.clock, Grace: a.config.Grace, Workers: a.config.Workers}, a.deliveries(), a.runs(), a.repos(), a.sweeps())
+	work := engine.New(engine.Options{Journal: a.journal, Log: a.log, Now: a.clock, Grace: a.config.Grace, Workers: 2 * a.config.Workers}, a.deliveries(), a.runs(), a.repos(), a.sweeps())
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	var all sync.WaitGroup
@@ -128,6 +143,7 @@ func (a *App) Run(ctx context.Context) error {
 	})
 	all.Go(func() { a.forget(ctx) })
 	all.Go(func() { a.sweep(ctx) })
+	all.Go(func() { a.revokeLeft(ctx) })
 	all.Go(func() { a.changes.run(ctx, a.journal) })
 	auditing, endAudit := context.WithCancel(context.WithoutCancel(ctx))
 	defer endAudit()

@@ -26,6 +26,9 @@ type Config struct {
 	PrivateKey     github.Secret   // PEM
 	WebhookSecrets []github.Secret // one or, while it is changed, two
 
+	PrivateKeyFile    string // where the set-up puts the key; empty is in DataDir
+	WebhookSecretFile string // where it puts the secret
+
 	Sandbox     string   // "auto", "crun", "runc", "runsc" or "none"
 	Tools       []string // folders of tools outside of /usr that steps may see, read-only
 	Workers     int      // steps that run at once
@@ -44,7 +47,15 @@ type Config struct {
 const minSecret = 16
 
 // Check says what is wrong, a sentence for each value, with what to do about it. Nothing means that all is well.
-func (c Config) Check() (problems []string) {
+func (c Config) Check() []string { return append(c.checkServer(), c.checkApp()...) }
+
+// Unregistered reports whether no App is named at all, so that the set-up is due.
+func (c Config) Unregistered() bool {
+	return c.AppID == 0 && c.PrivateKey.Reveal() == "" && len(c.WebhookSecrets) == 0
+}
+
+// checkServer is Check without the App, which the set-up makes.
+func (c Config) checkServer() (problems []string) {
 	say := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
 
 	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
@@ -60,26 +71,6 @@ func (c Config) Check() (problems []string) {
 	}
 	if u, err := url.Parse(c.RedisURL.Reveal()); c.RedisURL.Reveal() != "" && (err != nil || (u.Scheme != "redis" && u.Scheme != "rediss" && u.Scheme != "unix")) {
 		say("CONVEYOR_REDIS_URL is not a Redis address; give redis://HOST:PORT/0, rediss:// or unix://.")
-	}
-	if c.AppID <= 0 {
-		say("CONVEYOR_APP_ID is missing; the App's page at GitHub shows it as a number.")
-	}
-	switch key := c.PrivateKey.Reveal(); {
-	case key == "":
-		say("CONVEYOR_PRIVATE_KEY_FILE is missing; make a private key on the App's page at GitHub and name its file.")
-	case !strings.Contains(key, "PRIVATE KEY-----"):
-		say("CONVEYOR_PRIVATE_KEY is not a key in PEM form; it begins with -----BEGIN RSA PRIVATE KEY-----.")
-	}
-	if len(c.WebhookSecrets) == 0 {
-		say("CONVEYOR_WEBHOOK_SECRET_FILE is missing; without a secret anyone could pretend to be GitHub.")
-	}
-	if len(c.WebhookSecrets) > 2 {
-		say("CONVEYOR_WEBHOOK_SECRET holds %d secrets; at most two are in force while one replaces the other.", len(c.WebhookSecrets))
-	}
-	for _, s := range c.WebhookSecrets {
-		if n := len(s.Reveal()); n < minSecret {
-			say("A webhook secret has %d bytes; give at least %d random ones, for example from `openssl rand -hex 32`.", n, minSecret)
-		}
 	}
 	switch c.Sandbox {
 	case "auto", "crun", "runc", "runsc", "none":
@@ -107,6 +98,31 @@ func (c Config) Check() (problems []string) {
 	}
 	if c.ExecDir != "" && !filepath.IsAbs(c.ExecDir) {
 		say("CONVEYOR_EXEC_DIR %q is not an absolute folder.", c.ExecDir)
+	}
+	return problems
+}
+
+func (c Config) checkApp() (problems []string) {
+	say := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
+	if c.AppID <= 0 {
+		say("CONVEYOR_APP_ID is missing; the App's page at GitHub shows it as a number.")
+	}
+	switch key := c.PrivateKey.Reveal(); {
+	case key == "":
+		say("CONVEYOR_PRIVATE_KEY_FILE is missing; make a private key on the App's page at GitHub and name its file.")
+	case !strings.Contains(key, "PRIVATE KEY-----"):
+		say("CONVEYOR_PRIVATE_KEY is not a key in PEM form; it begins with -----BEGIN RSA PRIVATE KEY-----.")
+	}
+	if len(c.WebhookSecrets) == 0 {
+		say("CONVEYOR_WEBHOOK_SECRET_FILE is missing; without a secret anyone could pretend to be GitHub.")
+	}
+	if len(c.WebhookSecrets) > 2 {
+		say("CONVEYOR_WEBHOOK_SECRET holds %d secrets; at most two are in force while one replaces the other.", len(c.WebhookSecrets))
+	}
+	for _, s := range c.WebhookSecrets {
+		if n := len(s.Reveal()); n < minSecret {
+			say("A webhook secret has %d bytes; give at least %d random ones, for example from `openssl rand -hex 32`.", n, minSecret)
+		}
 	}
 	return problems
 }

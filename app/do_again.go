@@ -37,6 +37,10 @@ func (a *App) runAgain(ctx context.Context, s deploy.State, p deploy.Pending) (d
 	if err != nil {
 		return f, err
 	}
+	if why, err := a.noLonger(ctx, pull.PullSeen, last); err != nil || why != "" {
+		f.Refused, f.Say = true, why
+		return f, err
+	}
 	var (
 		request pipeline.Requested
 		problem string
@@ -60,6 +64,7 @@ func (a *App) runAgain(ctx context.Context, s deploy.State, p deploy.Pending) (d
 	}
 	request.Run, request.At = pipeline.NewRunID(old.Trigger.Repo.ID, p.Command.ID), a.now().UTC()
 	request.Trigger = last.Trigger
+	request.Trigger.Repo = request.Trigger.Repo.Renamed(s.Repo)
 	request.Trigger.Delivery, request.Trigger.Actor, request.Trigger.At = p.Command.ID, p.Command.Actor, p.Command.At
 	why, err := a.request(ctx, request, "run/"+p.Command.ID)
 	if err != nil {
@@ -80,10 +85,7 @@ func (a *App) runFirst(ctx context.Context, s deploy.State, p deploy.Pending) (d
 		f.Refused, f.Say = true, "No run of "+pull.Head.Short()+" is known, and neither is who pushed it to the fork. Push again."
 		return f, nil
 	}
-	t := pipeline.Trigger{
-		Kind: pipeline.PullRequest, Delivery: p.Command.ID, Repo: s.Repo, Commit: pull.Head, Ref: fmt.Sprintf("refs/pull/%d/head", pull.Number),
-		Branch: pull.Branch, Pull: pull.Number, Base: pull.Base, Actor: p.Command.Actor, Fork: pull.Fork, At: p.Command.At,
-	}
+	t := askedRun(s, p)
 	run := pipeline.NewRunID(s.Repo.ID, p.Command.ID)
 	why, err := a.start(github.WithRun(ctx, string(run)), run, t, &pull)
 	if errors.Is(err, source.ErrNoCommit) || errors.Is(err, source.ErrUnusable) || errors.Is(err, github.ErrGone) {
@@ -98,4 +100,13 @@ func (a *App) runFirst(ctx context.Context, s deploy.State, p deploy.Pending) (d
 	}
 	f.Run, f.Say = run, fmt.Sprintf("The checks of %s [run](%s).", t.Commit.Short(), a.RunURL(run))
 	return f, nil
+}
+
+// askedRun is the trigger of a run of the pull request's head that a person has asked for.
+func askedRun(s deploy.State, p deploy.Pending) pipeline.Trigger {
+	pull := s.Pulls[p.Command.Pull]
+	return pipeline.Trigger{
+		Kind: pipeline.PullRequest, Delivery: p.Command.ID, Repo: s.Repo, Commit: pull.Head, Ref: fmt.Sprintf("refs/pull/%d/head", pull.Number),
+		Branch: pull.Branch, Pull: pull.Number, Base: pull.Base, Actor: p.Command.Actor, Fork: pull.Fork, At: p.Command.At,
+	}
 }

@@ -152,7 +152,7 @@ func (a *App) cardFiles(ctx context.Context, s deploy.State, p deploy.Place, car
 		if c == "" {
 			continue
 		}
-		if err := a.source.Fetch(ctx, s.Repo, "", c, a.token(s.Repo)); err != nil {
+		if err := a.fetchOnce(ctx, s.Repo, "card", "", c); err != nil {
 			return lost(err)
 		}
 	}
@@ -178,7 +178,7 @@ func (a *App) cardFiles(ctx context.Context, s deploy.State, p deploy.Place, car
 
 // owners reads CODEOWNERS at the commit of the default branch whose plan defines the environments.
 func (a *App) owners(ctx context.Context, s deploy.State) (o *deploy.Owners, gap string, err error) {
-	if err := a.source.Fetch(ctx, s.Repo, "", s.DefinedAt, a.token(s.Repo)); err != nil {
+	if err := a.fetchOnce(ctx, s.Repo, "owners", "", s.DefinedAt); err != nil {
 		return nil, "", err
 	}
 	for _, path := range deploy.CodeownersPaths {

@@ -167,9 +167,11 @@ func (a *App) forward(ctx context.Context, w *repoWork, id string) error {
 	case deploy.Cancel:
 		forwarded, err = a.cancelRuns(ctx, s, p)
 	case deploy.OkToTest:
-		forwarded.Refused, forwarded.Say = true, "Code from outside is not run here yet."
+		forwarded, err = a.allow(ctx, w, id)
 	case deploy.Why:
 		forwarded, err = a.explain(ctx, s, p)
+	case deploy.Doctor:
+		forwarded, err = a.doctor(ctx, s, p)
 	}
 	if err != nil {
 		return err

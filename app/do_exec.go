@@ -14,17 +14,22 @@ import (
 
 	"github.com/bmatcuk/doublestar/v4"
 
+	"github.com/conveyor-ci/conveyor/app/github"
 	"github.com/conveyor-ci/conveyor/pipeline"
 	"github.com/conveyor-ci/conveyor/pipeline/artifact"
 	"github.com/conveyor-ci/conveyor/pipeline/engine"
 	"github.com/conveyor-ci/conveyor/pipeline/sandbox"
 )
 
-// exec runs one attempt of a step: say that it starts, run it, say what came of it. The engine has a worker for it.
+// exec runs one attempt of a step: prepare its box, take a place among the workers, say that it starts, run it, say what
+// came of it. The engine begins twice as many as there are workers, so that boxes are prepared while the steps before them
+// run: a worker that is free has one that stands. Nothing of a step runs in it before its start is durable.
 //
 // It is done again under a later lease when the server was lost in the middle. Then the attempt is given up as lost, and
 // the state owes the next one: a step's log is written by exactly one process.
 func (a *App) exec(ctx context.Context, w *runWork, e pipeline.Exec) error {
+	b := &beginning{app: a, work: w, exec: e}
+	defer b.leave()
 	s := w.Latest()
 	step, spec := find(s, e.Step)
 	if spec == nil || s.Over() {
@@ -36,14 +41,14 @@ func (a *App) exec(ctx context.Context, w *runWork, e pipeline.Exec) error {
 		}
 		return a.lose(ctx, w, pipeline.StepLost{Step: e.Step, Attempt: e.Attempt, Reason: "the server died while it ran"})
 	}
-	s, err := w.Append(ctx, pipeline.StepStarted{Step: e.Step, Attempt: e.Attempt, Token: w.Token, At: a.now().UTC()})
-	if err != nil {
-		return err
+	result, err := a.step(ctx, s, *spec, b)
+	if !b.asked {
+		_ = b.begin(ctx) // what could not even be prepared has its place in the journal, too
 	}
-	if step, _ = find(s, e.Step); step.Phase != pipeline.Running || step.Attempt != e.Attempt || step.Token != w.Token {
-		return nil // it was cancelled, or someone else has it
+	if !b.started {
+		return b.err
 	}
-	result, err := a.step(ctx, s, *spec, e.Attempt)
+	b.leave() // nothing of it runs any more: the next one starts while its end is made durable
 	switch cause := context.Cause(ctx); {
 	case errors.Is(cause, engine.ErrHandBack):
 		return a.lose(ctx, w, pipeline.StepLost{Step: e.Step, Attempt: e.Attempt, Reason: cutOff(cause), Stopped: true})
@@ -82,13 +87,14 @@ func cutOff(cause error) string {
 }
 
 // step runs one step in a fresh copy of the source. An error is ours, never the step's.
-func (a *App) step(ctx context.Context, s pipeline.State, spec pipeline.Step, attempt int) (_ pipeline.Result, err error) {
+func (a *App) step(ctx context.Context, s pipeline.State, spec pipeline.Step, b *beginning) (_ pipeline.Result, err error) {
+	attempt := b.exec.Attempt
 	if s.Trust < pipeline.Writer && !a.sandbox.Isolation().FitForStrangers() {
 		return pipeline.Result{Outcome: pipeline.Failed, Reason: "this server has no sandbox that is fit for code from outside"}, nil
 	}
 	id := workID(s.Run, spec.Name, attempt)
 	t := s.Trigger
-	if err := a.source.Fetch(ctx, t.Repo, t.Ref, t.Commit, a.token(t.Repo)); err != nil {
+	if err := a.source.Fetch(github.As(ctx, github.Conclusion), t.Repo, t.Ref, t.Commit, a.token(t.Repo, s.Run)); err != nil {
 		return pipeline.Result{}, fmt.Errorf("the source could not be fetched: %w", err)
 	}
 	ws, err := a.source.Workspace(ctx, t.Repo, t.Commit, id)
@@ -97,15 +103,17 @@ func (a *App) step(ctx context.Context, s pipeline.State, spec pipeline.Step, at
 	}
 	defer func() { err = errors.Join(err, ws.Close()) }()
 
-	log, err := a.logs.Writer(LogName(s.Run, spec.Name, attempt), nil, stepLogLimit)
-	if err != nil {
-		return pipeline.Result{}, fmt.Errorf("no log: %w", err)
+	log := &stepLog{}
+	defer func() { err = errors.Join(err, log.close()) }()
+	begin := func() error {
+		if err := b.begin(ctx); err != nil {
+			return err
+		}
+		return log.open(a.logs, LogName(s.Run, spec.Name, attempt))
 	}
-	defer func() { err = errors.Join(err, log.Close()) }()
-
 	verdict, err := a.sandbox.Run(ctx, sandbox.Spec{
 		ID: id, Script: spec.Run, Workspace: ws.Dir(), Env: environ(s, spec), Output: log,
-		Limits: sandbox.Limits{Wall: spec.Timeout.Std()},
+		Limits: sandbox.Limits{Wall: spec.Timeout.Std()}, Begin: begin,
 	})
 	if err != nil {
 		return pipeline.Result{}, fmt.Errorf("the sandbox failed: %w", err)
@@ -116,7 +124,11 @@ func (a *App) step(ctx context.Context, s pipeline.State, spec pipeline.Step, at
 	}
 	result := judge(verdict, spec)
 	a.readReports(ctx, s, spec, ws.Dir(), &result)
-	if result.Outcome == pipeline.Passed && spec.Artifact != nil {
+	switch {
+	case result.Outcome != pipeline.Passed || spec.Artifact == nil:
+	case s.Trust < pipeline.Writer:
+		fmt.Fprintf(log, "\nThe artifact %s is not kept: the code comes from outside.\n", spec.Artifact.Name)
+	default:
 		a.keepArtifact(ctx, ws.Dir(), *spec.Artifact, &result)
 	}
 	return result, nil

@@ -41,6 +41,12 @@ func (a *App) pressedAgain(ctx context.Context, s deploy.State, p deploy.Pending
 	if why := notToRun(old); why != "" {
 		return refuse(why)
 	}
+	if last.Trigger.Pull != 0 {
+		if why, err := a.noLonger(ctx, s.Pulls[last.Trigger.Pull].PullSeen, last); err != nil || why != "" {
+			f.Refused, f.Say = true, why
+			return f, err
+		}
+	}
 	request, problem := pipeline.Again(old), ""
 	if c.Check != "" {
 		request, problem = pipeline.AgainCheck(old, c.Check)
@@ -49,6 +55,7 @@ func (a *App) pressedAgain(ctx context.Context, s deploy.State, p deploy.Pending
 		return refuse(problem)
 	}
 	request.Run, request.At = pipeline.NewRunID(old.Trigger.Repo.ID, c.ID), a.now().UTC()
+	request.Trigger.Repo = request.Trigger.Repo.Renamed(s.Repo)
 	request.Trigger.Delivery, request.Trigger.Actor = c.ID, c.Actor
 	why, err := a.request(ctx, request, "run/"+c.ID)
 	if err != nil {

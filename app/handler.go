@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/conveyor-ci/conveyor/app/github"
 	"github.com/conveyor-ci/conveyor/deploy"
 	"github.com/conveyor-ci/conveyor/handlers"
 	"github.com/conveyor-ci/conveyor/handlers/dashboard"
@@ -31,8 +32,10 @@ func (a *App) handler() (http.Handler, error) {
 		age, _ := a.unanswered.oldest(a.now())
 		return age
 	})
+	a.meter.budget(a.github.Budget, a.now)
 	return handlers.Routes(handlers.Options{
 		Webhook: hook,
+		Setup:   a.setup,
 		Pages: dashboard.New(dashboard.Options{
 			Run: func(ctx context.Context, id pipeline.RunID) (pipeline.State, error) {
 				s, _, err := a.runs().Load(ctx, a.journal, string(id))
@@ -75,6 +78,7 @@ func (a *App) ready(ctx context.Context) []handlers.Condition {
 	conditions := []handlers.Condition{
 		{Name: "journal", Err: a.durable.ask(ctx, a.journal.Ready), Detail: "durable"},
 		{Name: "sandbox", Detail: in.Level + ", " + in.Runtime},
+		{Name: "github", Detail: limitWords(a.github.Budget())},
 	}
 	age, undecided := a.unanswered.oldest(a.now())
 	waiting, oldest, err := a.journal.Depth(ctx)
@@ -83,6 +87,18 @@ func (a *App) ready(ctx context.Context) []handlers.Condition {
 	}, handlers.Condition{
 		Name: "queue", Err: err, Detail: fmt.Sprintf("%d streams have work, the oldest for %s", waiting, oldest.Round(time.Millisecond)),
 	})
+}
+
+// limitWords say whether people must wait for news, and until when. A limit is no reason to send nothing here.
+func limitWords(b github.Budget, limited int) string {
+	if limited == 0 {
+		return "not limited"
+	}
+	words := fmt.Sprintf("GitHub limits us (%d installations), next update %s", limited, b.LimitedUntil.UTC().Format("15:04:05 MST"))
+	if b.Why != "" {
+		words += ": " + b.Why
+	}
+	return words
 }
 
 // fresh is how long an answer of the journal counts: asking it costs a durable write, and /readyz is open to all.

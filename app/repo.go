@@ -27,6 +27,12 @@ func (a *App) repos() engine.Machine[deploy.State, deploy.Event, deploy.Effect] 
 }
 
 func (a *App) doForRepo(ctx context.Context, w *repoWork, effect deploy.Effect) error {
+	switch effect.(type) {
+	case deploy.LookupPull, deploy.Acknowledge, deploy.LookupRole, deploy.Forward, deploy.Answer:
+		ctx = github.As(ctx, github.Reply)
+	case deploy.Deploy:
+		ctx = github.As(ctx, github.Conclusion)
+	}
 	switch e := effect.(type) {
 	case deploy.DrawCard:
 		return a.drawCard(ctx, w, e)
@@ -43,6 +49,8 @@ func (a *App) doForRepo(ctx context.Context, w *repoWork, effect deploy.Effect) 
 		return a.tellButtons(ctx, w, e)
 	case deploy.StopRun:
 		return a.stopRun(ctx, w, e)
+	case deploy.TellRuns:
+		return a.tellRuns(ctx, w, e)
 	case deploy.LookupPull:
 		return a.lookupPull(ctx, w, e.Number)
 	case deploy.Acknowledge:

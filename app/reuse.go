@@ -8,10 +8,10 @@ import (
 	"github.com/conveyor-ci/conveyor/pipeline/planfile"
 )
 
-// prove records what a run tests: the tree, and the plan by which it does. For a merge group it looks for the run that
+// evidence records what a run tests: the tree, and the plan by which it does. For a merge group it looks for the run that
 // has tested just that: a group of one pull request that is up to date holds the same files as its head. A push is never
 // spared its run, because its artifacts are its own.
-func (a *App) prove(ctx context.Context, r *pipeline.Requested, began *deploy.RunBegan) error {
+func (a *App) evidence(ctx context.Context, r *pipeline.Requested, began *deploy.RunBegan) error {
 	if len(r.Problems) > 0 || r.Skip != "" || r.Trust < pipeline.Writer {
 		return nil // it proves nothing
 	}

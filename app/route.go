@@ -38,6 +38,13 @@ func (a *App) route(ctx context.Context, w *engine.Work[deliveryState, engine.Ev
 		decision.Why = fmt.Sprintf("it was meant for %s, and this is %s", d.Source, app)
 	}
 
+	if c := heard.Changed; c != nil {
+		known, err := a.changed(ctx, d.GUID, *c)
+		if err != nil {
+			return err
+		}
+		decision = decided{What: "noted", Why: fmt.Sprintf("%s; known repositories of it: %d", c.Event.What, known)}
+	}
 	if p := heard.Pull; p != nil {
 		if _, err := a.post(ctx, repoStream(heard.Repo.ID), "pull/"+d.GUID, *p); err != nil {
 			return err
@@ -64,12 +71,13 @@ func (a *App) route(ctx context.Context, w *engine.Work[deliveryState, engine.Ev
 	}
 	if heard.Trigger != nil {
 		run := pipeline.NewRunID(heard.Repo.ID, d.GUID)
+		ctx := github.As(github.WithRun(ctx, string(run)), github.Conclusion) // no work begins before it
 		why, err := a.current(ctx, d, heard)
 		if err == nil && why == "" && heard.Rebased {
 			why, err = a.hasRun(ctx, *heard.Trigger)
 		}
 		if err == nil && why == "" {
-			why, err = a.start(github.WithRun(ctx, string(run)), run, *heard.Trigger, heard.Pull)
+			why, err = a.start(ctx, run, *heard.Trigger, heard.Pull)
 		}
 		switch {
 		case errors.Is(err, github.ErrGone), errors.Is(err, source.ErrNoCommit), errors.Is(err, source.ErrUnusable):
@@ -82,6 +90,9 @@ func (a *App) route(ctx context.Context, w *engine.Work[deliveryState, engine.Ev
 			decision = decided{What: "ignored", Why: why}
 		default:
 			decision = decided{What: "run", Why: string(run)}
+		}
+		if decision.What != "run" {
+			a.release(ctx, heard.Repo, run)
 		}
 	}
 	a.log.Info("delivery decided", "delivery", d.GUID, "event", d.Event, "decision", decision.What, "why", decision.Why)
@@ -126,7 +137,7 @@ func (a *App) start(ctx context.Context, run pipeline.RunID, t pipeline.Trigger,
 	if err != nil {
 		return "", err
 	}
-	if err := a.fetch(ctx, t, planFrom); err != nil {
+	if err := a.fetch(ctx, run, t, planFrom); err != nil {
 		return "", err
 	}
 	plan, problems, err := a.plan(ctx, t.Repo, planFrom)
@@ -136,7 +147,7 @@ func (a *App) start(ctx context.Context, run pipeline.RunID, t pipeline.Trigger,
 	if err != nil {
 		return "", err
 	}
-	if err := a.define(ctx, t, pull, plan, problems); err != nil {
+	if err := a.define(ctx, run, t, pull, plan, problems); err != nil {
 		return "", err
 	}
 	r := pipeline.Requested{Run: run, Trigger: t, Trust: trust, Plan: plan, PlanFrom: planFrom, Problems: problems, At: a.now().UTC()}
@@ -156,6 +167,7 @@ func (a *App) start(ctx context.Context, run pipeline.RunID, t pipeline.Trigger,
 	if t.Title == "" {
 		r.Trigger.Title, _ = a.source.Subject(ctx, t.Repo, t.Commit)
 	}
+	r.Restricted = restricted(t, trust, plan, planFrom)
 	return a.request(ctx, r, key)
 }
 
@@ -175,15 +187,11 @@ func (a *App) trust(ctx context.Context, t pipeline.Trigger, pull *deploy.PullSe
 	}
 	trusted := true
 	for _, actor := range who {
-		if actor.ID == 0 {
-			trusted = false // nobody knows who it was
-			continue
-		}
-		role, err := a.github.Installation(t.Repo.Installation).Role(ctx, t.Repo, actor.Login, actor.ID)
+		may, err := a.mayWrite(ctx, t.Repo, actor)
 		if err != nil {
 			return pipeline.Outside, "", err
 		}
-		trusted = trusted && role.AtLeast(pipeline.Write)
+		trusted = trusted && may
 	}
 	if trusted {
 		return pipeline.Writer, t.Commit, nil
@@ -195,25 +203,14 @@ func (a *App) trust(ctx context.Context, t pipeline.Trigger, pull *deploy.PullSe
 }
 
 // fetch brings the commit, and the one at which the plan is read, into the mirror.
-func (a *App) fetch(ctx context.Context, t pipeline.Trigger, planFrom pipeline.Commit) error {
-	if err := a.source.Fetch(ctx, t.Repo, t.Ref, t.Commit, a.token(t.Repo)); err != nil {
+func (a *App) fetch(ctx context.Context, run pipeline.RunID, t pipeline.Trigger, planFrom pipeline.Commit) error {
+	if err := a.source.Fetch(ctx, t.Repo, t.Ref, t.Commit, a.token(t.Repo, run)); err != nil {
 		return err
 	}
 	if planFrom == t.Commit {
 		return nil
 	}
-	return a.source.Fetch(ctx, t.Repo, "refs/heads/"+t.Base, planFrom, a.token(t.Repo))
-}
-
-// token hands out the repository's read-only token at the moment when git needs it.
-func (a *App) token(repo pipeline.Repo) source.Token {
-	return func(ctx context.Context) (string, error) {
-		t, err := a.github.Installation(repo.Installation).Token(ctx, repo)
-		if err != nil {
-			return "", err
-		}
-		return t.Value.Reveal(), nil
-	}
+	return a.source.Fetch(ctx, t.Repo, "refs/heads/"+t.Base, planFrom, a.token(t.Repo, run))
 }
 
 func (a *App) plan(ctx context.Context, repo pipeline.Repo, at pipeline.Commit) (pipeline.Plan, []pipeline.Problem, error) {
@@ -232,14 +229,14 @@ func (a *App) plan(ctx context.Context, repo pipeline.Repo, at pipeline.Commit) 
 
 // define tells the repository's stream which environments its default branch defines. A pull request can never change
 // them: what it says of environments counts only once it is merged.
-func (a *App) define(ctx context.Context, t pipeline.Trigger, pull *deploy.PullSeen, plan pipeline.Plan, problems []pipeline.Problem) error {
+func (a *App) define(ctx context.Context, run pipeline.RunID, t pipeline.Trigger, pull *deploy.PullSeen, plan pipeline.Plan, problems []pipeline.Problem) error {
 	at, pushed := t.Commit, true
 	if t.Kind != pipeline.Push {
 		if pull == nil || t.Base != t.Repo.Branch || !pull.BaseCommit.Valid() {
 			return nil
 		}
 		at, pushed = pull.BaseCommit, false
-		if err := a.source.Fetch(ctx, t.Repo, "refs/heads/"+t.Base, at, a.token(t.Repo)); err != nil {
+		if err := a.source.Fetch(ctx, t.Repo, "refs/heads/"+t.Base, at, a.token(t.Repo, run)); err != nil {
 			return err
 		}
 		var err error
@@ -278,7 +275,7 @@ func reservation(t pipeline.Trigger, trust pipeline.Trust) string {
 func (a *App) request(ctx context.Context, r pipeline.Requested, key string) (why string, err error) {
 	repo := repoStream(r.Trigger.Repo.ID)
 	began := deploy.RunBegan{Run: r.Run, Trigger: r.Trigger, Trust: r.Trust, Only: r.Only, Skip: r.Skip, At: r.At}
-	if err := a.prove(ctx, &r, &began); err != nil {
+	if err := a.evidence(ctx, &r, &began); err != nil {
 		return "", err
 	}
 	fresh, err := a.post(ctx, repo, key, began)

@@ -35,7 +35,7 @@ func (a *App) runs() engine.Machine[pipeline.State, pipeline.Event, pipeline.Eff
 	}
 }
 
-// report tells the repository's stream how the run ended, and what it offers.
+// report tells the repository's stream how the run ended, and what it offers, and ends the run's token.
 func (a *App) report(ctx context.Context, w *runWork) error {
 	s := w.State
 	e := deploy.RunEnded{Run: s.Run, Conclusion: s.Conclusion(), At: a.now().UTC()}
@@ -45,6 +45,7 @@ func (a *App) report(ctx context.Context, w *runWork) error {
 	if _, err := a.post(ctx, repoStream(s.Trigger.Repo.ID), "ended/"+string(s.Run), e); err != nil {
 		return err
 	}
+	a.release(github.As(ctx, github.Conclusion), s.Trigger.Repo, s.Run)
 	a.log.Info("run ended", "stream", w.Stream, "conclusion", e.Conclusion, "artifacts", len(e.Artifacts))
 	_, err := w.Append(ctx, pipeline.Reported{At: a.now().UTC()})
 	return err

@@ -32,6 +32,11 @@ func (a *App) tellCheck(ctx context.Context, w *runWork, e pipeline.TellCheck) e
 	}
 	told := s.Told[e.Check]
 	unknown := told.Opening
+	in := a.github.Installation(s.Trigger.Repo.Installation)
+	ctx = github.As(ctx, classOf(check))
+	if err := in.MayWrite(ctx, "checks"); err != nil && !a.givenUp(s, err) {
+		return err // before a note is made of it
+	}
 	if !told.Opening {
 		var err error
 		if s, err = w.Append(ctx, pipeline.CheckOpening{Check: e.Check}); err != nil {
@@ -39,35 +44,51 @@ func (a *App) tellCheck(ctx context.Context, w *runWork, e pipeline.TellCheck) e
 		}
 		check, _ = checkNamed(pipeline.Checks(s), e.Check)
 	}
-	id, confirmed, err := a.github.Installation(s.Trigger.Repo.Installation).UpsertCheck(ctx, s.Trigger.Repo, github.CheckRun{
+	id, confirmed, err := in.UpsertCheck(ctx, s.Trigger.Repo, github.CheckRun{
 		ID: told.ID, Unknown: unknown, ExternalID: check.External, Name: check.Name, Commit: s.Trigger.Commit,
 		Status: check.Status, Conclusion: check.Conclusion, DetailsURL: a.RunURL(s.Run),
-		Title: check.Title, Summary: a.checkSummary(s, check), StartedAt: check.Started, CompletedAt: check.Finished,
+		Title: check.Title, Summary: a.checkSummary(ctx, s, check), StartedAt: check.Started, CompletedAt: check.Finished,
 		Annotations: check.Annotations, Confirmed: told.Confirmed, Actions: actions(check.Buttons),
 	})
-	mark := check.Mark()
-	if a.useless(err) {
+	event := pipeline.CheckTold{Check: e.Check, ID: id, Mark: check.Mark(), Confirmed: confirmed}
+	events := []pipeline.Event{event}
+	switch held := errors.As(err, new(*github.Limited)); {
+	case err == nil:
+	case a.useless(err) || a.givenUp(s, err):
 		a.log.Error("GitHub will not show this check", "stream", w.Stream, "check", e.Check, "err", err)
-	} else if err != nil {
-		if id == told.ID && confirmed == told.Confirmed {
-			return err
+		event.GivenUp = err.Error()
+		events, err = []pipeline.Event{event}, nil
+	case id == told.ID && confirmed == told.Confirmed && (unknown || !held):
+		return err // that it may have been told stands in the stream
+	default:
+		event.Mark = told.Mark // part of it was said: the id is known, the rest is still owed
+		events = []pipeline.Event{event}
+		if unknown || !held {
+			events = append(events, pipeline.CheckOpening{Check: e.Check}) // what failed may have been done: ask first
 		}
-		mark = told.Mark // part of it was said: the id is known, the rest is still owed
-	}
-	events := []pipeline.Event{pipeline.CheckTold{Check: e.Check, ID: id, Mark: mark, Confirmed: confirmed}}
-	if a.useless(err) {
-		err = nil
-	} else if err != nil {
-		events = append(events, pipeline.CheckOpening{Check: e.Check}) // what failed may have been done: ask first
 	}
 	_, appendErr := w.Append(ctx, events...)
 	return errors.Join(err, appendErr)
 }
 
-// useless reports whether GitHub's answer is final: repeating the same would only cost calls.
+// classOf says that an end is told before a beginning.
+func classOf(c pipeline.Check) github.Class {
+	if c.Status == pipeline.Completed {
+		return github.Conclusion
+	}
+	return github.Progress
+}
+
+// useless reports whether GitHub's answer is final: repeating the same would only cost calls. A suspended App may come
+// back.
 func (a *App) useless(err error) bool {
 	var refused *github.Refused
-	return errors.As(err, &refused) || errors.Is(err, github.ErrGone)
+	return errors.As(err, &refused) || errors.Is(err, github.ErrGone) && !errors.Is(err, github.ErrSuspended)
+}
+
+// givenUp reports whether the App has been suspended for longer than anyone waits for the news of a run.
+func (a *App) givenUp(s pipeline.State, err error) bool {
+	return errors.Is(err, github.ErrSuspended) && s.Over() && a.now().Sub(s.Ended) > patience
 }
 
 func actions(buttons []pipeline.Button) (actions []github.Action) {
@@ -87,7 +108,7 @@ func checkNamed(checks []pipeline.Check, name string) (pipeline.Check, bool) {
 }
 
 // checkSummary is the check's page at GitHub: why, what, how long, and the end of the log that matters.
-func (a *App) checkSummary(s pipeline.State, c pipeline.Check) string {
+func (a *App) checkSummary(ctx context.Context, s pipeline.State, c pipeline.Check) string {
 	var b strings.Builder
 	if c.Note != "" {
 		fmt.Fprintf(&b, "> %s\n\n", unmention(c.Note))
@@ -112,10 +133,12 @@ func (a *App) checkSummary(s pipeline.State, c pipeline.Check) string {
 			b.WriteString("\n")
 		}
 		return b.String()
-	case s.Trust == pipeline.Outside:
-		b.WriteString("The author of this pull request may not write to this repository, so nothing of it was run. " +
-			"Someone who may write can read the change and push it to a branch of this repository.\n")
+	case c.Conclusion == pipeline.ActionRequired:
+		fmt.Fprintf(&b, "%s\n\n%s", tier(s), a.review(ctx, s, a.lastAllowed(ctx, s.Trigger), reviewOnCheck))
 		return b.String()
+	}
+	if words := tier(s); words != "" {
+		fmt.Fprintf(&b, "%s\n\n", words)
 	}
 	b.WriteString("| step | result | time |\n|---|---|---|\n")
 	for _, st := range c.Steps {

@@ -17,6 +17,14 @@ func (a *App) tellDeployment(ctx context.Context, w *repoWork, e deploy.TellDepl
 		return nil
 	}
 	unknown := p.Opening
+	in := a.github.Installation(s.Repo.Installation)
+	ctx = github.As(ctx, github.Conclusion)
+	if p.State == "in_progress" {
+		ctx = github.As(ctx, github.Progress)
+	}
+	if err := in.MayWrite(ctx, "deployments"); err != nil {
+		return err // before a note is made of it
+	}
 	if !p.Opening {
 		var err error
 		if s, err = w.Append(ctx, deploy.DeploymentOpening{Deployment: e.Deployment}); err != nil {
@@ -24,14 +32,13 @@ func (a *App) tellDeployment(ctx context.Context, w *repoWork, e deploy.TellDepl
 		}
 		p = s.Pictures[e.Deployment]
 	}
-	in := a.github.Installation(s.Repo.Installation)
 	id, err := in.UpsertDeployment(ctx, s.Repo, github.Deployment{
 		ID: p.ID, Unknown: unknown, Name: p.Deployment, Run: string(p.Run), Digest: p.Digest, Commit: p.Commit,
 		Environment: p.Environment, Description: p.Description, Production: production(s, p), Transient: p.Preview,
 	})
 	if a.useless(err) {
 		a.log.Error("GitHub will not show this deployment", "stream", w.Stream, "deployment", e.Deployment, "err", err)
-		_, err := w.Append(ctx, deploy.DeploymentTold{Deployment: e.Deployment, State: p.State})
+		_, err := w.Append(ctx, deploy.DeploymentTold{Deployment: e.Deployment, State: p.State, GivenUp: err.Error()})
 		return err
 	}
 	if err != nil {
@@ -43,7 +50,8 @@ func (a *App) tellDeployment(ctx context.Context, w *repoWork, e deploy.TellDepl
 	told := deploy.DeploymentTold{Deployment: e.Deployment, ID: id, State: p.State}
 	events := []deploy.Event{told}
 	if a.useless(err) {
-		err = nil
+		told.GivenUp, err = err.Error(), nil
+		events = []deploy.Event{told}
 	} else if err != nil {
 		if id == p.ID {
 			return err // that it was opened stands in the stream

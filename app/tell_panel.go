@@ -16,6 +16,11 @@ func (a *App) tellPanel(ctx context.Context, w *repoWork, e deploy.TellPanel) er
 	s := w.Latest()
 	pull := s.Pulls[e.Pull]
 	unknown := pull.Opening
+	in := a.github.Installation(s.Repo.Installation)
+	ctx = github.As(ctx, github.Progress) // the checks tell how it ended
+	if err := in.MayWrite(ctx, "comments"); err != nil {
+		return err // before a note is made of it
+	}
 	if pull.Panel == 0 && !pull.Opening {
 		var err error
 		if s, err = w.Append(ctx, deploy.PanelOpening{Pull: e.Pull}); err != nil {
@@ -27,8 +32,8 @@ func (a *App) tellPanel(ctx context.Context, w *repoWork, e deploy.TellPanel) er
 	if panel.Run != nil {
 		ctx = github.WithRun(ctx, string(panel.Run.ID))
 	}
-	id, err := a.github.Installation(s.Repo.Installation).UpsertComment(ctx, s.Repo, e.Pull, github.Comment{
-		ID: pull.Panel, Unknown: unknown, Marker: "conveyor/panel", Body: a.panelBody(panel),
+	id, err := in.UpsertComment(ctx, s.Repo, e.Pull, github.Comment{
+		ID: pull.Panel, Unknown: unknown, Marker: "conveyor/panel", Body: a.panelBody(panel, a.panelReview(ctx, s, panel)),
 	})
 	if err != nil && !a.useless(err) {
 		return err
@@ -36,7 +41,11 @@ func (a *App) tellPanel(ctx context.Context, w *repoWork, e deploy.TellPanel) er
 	if err != nil {
 		a.log.Error("GitHub will not show the panel", "stream", w.Stream, "pull", e.Pull, "err", err)
 	}
-	_, err = w.Append(ctx, deploy.PanelTold{Pull: e.Pull, ID: id, Mark: mark})
+	told := deploy.PanelTold{Pull: e.Pull, ID: id, Mark: mark}
+	if err != nil {
+		told.GivenUp = err.Error()
+	}
+	_, err = w.Append(ctx, told)
 	return err
 }
 
@@ -46,7 +55,7 @@ var shapes = map[string]string{
 	"live": "✅", "deploying": "🚚", "waiting": "✋", "failed": "❌", "removed": "🧹", "replaced": "↪️", "rejected": "⛔", "skipped": "⏭️",
 }
 
-func (a *App) panelBody(p deploy.Panel) string {
+func (a *App) panelBody(p deploy.Panel, review string) string {
 	var b strings.Builder
 	what := "head"
 	if p.Merged {
@@ -60,7 +69,7 @@ func (a *App) panelBody(p deploy.Panel) string {
 			words = strings.ReplaceAll(string(p.Run.Conclusion), "_", " ")
 		}
 		if p.Run.Conclusion == pipeline.ActionRequired {
-			words = "not run: the code comes from outside"
+			words = "waits for a word: the code comes from outside"
 		}
 		if p.Run.Conclusion == pipeline.Skipped {
 			words = "not run: the plan does not want it here"
@@ -86,6 +95,7 @@ func (a *App) panelBody(p deploy.Panel) string {
 			b.WriteString(shipsBody(*r.Ships))
 		}
 	}
+	b.WriteString(review)
 	b.WriteString("\n<sub>`/help` lists the commands. This comment is kept up to date.</sub>\n")
 	return b.String()
 }

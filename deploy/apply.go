@@ -9,6 +9,10 @@ func Apply(s State, e Event) State {
 	switch e := e.(type) {
 	case Defined:
 		return s.defined(e)
+	case RepoChanged:
+		return s.repoChanged(e)
+	case RunsTold:
+		s.ChangesTold = max(s.ChangesTold, e.Changes)
 	case PullSeen:
 		return s.pullSeen(e)
 	case RunBegan:
@@ -32,6 +36,8 @@ func Apply(s State, e Event) State {
 		return s.lockEnded(e)
 	case FreezeEnded:
 		return s.freezeEnded(e)
+	case Allowed:
+		return s.allowed(e)
 	case Acknowledged:
 		return s.onCommand(e.Command, func(p *Pending) { p.Acked = true })
 	case RoleKnown:
@@ -68,7 +74,10 @@ func Apply(s State, e Event) State {
 
 // defined takes the default branch's environments. What a pull request's base said counts only while nothing is known.
 func (s State) defined(e Defined) State {
-	s.Repo = e.Repo
+	if s.changedAt.IsZero() {
+		s.Repo = e.Repo
+	}
+	s.Repo.Branch = e.Repo.Branch
 	if !e.Pushed && (s.pushed || s.Definitions != nil) {
 		return s
 	}

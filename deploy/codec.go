@@ -24,6 +24,7 @@ var readers = map[string]func([]byte) (Event, error){
 	ApprovalVoided{}.Kind():    read[ApprovalVoided],
 	LockEnded{}.Kind():         read[LockEnded],
 	FreezeEnded{}.Kind():       read[FreezeEnded],
+	Allowed{}.Kind():           read[Allowed],
 	Acknowledged{}.Kind():      read[Acknowledged],
 	Forwarded{}.Kind():         read[Forwarded],
 	Answered{}.Kind():          read[Answered],
@@ -42,6 +43,8 @@ var readers = map[string]func([]byte) (Event, error){
 	DeploymentTold{}.Kind():    read[DeploymentTold],
 	PanelOpening{}.Kind():      read[PanelOpening],
 	PanelTold{}.Kind():         read[PanelTold],
+	RepoChanged{}.Kind():       read[RepoChanged],
+	RunsTold{}.Kind():          read[RunsTold],
 }
 
 func read[E Event](data []byte) (Event, error) {

@@ -14,7 +14,7 @@ func (s State) commanded(e Commanded) State {
 	if _, ok := s.Commands[c.ID]; ok {
 		return s
 	}
-	s.Repo = e.Repo
+	s = s.heardOf(e.Repo, c.At)
 	if c.AtCheck() {
 		c = s.pressed(c)
 	}
@@ -80,11 +80,13 @@ func refuse(format string, args ...any) Ruling {
 func Decide(s State, p Pending, who RoleKnown) Ruling {
 	c := p.Command
 	switch {
+	case c.Problem != "" && c.Verb == OkToTest:
+		return s.nameTheHead(c)
 	case c.Problem != "":
 		return refuse("%s", c.Problem)
 	case c.Actor.Bot && c.App == 0:
 		return refuse("Commands of Apps and bots are not taken.")
-	case s.isVoided(c.Comment) && (c.Verb == Approve || c.Verb == Rollback):
+	case s.isVoided(c.Comment) && (c.Verb == Approve || c.Verb == Rollback || c.Verb == OkToTest):
 		return refuse("The comment was changed before it was decided, so it counts for nothing. Say it in a new comment: `%s`.", c.Line)
 	}
 	if late := s.pressedLate(c); late != nil {
@@ -124,6 +126,11 @@ func Decide(s State, p Pending, who RoleKnown) Ruling {
 	case Test, Retest, Cancel:
 		if !who.Role.AtLeast(pipeline.Write) {
 			return refuse("`/%s` needs the role write in this repository; @%s has %s.", c.Verb, c.Actor.Login, roleWord(who.Role))
+		}
+		return Ruling{Forward: true}
+	case Doctor:
+		if !who.Role.AtLeast(pipeline.Read) {
+			return refuse("`/doctor` needs the role read in this repository.")
 		}
 		return Ruling{Forward: true}
 	}

@@ -97,6 +97,17 @@ type FreezeEnded struct {
 	At          time.Time `json:"at"`
 }
 
+// Allowed says that a writer has let one commit of an outside author be tested: the head of its pull request at that
+// moment, as GitHub showed it.
+type Allowed struct {
+	Pull    int             `json:"pull"`
+	Commit  pipeline.Commit `json:"commit"`
+	Actor   pipeline.Actor  `json:"actor"`
+	Role    pipeline.Role   `json:"role"`
+	Command string          `json:"command"`
+	At      time.Time       `json:"at"`
+}
+
 // Acknowledged says that the person has been shown that the command was heard.
 type Acknowledged struct {
 	Command string `json:"command"`
@@ -222,6 +233,7 @@ type DeploymentTold struct {
 	Deployment string `json:"deployment"`
 	ID         int64  `json:"id"`
 	State      string `json:"state"`
+	GivenUp    string `json:"given_up,omitempty"` // why GitHub will never show it; nobody tries again
 }
 
 // PanelOpening is written before a pull request's panel comment is created.
@@ -231,9 +243,10 @@ type PanelOpening struct {
 
 // PanelTold says what the panel comment of a pull request shows.
 type PanelTold struct {
-	Pull int    `json:"pull"`
-	ID   int64  `json:"id"`
-	Mark string `json:"mark"`
+	Pull    int    `json:"pull"`
+	ID      int64  `json:"id"`
+	Mark    string `json:"mark"`
+	GivenUp string `json:"given_up,omitempty"` // why GitHub will never show it; nobody tries again
 }
 
 // The kinds, as stored.
@@ -243,6 +256,7 @@ func (RoleKnown) Kind() string         { return "role_known" }
 func (ApprovalVoided) Kind() string    { return "approval_voided" }
 func (LockEnded) Kind() string         { return "lock_ended" }
 func (FreezeEnded) Kind() string       { return "freeze_ended" }
+func (Allowed) Kind() string           { return "allowed" }
 func (Acknowledged) Kind() string      { return "acknowledged" }
 func (Forwarded) Kind() string         { return "forwarded" }
 func (Answered) Kind() string          { return "answered" }

@@ -4,7 +4,7 @@ package deploy
 // at that moment. Everything else is too late and changes nothing.
 func (s State) deployStarted(e DeployStarted) State {
 	p, ok := s.Places[e.Environment]
-	if !ok || p.Flight != nil || p.Closing || p.Waiting == nil || p.Waiting.ID != e.Deployment ||
+	if !ok || s.Shut != "" || p.Flight != nil || p.Closing || p.Waiting == nil || p.Waiting.ID != e.Deployment ||
 		p.Waiting.Commit != e.Commit || p.Waiting.Digest != e.Digest || !s.Gate(p, e.At).Open {
 		return s
 	}

@@ -49,6 +49,8 @@ var manuals = []manual{
 	{Plan, "`/plan promote ENV` or `/plan deploy ENV`", "says what that would do, who may, and what is missing", "read", "It changes nothing. `@SHA` may follow ENV."},
 	{Why, "`/why`, `/why STEP` or `/why ENV`", "says why a step or an environment stands where it does", "read", "STEP may be a stage, too."},
 	{Can, "`/can` or `/can ENV`", "says what you may do here now", "read", ""},
+	{Doctor, "`/doctor`", "says what this repository still lacks", "read",
+		"It looks at the plan on the default branch, the App's permissions, the required checks and who can pass them, the environments in force, and the teams that gates name. It changes nothing."},
 	{Help, "`/help` or `/help COMMAND`", "this list, or more on one of it", "everyone", ""},
 }
 

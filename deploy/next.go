@@ -21,7 +21,7 @@ type Acknowledge struct{ Command string }
 // LookupRole owes the answer to what the one who commands may do.
 type LookupRole struct{ Command string }
 
-// Forward owes the runs what a command asks of them.
+// Forward owes the runs what a command asks of them, or an answer that has to be looked up.
 type Forward struct{ Command string }
 
 // Answer owes the one who commands the ruling.
@@ -102,8 +102,12 @@ func (e TellDeployment) Name() string { return "tell/" + e.Deployment + "/" + e.
 // Name of the effect. It holds the mark, so that newer news replaces older news that is still being patient.
 func (e TellPanel) Name() string { return fmt.Sprintf("panel/%d/%s", e.Pull, e.Mark) }
 
-// Next is what the repository still owes; nothing means that it is at rest, done or waiting for a person.
+// Next is what the repository still owes; nothing means that it is at rest, done or waiting for a person. Of a repository
+// that is shut nothing is told, and what would be told waits until it is open again.
 func Next(s State) (owed []Effect) {
+	if s.Shut != "" {
+		return append(s.owedToRuns(), s.owedToPlaces()...)
+	}
 	owed = append(owed, s.owedToPeople()...)
 	owed = append(owed, s.owedToRuns()...)
 	owed = append(owed, s.owedToPlaces()...)
@@ -141,6 +145,9 @@ func (s State) owedToRuns() (owed []Effect) {
 			owed = append(owed, StopRun{id, r.Stop})
 		}
 	}
+	if s.Shut == "" && s.ChangesTold < s.Changes {
+		owed = append(owed, TellRuns{s.Changes})
+	}
 	return append(owed, s.owedButtons()...)
 }
 
@@ -156,7 +163,7 @@ func (s State) owedToPlaces() (owed []Effect) {
 			owed = append(owed, Deploy{name, p.Flight.ID})
 		case p.Closing && (p.Live != nil || p.Count > 0 && p.Failed != ""):
 			owed = append(owed, Remove{name})
-		case p.Waiting != nil && !p.Closing && p.Waiting.Held == "" && !card && s.mayOpen(p):
+		case p.Waiting != nil && !p.Closing && s.Shut == "" && p.Waiting.Held == "" && !card && s.mayOpen(p):
 			owed = append(owed, Deploy{name, p.Waiting.ID})
 		}
 		if at := p.wait(); !at.IsZero() && !p.Closing {

@@ -12,7 +12,7 @@ func (s State) runBegan(e RunBegan) State {
 	if _, ok := s.Runs[e.Run]; ok {
 		return s
 	}
-	s.Repo = e.Trigger.Repo
+	s = s.heardOf(e.Trigger.Repo, e.Trigger.At)
 	r := Run{ID: e.Run, Trigger: e.Trigger, Trust: e.Trust, Only: e.Only, Skipped: e.Skip != "", Tree: e.Tree, Plan: e.Plan, At: e.At}
 	if p, ok := s.Pulls[e.Trigger.Pull]; ok && e.Trigger.Pull != 0 && (!p.Open || p.Head != e.Trigger.Commit) {
 		r.Stop = "superseded by " + p.Head.Short() // it came late: the pull request has moved on already
@@ -22,6 +22,9 @@ func (s State) runBegan(e RunBegan) State {
 	}
 	if e.Trigger.Kind == pipeline.MergeGroup && slices.Contains(s.Gone, e.Trigger.Commit) {
 		r.Stop = groupGone // it came late
+	}
+	if s.Shut != "" {
+		r.Stop = s.Shut
 	}
 	s.Runs = with(s.Runs, e.Run, r)
 	for _, n := range s.pullNumbers() {

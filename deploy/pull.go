@@ -6,6 +6,10 @@ import "fmt"
 // same second, which head replaced which.
 func (s State) pullSeen(e PullSeen) State {
 	old, known := s.Pulls[e.Number]
+	old.show(e.Before, e.Head)
+	if known {
+		s.Pulls = with(s.Pulls, e.Number, old)
+	}
 	if known && e.Updated.Equal(old.Updated) && e.Head != old.Head && e.Head == old.Before {
 		return s
 	}

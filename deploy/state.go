@@ -31,6 +31,11 @@ type State struct {
 	Freezes     map[string]Freeze  // by environment; "" is all of them
 	Pictures    map[string]Picture // deployments that GitHub shows, by our name
 	Gone        []pipeline.Commit  // the newest merge groups that were taken apart
+	Shut        string             // why nothing is begun or told here; empty when it is
+	Changes     int                // of the repository itself, so far
+	ChangesTold int                // how many of them the runs know
+	shutAt      time.Time
+	changedAt   time.Time
 }
 
 // Pull is a pull request as last seen.
@@ -41,7 +46,9 @@ type Pull struct {
 	Opening   bool           // a create was begun and its answer is not known
 	LastRun   pipeline.RunID // the newest run of the head
 	FirstSeen time.Time
-	Heads     []Head // newest last; see head.go
+	Heads     []Head            // newest last; see head.go
+	Shown     []pipeline.Commit // all heads that were ever told of, in any order, at most keepShown
+	Allowed   *Allowed          // the last commit of it that a writer has let be tested
 }
 
 // Run is a run as far as environments and panels care.

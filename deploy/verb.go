@@ -22,6 +22,7 @@ const (
 	Plan       Verb = "plan"
 	Why        Verb = "why"
 	Can        Verb = "can"
+	Doctor     Verb = "doctor"
 	Help       Verb = "help"
 	Unknown    Verb = "unknown"
 )

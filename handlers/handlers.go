@@ -13,12 +13,14 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/conveyor-ci/conveyor/handlers/dashboard"
+	"github.com/conveyor-ci/conveyor/handlers/setup"
 )
 
 // Options are what the routes need.
 type Options struct {
 	Webhook gin.HandlerFunc
 	Pages   *dashboard.Pages
+	Setup   *setup.Pages
 	Ready   func(context.Context) []Condition // asked for each /readyz
 	Metrics http.Handler
 	Log     *slog.Logger
@@ -33,6 +35,34 @@ type Condition struct {
 
 // Routes is the whole list of what this server answers.
 func Routes(o Options) http.Handler {
+	r := router(o.Log)
+	r.POST("/webhooks/github", o.Webhook)
+	r.GET("/livez", alive)
+	r.GET("/readyz", ready(o.Ready))
+	r.GET("/metrics", gin.WrapH(o.Metrics))
+	o.Setup.Routes(r)
+	o.Pages.Routes(r)
+	return r
+}
+
+// SettingUp is the whole list of what a server without an App answers.
+func SettingUp(o Options) http.Handler {
+	r := router(o.Log)
+	r.POST("/webhooks/github", func(c *gin.Context) {
+		c.Header("Retry-After", "30")
+		c.String(http.StatusServiceUnavailable, "This server is being set up. Redeliver it later.\n")
+	})
+	r.GET("/livez", alive)
+	r.GET("/readyz", ready(o.Ready))
+	r.GET("/", func(c *gin.Context) { c.Redirect(http.StatusSeeOther, "/setup") })
+	o.Setup.Routes(r)
+	return r
+}
+
+func alive(c *gin.Context) { c.String(http.StatusOK, "ok\n") }
+
+// router is what both have in common.
+func router(log *slog.Logger) *gin.Engine {
 	gin.SetMode(gin.ReleaseMode)
 	r := gin.New()
 	r.HandleMethodNotAllowed = true
@@ -40,13 +70,7 @@ func Routes(o Options) http.Handler {
 	if err := r.SetTrustedProxies(nil); err != nil {
 		panic(err) // nil is always accepted
 	}
-	r.Use(recovery(o.Log), headers)
-
-	r.POST("/webhooks/github", o.Webhook)
-	r.GET("/livez", func(c *gin.Context) { c.String(http.StatusOK, "ok\n") })
-	r.GET("/readyz", ready(o.Ready))
-	r.GET("/metrics", gin.WrapH(o.Metrics))
-	o.Pages.Routes(r)
+	r.Use(recovery(log), headers)
 	return r
 }
 

@@ -158,8 +158,8 @@ func TestEverythingIsExplainedByWhatItFollowsFrom(t *testing.T) {
 		{"unit", append(red[:2:2], pipeline.StepLost{Step: "unit", Attempt: 1, Reason: "the server ended", At: at(2)}), "- `unit` waits for another attempt\n  - the last one was lost: `the server ended`\n"},
 		{"site", append(red[:3:3], pipeline.CancelRequested{Reason: "superseded by 9999999", At: at(2)}), "- `site` did not run\n  - the run was cancelled: `superseded by 9999999`\n"},
 		{"unit", append(red[:3:3], pipeline.CancelRequested{Reason: "superseded by 9999999", At: at(2)}), "- `unit` ended as cancelled\n  - `superseded by 9999999`\n"},
-		{"unit", []pipeline.Event{outside}, "- `unit` did not run\n  - its author may not write to this repository, so nothing of it is run\n"},
-		{"build", []pipeline.Event{outside}, "- the stage `build` did not start\n  - its author may not write to this repository, so nothing of it is run\n"},
+		{"unit", []pipeline.Event{outside}, "- `unit` did not run\n  - its author may not write to this repository, so nothing of it is run\n    - who may write reads it, and then types `/ok-to-test " + string(head) + "`\n"},
+		{"build", []pipeline.Event{outside}, "- the stage `build` did not start\n  - its author may not write to this repository, so nothing of it is run\n    - who may write reads it, and then types `/ok-to-test " + string(head) + "`\n"},
 		{"", []pipeline.Event{wrong}, "- the run of 1a2b3c4 did not start\n  - `.github/conveyor.yml` line 3: `unknown key \"'stesp'\"`\n"},
 	} {
 		why, ok := pipeline.Explain(played(t, c.events...), c.of)

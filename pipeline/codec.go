@@ -24,6 +24,7 @@ var readers = map[string]func([]byte) (Event, error){
 	Reported{}.Kind():        read[Reported],
 	Offered{}.Kind():         read[Offered],
 	Noted{}.Kind():           read[Noted],
+	RepoChanged{}.Kind():     read[RepoChanged],
 	CheckOpening{}.Kind():    read[CheckOpening],
 	CheckTold{}.Kind():       read[CheckTold],
 }

@@ -28,6 +28,9 @@ func (s State) Conclusion() Conclusion {
 	if c := s.settled(); c != "" {
 		return c
 	}
+	if !(s.Trust > Outside) {
+		return s.outsideConclusion()
+	}
 	return s.conclude(s.Steps)
 }
 
@@ -35,6 +38,9 @@ func (s State) Conclusion() Conclusion {
 func (s State) StageConclusion(stage int) Conclusion {
 	if c := s.settled(); c != "" {
 		return c
+	}
+	if !s.mayRun(stage) {
+		return ActionRequired
 	}
 	return s.conclude(s.stageSteps(stage))
 }
@@ -44,8 +50,6 @@ func (s State) settled() Conclusion {
 	switch {
 	case s.Skip != "":
 		return Skipped
-	case s.Trust == Outside:
-		return ActionRequired
 	case s.Reused != nil:
 		return Success
 	}
@@ -87,10 +91,10 @@ func (s State) conclude(steps []StepState) Conclusion {
 	return Success
 }
 
-// Artifacts are what the run's passed steps made. They count only once the whole run has succeeded, and a run of a part
-// of its plan never makes any that count.
+// Artifacts are what the run's passed steps made. They count only once the whole run has succeeded. A run of a part of
+// its plan never makes any that count, and neither does code from outside, allowed or not.
 func (s State) Artifacts() (made []Artifact) {
-	if s.Only != "" {
+	if s.Only != "" || s.Trust < Writer {
 		return nil
 	}
 	for _, st := range s.Steps {

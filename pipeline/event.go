@@ -14,12 +14,15 @@ type Requested struct {
 	PlanFrom Commit    `json:"plan_from"`          // the commit at which the plan was read
 	Problems []Problem `json:"problems,omitempty"` // mistakes in the plan: the run ends at once, and says so
 	Only     string    `json:"only,omitempty"`     // the stage that the run ends with, when it is not the whole plan
-	Carried  []Carried `json:"carried,omitempty"`  // steps that an earlier run of the same commit and plan has passed
-	Quiet    bool      `json:"quiet,omitempty"`    // checks of which all is carried are not told again
-	Skip     string    `json:"skip,omitempty"`     // the filter of the plan that keeps it from running, in words
-	Reused   *Reused   `json:"reused,omitempty"`   // the run that has tested the same tree by the same plan
-	Attempt  int       `json:"attempt,omitempty"`  // of the commit's run: 0 for the first, then 2, 3, …
-	At       time.Time `json:"at"`
+	// Of code from outside that nobody has allowed: the stages that run all the same, because the base branch's plan says
+	// so. None when it is empty, and of no meaning for any other trust.
+	Restricted []string  `json:"restricted,omitempty"`
+	Carried    []Carried `json:"carried,omitempty"` // steps that an earlier run of the same commit and plan has passed
+	Quiet      bool      `json:"quiet,omitempty"`   // checks of which all is carried are not told again
+	Skip       string    `json:"skip,omitempty"`    // the filter of the plan that keeps it from running, in words
+	Reused     *Reused   `json:"reused,omitempty"`  // the run that has tested the same tree by the same plan
+	Attempt    int       `json:"attempt,omitempty"` // of the commit's run: 0 for the first, then 2, 3, …
+	At         time.Time `json:"at"`
 }
 
 // StepStarted says that a worker took up a step's attempt.
@@ -71,6 +74,12 @@ type Noted struct {
 	At    time.Time `json:"at"`
 }
 
+// RepoChanged says that the run's repository has another name or installation, or that GitHub can be told of it again.
+type RepoChanged struct {
+	Repo Repo      `json:"repo"`
+	At   time.Time `json:"at"`
+}
+
 // CheckOpening is written before GitHub is told of a check, so that after a crash it is asked first what it has.
 type CheckOpening struct {
 	Check string `json:"check"`
@@ -79,9 +88,10 @@ type CheckOpening struct {
 // CheckTold says what GitHub shows of a check.
 type CheckTold struct {
 	Check     string `json:"check"`
-	ID        int64  `json:"id"`        // GitHub's id of the check run
-	Mark      string `json:"mark"`      // the Check.Mark that was told
-	Confirmed int    `json:"confirmed"` // annotations that GitHub has
+	ID        int64  `json:"id"`                 // GitHub's id of the check run
+	Mark      string `json:"mark"`               // the Check.Mark that was told
+	Confirmed int    `json:"confirmed"`          // annotations that GitHub has
+	GivenUp   string `json:"given_up,omitempty"` // why GitHub will never show it; nobody tries again
 }
 
 // The kinds, as stored.
@@ -93,6 +103,7 @@ func (CancelRequested) Kind() string { return "cancel_requested" }
 func (Reported) Kind() string        { return "reported" }
 func (Offered) Kind() string         { return "offered" }
 func (Noted) Kind() string           { return "noted" }
+func (RepoChanged) Kind() string     { return "repo_changed" }
 func (CheckOpening) Kind() string    { return "check_opening" }
 func (CheckTold) Kind() string       { return "check_told" }
 

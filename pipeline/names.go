@@ -74,3 +74,21 @@ type Duration time.Duration
 
 // Std is d as the standard library's type.
 func (d Duration) Std() time.Duration { return time.Duration(d) }
+
+// Renamed is the same repository with what is known of its new name, owner, installation and default branch.
+func (r Repo) Renamed(to Repo) Repo {
+	if r.ID != 0 && to.ID != r.ID {
+		return r
+	}
+	r.ID = to.ID
+	if to.Owner != "" && to.Name != "" {
+		r.Owner, r.Name = to.Owner, to.Name
+	}
+	if to.Branch != "" {
+		r.Branch = to.Branch
+	}
+	if to.Installation != 0 {
+		r.Installation = to.Installation
+	}
+	return r
+}

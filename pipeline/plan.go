@@ -23,6 +23,9 @@ type On struct {
 // Filter narrows events down. An empty list lets everything pass.
 type Filter struct {
 	Branches []string `json:"branches,omitempty"` // globs: the pushed branch, or the base of the pull request or merge group
+	// Of pull requests: the stages that also run the code of people who may not write, before anyone has allowed it. It
+	// only ever counts in the plan of the base branch.
+	Outside []string `json:"outside,omitempty"`
 }
 
 // Stage is a group of steps that may run together. Stages run in the order in which they are written.

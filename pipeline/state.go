@@ -10,25 +10,26 @@ const MaxLost = 3
 
 // State is how far a run has come: everything that Next and the pages need, and nothing else.
 type State struct {
-	Run       RunID
-	Trigger   Trigger
-	Trust     Trust
-	Plan      Plan
-	PlanFrom  Commit
-	Problems  []Problem
-	Only      string   // the stage that it ends with; empty for a whole run
-	Quiet     bool     // checks of which all is carried are not told again
-	Skip      string   // the filter that keeps it from running
-	Reused    *Reused  // the run whose evidence counts for this one
-	Attempt   int      // of the commit's run, from 1
-	Buttons   []Button // of its last check, once it is over
-	notes     map[string]note
-	Steps     []StepState // all steps of all stages, in the plan's order
-	Cancel    string      // why it was cancelled; empty when it was not
-	Reported  bool        // the repository's stream knows how it ended
-	Told      map[string]Told
-	Requested time.Time
-	Ended     time.Time // the time of the last event of a step, or of the cancellation
+	Run        RunID
+	Trigger    Trigger
+	Trust      Trust
+	Plan       Plan
+	PlanFrom   Commit
+	Problems   []Problem
+	Restricted []string // the stages that run although the code comes from outside
+	Quiet      bool     // checks of which all is carried are not told again
+	Skip       string   // the filter that keeps it from running
+	Reused     *Reused  // the run whose evidence counts for this one
+	Attempt    int      // of the commit's run, from 1
+	Buttons    []Button // of its last check, once it is over
+	notes      map[string]note
+	Only       string      // the stage that it ends with; empty for a whole run
+	Steps      []StepState // all steps of all stages, in the plan's order
+	Cancel     string      // why it was cancelled; empty when it was not
+	Reported   bool        // the repository's stream knows how it ended
+	Told       map[string]Told
+	Requested  time.Time
+	Ended      time.Time // the time of the last event of a step, or of the cancellation
 }
 
 // StepState is one step's progress.
@@ -110,6 +111,10 @@ func Apply(s State, e Event) State {
 		s.Buttons = e.Buttons
 	case Noted:
 		return s.noted(e)
+	case RepoChanged:
+		if s.Run != "" {
+			s.Trigger.Repo = s.Trigger.Repo.Renamed(e.Repo)
+		}
 	case CheckOpening:
 		return s.onTold(e.Check, func(t *Told) { t.Opening = true })
 	case CheckTold:
@@ -130,10 +135,13 @@ func (s State) requested(e Requested) State {
 			s.Steps = append(s.Steps, e.step(i, step.Name))
 		}
 	}
+	if s.Trust == Outside {
+		s.Restricted = e.Restricted
+	}
 	if len(s.Problems) > 0 || s.settled() != "" {
 		return s.stopWaiting()
 	}
-	return s
+	return s.withhold()
 }
 
 // onStep applies change to a copy of one step. The end of the run moves to at when the change was made.

@@ -57,10 +57,12 @@ func (s State) explainRun() Reason {
 		r.Say += " did not have to start"
 		r.Because = []Reason{{Say: fmt.Sprintf("the same tree has passed the same plan, in a run of %s", s.Reused.Commit.Short())}}
 		return r
-	case c == ActionRequired:
+	case c == ActionRequired && len(s.Restricted) == 0:
 		r.Say += " did not start"
-		r.Because = []Reason{{Say: "its author may not write to this repository, so nothing of it is run"}}
+		r.Because = s.whyWithheld()
 		return r
+	case c == ActionRequired:
+		r.Say += " was let run in part"
 	case len(s.Problems) > 0:
 		r.Say += " did not start"
 		for _, p := range s.Problems {
@@ -82,6 +84,8 @@ func (s State) explainStage(i int) Reason {
 	switch c := s.StageConclusion(i); {
 	case s.settled() != "" || len(s.Problems) > 0:
 		return Reason{Say: name + " did not start", Because: s.explainRun().Because}
+	case c == ActionRequired:
+		return Reason{Say: name + " did not start", Because: s.whyWithheld()}
 	case c == Success:
 		return Reason{Say: fmt.Sprintf("%s passed, with all of its %d steps", name, len(steps))}
 	case c == "" && s.currentStage() == i:
@@ -110,6 +114,8 @@ func (s State) explainStep(st StepState) Reason {
 	switch {
 	case s.settled() != "" || len(s.Problems) > 0:
 		return Reason{Say: name + " did not run", Because: s.explainRun().Because}
+	case !s.mayRun(st.Stage):
+		return Reason{Say: name + " did not run", Because: s.whyWithheld()}
 	case st.Phase == NotRun:
 		return Reason{Say: name + " did not run", Because: s.whyNotRun(st.Stage)}
 	case st.Phase == Running:
@@ -146,6 +152,15 @@ func (s State) whyNotRun(stage int) []Reason {
 		}
 	}
 	return nil
+}
+
+// whyWithheld says why code from outside is not run, and what lets it.
+func (s State) whyWithheld() []Reason {
+	say := "its author may not write to this repository, so nothing of it is run"
+	if len(s.Restricted) > 0 {
+		say = "its author may not write to this repository, and the plan lets only the stages `" + strings.Join(s.Restricted, "`, `") + "` run all the same"
+	}
+	return []Reason{{Say: say, Because: []Reason{{Say: "who may write reads it, and then types `/ok-to-test " + string(s.Trigger.Commit) + "`"}}}}
 }
 
 func notRun(steps []StepState) bool {

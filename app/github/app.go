@@ -3,10 +3,13 @@ package github
 import (
 	"context"
 	"crypto/rsa"
+	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,10 +36,11 @@ type Config struct {
 // Call is one request to GitHub, for counting.
 type Call struct {
 	Installation int64         // 0 for what the App asks as itself
+	Class        Class         // how much someone waits for it
 	Route        string        // what it was for: "checks", "deployments", "comments", "roles", "pulls", "token", …
 	Method       string        // GET, POST, …
 	Status       int           // 0 when there was no answer
-	Outcome      string        // "ok", "refused", "limited", "unavailable"; "held" when it was not sent, for an earlier limit or want of a token
+	Outcome      string        // "ok", "refused", "limited", "unavailable"; "held" when it was not sent, for a limit, for what is more urgent, or for want of a token
 	Took         time.Duration // until the whole answer was read
 }
 
@@ -82,6 +86,7 @@ func New(c Config) (*App, error) {
 	if a.base == nil {
 		a.base = http.DefaultTransport.(*http.Transport).Clone()
 	}
+	a.base = &crowd{next: a.base, places: make(chan struct{}, maxCrowd)}
 	if a.now == nil {
 		a.now = time.Now
 	}
@@ -120,6 +125,41 @@ func (a *App) Installation(id int64) *Installation {
 		a.installed[id] = in
 	}
 	return in
+}
+
+func (a *App) all() []*Installation {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Collect(maps.Values(a.installed))
+}
+
+// RevokeLeft ends the tokens whose end could not be told to GitHub when it was due.
+func (a *App) RevokeLeft(ctx context.Context) error {
+	var all []error
+	for _, in := range a.all() {
+		all = append(all, in.RevokeLeft(ctx))
+	}
+	return errors.Join(all...)
+}
+
+// Budget is what is left to the installation that has least, and until when the last of them is limited. limited counts
+// those that are.
+func (a *App) Budget() (least Budget, limited int) {
+	least = Budget{Points: pointsPerMinute, Creates: createsPerMin, CreatesHour: createsPerHour, Calls: -1}
+	for _, in := range a.all() {
+		b := in.Budget()
+		least.Points, least.Creates, least.CreatesHour = min(least.Points, b.Points), min(least.Creates, b.Creates), min(least.CreatesHour, b.CreatesHour)
+		if b.Calls >= 0 && (least.Calls < 0 || b.Calls < least.Calls) {
+			least.Calls = b.Calls
+		}
+		if !b.LimitedUntil.IsZero() {
+			limited++
+		}
+		if b.LimitedUntil.After(least.LimitedUntil) {
+			least.LimitedUntil, least.Why = b.LimitedUntil, b.Why
+		}
+	}
+	return least, limited
 }
 
 // CloneURL is where git finds the repository. It holds no credentials.

@@ -12,13 +12,24 @@ import (
 	gh "github.com/google/go-github/v60/github"
 )
 
-// Limited says that GitHub wants no call of this installation before Until. What was asked has not been done.
+// Limited says that this call is not made before Until: GitHub asks to wait, or would, or something more urgent goes
+// first. What was asked has not been done.
 type Limited struct {
 	Until time.Time
+	Why   string // empty when GitHub asked
 }
 
 func (l *Limited) Error() string {
-	return "GitHub asks to wait until " + l.Until.UTC().Format(time.RFC3339)
+	until := l.Until.UTC().Format(time.RFC3339)
+	if l.Why != "" {
+		return "GitHub is not asked until " + until + ": " + l.Why
+	}
+	return "GitHub asks to wait until " + until
+}
+
+// Is makes one for a suspended installation an ErrSuspended, so that it is known whether GitHub was asked or not.
+func (l *Limited) Is(target error) bool {
+	return target == ErrSuspended && l.Why == ErrSuspended.Error()
 }
 
 // RetryAt is when to ask again.
@@ -48,6 +59,9 @@ func (u *Unavailable) Unwrap() error { return u.Err }
 // repository was deleted or taken from it. The words around it say which. Asking again is useless until a webhook tells
 // otherwise.
 var ErrGone = errors.New("not there for this App any more")
+
+// ErrSuspended is the ErrGone that can end by itself: the account has suspended the App, and may let it go on.
+var ErrSuspended = errors.New("the installation is suspended")
 
 // Refused says that GitHub understood and said no. Asking the same again is useless.
 type Refused struct {
@@ -95,7 +109,13 @@ func judge(ctx context.Context, err error, write bool) error {
 type goneError struct{ reason string }
 
 func (g *goneError) Error() string { return ErrGone.Error() + ": " + g.reason }
-func (g *goneError) Unwrap() error { return ErrGone }
+
+// Is makes it an ErrGone, and the suspended one an ErrSuspended, too.
+func (g *goneError) Is(target error) bool {
+	return target == ErrGone || target == ErrSuspended && g == errSuspended
+}
+
+var errSuspended = &goneError{reason: ErrSuspended.Error()}
 
 func gone(err error) error {
 	var g *goneError

@@ -16,12 +16,13 @@ import (
 const (
 	maxAnswer    = 16 << 20         // bytes
 	callTimeout  = 30 * time.Second // GitHub gives up after ten; a local proxy may add to it
-	maxCalls     = 20               // at once, of one installation; GitHub's own limit is 100 for all of an App's
 	maxRedirects = 3
+
+	suspendedWait = 10 * time.Minute // until a suspended installation is asked again, when no webhook says that it is back
 )
 
-// guard is what every request passes through. It sends only to the configured API, holds back while GitHub asks to wait,
-// keeps to one write at a time, caps the answer, and turns limits and outages into errors. It works around what
+// guard is what every request passes through. It sends only to the configured API, asks the governor, caps the answer,
+// and turns limits and outages into errors. It works around what
 // go-github v60 does not know: 429, limits without headers, redirects that change a write into a read, endless answers.
 type guard struct {
 	api          *url.URL // ends with a slash
@@ -29,15 +30,12 @@ type guard struct {
 	now          func() time.Time
 	observe      func(Call)
 	installation int64
-	calls        chan struct{}
-	writes       chan struct{} // GitHub asks for writes one after the other
-	limits       limits
+	governor     *governor
 }
 
 func newGuard(a *App, installation int64, next http.RoundTripper) *guard {
 	return &guard{
-		api: a.api, next: next, now: a.now, observe: a.observe, installation: installation,
-		calls: make(chan struct{}, maxCalls), writes: make(chan struct{}, 1),
+		api: a.api, next: next, now: a.now, observe: a.observe, installation: installation, governor: newGovernor(a.now),
 	}
 }
 
@@ -49,21 +47,17 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 	if !g.inside(req.URL) {
 		return nil, &Refused{Message: fmt.Sprintf("%s is not the configured API; nothing was sent", req.URL.Host)}
 	}
-	leave, err := g.enter(req)
-	if err != nil {
-		return nil, err
-	}
-	defer leave()
-
-	call := Call{Installation: g.installation, Method: req.Method}
+	call := Call{Installation: g.installation, Method: req.Method, Class: classOf(req.Context())}
 	call.Route, _ = req.Context().Value(routeKey{}).(string)
-	if until, closed := g.limits.closed(g.now()); closed {
+	leave, err := g.governor.enter(req.Context(), askOf(req))
+	if err != nil {
 		call.Outcome = "held"
 		g.observe(call)
-		return nil, &Limited{Until: until}
+		return nil, err
 	}
 	started := g.now()
 	resp, status, err := g.send(req)
+	leave(!errors.As(err, new(unsent)))
 	call.Took, call.Status, call.Outcome = g.now().Sub(started), status, outcome(resp, err)
 	g.observe(call)
 	return resp, err
@@ -87,30 +81,6 @@ func outcome(resp *http.Response, err error) string {
 	return "ok"
 }
 
-// enter waits for a place. It is the only wait in this package, and ends with the request's context.
-func (g *guard) enter(req *http.Request) (leave func(), err error) {
-	ctx := req.Context()
-	if isWrite(req.Method) {
-		select {
-		case g.writes <- struct{}{}:
-		case <-ctx.Done():
-			return nil, &Unavailable{Err: ctx.Err()}
-		}
-	}
-	leaveWrite := func() {
-		if isWrite(req.Method) {
-			<-g.writes
-		}
-	}
-	select {
-	case g.calls <- struct{}{}:
-		return func() { <-g.calls; leaveWrite() }, nil
-	case <-ctx.Done():
-		leaveWrite()
-		return nil, &Unavailable{Err: ctx.Err()}
-	}
-}
-
 func (g *guard) send(req *http.Request) (resp *http.Response, status int, err error) {
 	ctx, cancel := context.WithTimeout(req.Context(), callTimeout)
 	defer cancel()
@@ -131,10 +101,13 @@ func (g *guard) send(req *http.Request) (resp *http.Response, status int, err er
 	if err != nil {
 		return nil, resp.StatusCode, &Unavailable{Status: resp.StatusCode, Unknown: isWrite(req.Method), Err: err}
 	}
-	if until, limited := g.limits.read(resp, body, g.now()); limited {
+	if until, limited := g.governor.read(resp, body); limited {
 		return nil, resp.StatusCode, &Limited{Until: until}
 	}
 	if err := trouble(resp, body, isWrite(req.Method)); err != nil {
+		if errors.Is(err, ErrSuspended) {
+			g.governor.hold(g.now().Add(suspendedWait), ErrSuspended.Error())
+		}
 		return nil, resp.StatusCode, err
 	}
 	for _, h := range []string{"X-RateLimit-Remaining", "X-RateLimit-Reset", "X-RateLimit-Limit", "Retry-After"} {
@@ -170,7 +143,7 @@ func trouble(resp *http.Response, body []byte, write bool) error {
 	case status >= 500 || status == http.StatusRequestTimeout:
 		return &Unavailable{Status: status, Unknown: write}
 	case status == http.StatusForbidden && strings.Contains(message, "suspended"):
-		return &goneError{reason: "the installation is suspended"}
+		return errSuspended
 	}
 	return nil
 }

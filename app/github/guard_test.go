@@ -287,7 +287,7 @@ func TestNothingOutsideIsAskedForBadNames(t *testing.T) {
 		_, e3 := in.UpsertComment(ctx, bad, 1, github.Comment{Marker: "m"})
 		_, e4 := in.Role(ctx, bad, "ada", 9)
 		_, e5 := in.Pull(ctx, bad, 1)
-		_, e6 := in.Token(ctx, bad)
+		_, e6 := in.Token(ctx, bad, "run/1")
 		for i, err := range []error{e1, e2, e3, e4, e5, e6, in.React(ctx, bad, 1, "eyes"), in.SetDeploymentState(ctx, bad, 1, github.State{State: "success"})} {
 			if err == nil {
 				t.Errorf("%q was asked for by call %d", bad.Slug(), i+1)

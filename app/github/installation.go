@@ -14,13 +14,18 @@ import (
 //
 // Every method can give a *Limited, an *Unavailable, a *Refused or ErrGone, wrapped in words that say what was asked.
 type Installation struct {
-	app    *App
-	id     int64
-	client *gh.Client // with the installation's token
-	asApp  *gh.Client // as the App itself, for tokens; with limits of its own
+	app     *App
+	id      int64
+	client  *gh.Client // with the installation's token
+	asApp   *gh.Client // as the App itself, for tokens; GitHub counts that apart
+	budget  *governor  // of what is asked with the installation's token
+	minting *governor  // of what is asked as the App itself
+
+	whole *source // the token for everything that the installation may do
 
 	mu     sync.Mutex
 	scopes map[int64]*source // tokens of single repositories, by repository id
+	left   []ending          // tokens that are owed their end
 	roles  map[roleKey]roleKept
 }
 
@@ -28,10 +33,36 @@ func newInstallation(a *App, id int64) *Installation {
 	in := &Installation{app: a, id: id, scopes: map[int64]*source{}, roles: map[roleKey]roleKept{}}
 	// One AppsTransport for each installation: two that share one write to it at the same time.
 	signed := newAsApp(a)
-	in.asApp = newClient(a.api, a.agent, newGuard(a, id, signed))
+	own := newGuard(a, id, signed)
+	in.asApp, in.minting = newClient(a.api, a.agent, own), own.governor
 	whole := newSource(a.now, apiMargin, func(ctx context.Context) (string, time.Time, error) { return in.mint(ctx, nil) })
-	in.client = newClient(a.api, a.agent, newGuard(a, id, &bearer{source: whole, next: a.base}))
+	in.whole = whole
+	guard := newGuard(a, id, &bearer{source: whole, next: a.base})
+	in.client, in.budget = newClient(a.api, a.agent, guard), guard.governor
 	return in
+}
+
+// MayWrite says whether a write of the context's class would be held back right now, and until when. It makes no call and
+// promises nothing: it spares those who keep a note of each write that they begin a note for nothing. route is what the
+// write is for, as a Call names it.
+func (in *Installation) MayWrite(ctx context.Context, route string) error {
+	err := in.budget.may(ask{class: classOf(ctx), write: true})
+	if err != nil {
+		in.app.observe(Call{Installation: in.id, Class: classOf(ctx), Route: route, Outcome: "held"})
+	}
+	return err
+}
+
+// Budget is what is left to the installation.
+func (in *Installation) Budget() Budget { return in.budget.budget() }
+
+// Resume says that the installation is suspended no more, or may do more than before: nothing is held back for the former,
+// and the next call asks for a new token.
+func (in *Installation) Resume(ctx context.Context) error {
+	in.budget.resume()
+	in.minting.resume()
+	_, err := in.whole.release(ctx, "")
+	return err
 }
 
 // said wraps what came of a call in the words of what was asked.

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -15,19 +14,73 @@ const (
 	mostNamed = 65 * time.Minute // GitHub's window is an hour; a longer time is a mistake somewhere
 )
 
-// limits remembers until when GitHub wants to hear nothing.
+// limits remembers until when GitHub wants to hear nothing, and what is left of the hour. Its governor's lock guards it.
 //
 // https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api
 type limits struct {
-	mu      sync.Mutex
 	until   time.Time
 	strikes int // limits in a row for which GitHub named no time
+
+	held    time.Time // nothing is asked before, for another reason than a limit
+	heldWhy string
+
+	limit, left int       // of the window that ends at reset, as GitHub said last
+	reset       time.Time // by our clock
 }
 
 func (l *limits) closed(now time.Time) (until time.Time, closed bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.until, now.Before(l.until)
+	until = l.until
+	if l.held.After(until) {
+		until = l.held
+	}
+	return until, now.Before(until)
+}
+
+// reason is why calls are held back, in words.
+func (l *limits) reason() string {
+	if l.held.After(l.until) {
+		return l.heldWhy
+	}
+	return ""
+}
+
+func (l *limits) hold(until time.Time, why string) {
+	if until.After(l.held) {
+		l.held, l.heldWhy = until, why
+	}
+}
+
+func (l *limits) resume() { l.held, l.heldWhy = time.Time{}, "" }
+
+// remaining is what is left of the hour, -1 when it is not known.
+func (l *limits) remaining(now time.Time) int {
+	if l.limit <= 0 || !now.Before(l.reset) {
+		return -1
+	}
+	return l.left
+}
+
+// reserved is when a class may ask again, when what is left of the hour is kept for others; zero when it is not.
+func (l *limits) reserved(now time.Time, c Class) time.Time {
+	if left := l.remaining(now); left < 0 || left > l.limit-c.share(l.limit) || c == Reply {
+		return time.Time{}
+	}
+	return l.reset
+}
+
+// learn notes what is left of the hour. Answers that overtake each other count down only, within one window.
+func (l *limits) learn(h http.Header, now time.Time) {
+	limit, e1 := strconv.Atoi(h.Get("X-RateLimit-Limit"))
+	left, e2 := strconv.Atoi(h.Get("X-RateLimit-Remaining"))
+	seconds, e3 := strconv.ParseInt(h.Get("X-RateLimit-Reset"), 10, 64)
+	if e1 != nil || e2 != nil || e3 != nil || limit <= 0 {
+		return
+	}
+	reset := now.Add(min(time.Unix(seconds, 0).Sub(clock(h, now)), mostNamed))
+	if within := reset.Sub(l.reset).Abs() < time.Minute; within && limit == l.limit {
+		left = min(left, l.left)
+	}
+	l.limit, l.left, l.reset = limit, left, reset
 }
 
 // read learns from an answer, and reports whether the answer says that nothing was done because of a limit.
@@ -37,8 +90,7 @@ func (l *limits) read(resp *http.Response, body []byte, now time.Time) (until ti
 	limited = resp.StatusCode == http.StatusTooManyRequests ||
 		resp.StatusCode == http.StatusForbidden && (spent || h.Get("Retry-After") != "" || speaksOfLimits(body))
 
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	l.learn(h, now)
 	wait, named := namedWait(h, spent, now)
 	switch {
 	case !limited && spent && named:

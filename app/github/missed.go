@@ -15,6 +15,11 @@ type Attempt struct {
 	GUID string
 	At   time.Time
 	OK   bool // the App answered with 2xx in time
+
+	Event      string
+	Redelivery bool
+	Code       int    // the App's answer, or what GitHub puts in its place
+	Status     string // the same in GitHub's words
 }
 
 // Attempts lists attempts to deliver webhooks to the App, the newest first, a hundred at a time. The first page has an
@@ -29,6 +34,7 @@ func (a *App) Attempts(ctx context.Context, cursor string) (page []Attempt, next
 	for _, d := range found {
 		page = append(page, Attempt{
 			ID: d.GetID(), GUID: d.GetGUID(), At: d.GetDeliveredAt().UTC(), OK: d.GetStatusCode() >= 200 && d.GetStatusCode() < 300,
+			Event: d.GetEvent(), Redelivery: d.GetRedelivery(), Code: d.GetStatusCode(), Status: d.GetStatus(),
 		})
 	}
 	if resp.Cursor == cursor {

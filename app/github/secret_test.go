@@ -54,7 +54,7 @@ func TestNeitherTokenNorKeyReachesAnErrorOrALog(t *testing.T) {
 		_, e3 := in.UpsertDeployment(ctx, shop, github.Deployment{Name: "d", Environment: "e", Commit: sha})
 		_, e4 := in.Self(ctx)
 		_, e5 := in.Role(ctx, shop, "ada", 9)
-		token, _ := in.Token(ctx, shop)
+		token, _ := in.Token(ctx, shop, "run/1")
 		for i, err := range []error{e1, e2, e3, e4, e5} {
 			if err == nil && i < 4 { // whoever is not found has no role, without an error
 				t.Errorf("%d was taken for good by call %d", status, i+1)

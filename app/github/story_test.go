@@ -420,13 +420,18 @@ func TestWhatWasSuspendedOrUninstalledIsGone(t *testing.T) {
 	if err := tell(); !errors.Is(err, github.ErrGone) || !strings.Contains(err.Error(), "suspended") {
 		t.Fatalf("suspended: %v", err)
 	}
+	asked := len(c.Calls())
+	if err := tell(); !errors.Is(err, github.ErrSuspended) || errors.Is(err, github.ErrGone) || len(c.Calls()) != asked {
+		t.Fatalf("still suspended, after %d more calls: %v", len(c.Calls())-asked, err)
+	}
 	must(t, c.Unsuspend(c.installation))
+	must(t, c.in.Resume(ctx))
 	must(t, tell())
 	must(t, c.Uninstall(c.installation))
 	if err := tell(); !errors.Is(err, github.ErrGone) || !strings.Contains(err.Error(), "not installed") {
 		t.Fatalf("uninstalled: %v", err)
 	}
-	if _, err := c.in.Token(ctx, c.repo); !errors.Is(err, github.ErrGone) {
+	if _, err := c.in.Token(ctx, c.repo, "run/1"); !errors.Is(err, github.ErrGone) {
 		t.Fatalf("a token for git: %v", err)
 	}
 }
@@ -438,7 +443,7 @@ func TestATokenForGitOpensOneRepositoryUntilItIsRevoked(t *testing.T) {
 	must(t, err)
 	_, err = c.Commit("acme/payroll", "main", "ada", "secret", map[string]string{"a": "b"})
 	must(t, err)
-	token, err := c.in.Token(ctx, c.repo)
+	token, err := c.in.Token(ctx, c.repo, "run/1")
 	must(t, err)
 	open := func(name string) int {
 		repo := c.repo
@@ -456,7 +461,7 @@ func TestATokenForGitOpensOneRepositoryUntilItIsRevoked(t *testing.T) {
 	if shop, payroll := open("shop"), open("payroll"); shop != 200 || payroll == 200 {
 		t.Fatalf("shop %d, payroll %d", shop, payroll)
 	}
-	must(t, c.in.Revoke(ctx, c.repo))
+	must(t, c.in.Release(ctx, c.repo, "run/1"))
 	if shop := open("shop"); shop == 200 {
 		t.Fatal("a revoked token still opens the repository")
 	}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/bradleyfalzon/ghinstallation/v2"
@@ -28,35 +29,67 @@ type Token struct {
 }
 
 // Token is a token that can read repo's contents and nothing else. It is good for a quarter of an hour at least, and
-// shared by all who ask for the same repository. Repeating is free.
-func (in *Installation) Token(ctx context.Context, repo pipeline.Repo) (Token, error) {
+// shared by all who ask for the same repository, until the last of them releases it. holder is who asks: a run. Repeating
+// is free.
+func (in *Installation) Token(ctx context.Context, repo pipeline.Repo, holder string) (Token, error) {
 	if err := checkRepo(repo); err != nil {
 		return Token{}, err
 	}
-	value, expires, err := in.scope(repo.ID).token(ctx, "")
+	s := in.scope(repo.ID)
+	s.hold(holder)
+	value, expires, err := s.token(ctx, "")
 	if err != nil {
 		return Token{}, fmt.Errorf("github: get a token that reads %s: %w", repo.Slug(), judge(ctx, err, false))
 	}
 	return Token{Value: Secret{value}, Expires: expires}, nil
 }
 
-// Revoke ends the repository's token at once, for everyone who shares it; the next Token is a new one. Without a token,
-// or with one that has already ended, it does nothing. It may be repeated.
-func (in *Installation) Revoke(ctx context.Context, repo pipeline.Repo) error {
+// Release says that holder needs the repository's token no more. When nobody else does, the token is revoked, and the next
+// Token is a new one. Without a token, or with one that has ended by itself, no call is made. After an error the token
+// is still owed its end: RevokeLeft tries again. It may be repeated.
+func (in *Installation) Release(ctx context.Context, repo pipeline.Repo, holder string) error {
 	if err := checkRepo(repo); err != nil {
 		return err
 	}
-	value, err := in.scope(repo.ID).drop(ctx)
-	if value == "" || err != nil {
-		return said(ctx, err, false, "revoke a token of", repo.Slug())
+	left, err := in.scope(repo.ID).release(ctx, holder)
+	if err == nil && left.value != "" {
+		err = in.revoke(ctx, left)
 	}
-	ctx = context.WithValue(withRoute(ctx, "token"), tokenKey{}, value)
-	_, err = in.client.Apps.RevokeInstallationToken(ctx)
+	return said(ctx, err, false, "revoke a token of", repo.Slug())
+}
+
+// RevokeLeft ends the tokens whose end could not be told to GitHub when it was due.
+func (in *Installation) RevokeLeft(ctx context.Context) error {
+	in.mu.Lock()
+	left := in.left
+	in.left = nil
+	in.mu.Unlock()
+	var all []error
+	for _, l := range left {
+		all = append(all, said(ctx, in.revoke(ctx, l), false, "revoke a token of installation", in.id))
+	}
+	return errors.Join(all...)
+}
+
+// ending is a token that nobody needs any more.
+type ending struct {
+	value   string
+	expires time.Time
+}
+
+func (in *Installation) revoke(ctx context.Context, l ending) error {
+	if !in.app.now().Before(l.expires) {
+		return nil
+	}
+	_, err := in.client.Apps.RevokeInstallationToken(context.WithValue(withRoute(ctx, "token"), tokenKey{}, l.value))
 	var answer *gh.ErrorResponse
 	if err == nil || errors.As(err, &answer) && (answer.Response.StatusCode == http.StatusUnauthorized || answer.Response.StatusCode == http.StatusNotFound) {
 		return nil // it has ended
 	}
-	return fmt.Errorf("github: revoke a token of %s: %w", repo.Slug(), judge(ctx, err, true))
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.left = append(in.left, l)
+	return err
 }
 
 // scope is the one token of a repository.
@@ -111,10 +144,13 @@ type source struct {
 
 	value          string
 	expires, renew time.Time
+
+	mu      sync.Mutex
+	holders map[string]bool // who needs the token
 }
 
 func newSource(now func() time.Time, margin time.Duration, mint func(context.Context) (string, time.Time, error)) *source {
-	return &source{turn: make(chan struct{}, 1), now: now, margin: margin, mint: mint}
+	return &source{turn: make(chan struct{}, 1), now: now, margin: margin, mint: mint, holders: map[string]bool{}}
 }
 
 // token is the kept token, or a new one. refused is a token that GitHub no longer takes; it is not given again.
@@ -137,15 +173,28 @@ func (s *source) token(ctx context.Context, refused string) (string, time.Time, 
 	return s.value, s.expires, nil
 }
 
-// drop forgets the token, and gives it back so that it can be revoked.
-func (s *source) drop(ctx context.Context) (string, error) {
+func (s *source) hold(holder string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.holders[holder] = true
+}
+
+// release takes a holder away. After the last one the token is forgotten, and given back so that it can be revoked. Who
+// comes to hold it meanwhile waits for the turn, and gets a new one.
+func (s *source) release(ctx context.Context, holder string) (ending, error) {
 	if err := s.take(ctx); err != nil {
-		return "", err
+		return ending{}, err
 	}
 	defer func() { <-s.turn }()
-	value := s.value
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.holders, holder)
+	if len(s.holders) > 0 {
+		return ending{}, nil
+	}
+	left := ending{s.value, s.expires}
 	s.value = ""
-	return value, nil
+	return left, nil
 }
 
 func (s *source) take(ctx context.Context) error {

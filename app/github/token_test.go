@@ -239,22 +239,22 @@ func TestATokenForGitReadsOneRepositoryAndIsShared(t *testing.T) {
 	other.ID, other.Name = 502, "blog"
 	token := func(want string) {
 		t.Helper()
-		got, err := in.Token(ctx, shop)
+		got, err := in.Token(ctx, shop, "run/1")
 		if err != nil || got.Value.Reveal() != want || got.Expires.Sub(s.clock.now()) < 15*time.Minute {
 			t.Fatalf("got %q until %v, %v; want %q", got.Value.Reveal(), got.Expires, err, want)
 		}
 	}
 	token("ghs_git1")
 	token("ghs_git1")
-	if got, err := in.Token(ctx, other); err != nil || got.Value.Reveal() != "ghs_git2" {
+	if got, err := in.Token(ctx, other, "run/1"); err != nil || got.Value.Reveal() != "ghs_git2" {
 		t.Fatalf("%v, %v", got, err)
 	}
 	s.clock.move(46 * time.Minute)
 	token("ghs_git3")
-	if err := in.Revoke(ctx, shop); err != nil || <-revoked != "Bearer ghs_git3" {
+	if err := in.Release(ctx, shop, "run/1"); err != nil || <-revoked != "Bearer ghs_git3" {
 		t.Fatal(err)
 	}
-	if err := in.Revoke(ctx, shop); err != nil || len(revoked) != 0 {
+	if err := in.Release(ctx, shop, "run/1"); err != nil || len(revoked) != 0 {
 		t.Fatalf("revoked twice: %v", err)
 	}
 	token("ghs_git4")
@@ -277,10 +277,81 @@ func TestATokenThatEndedByItselfIsAsGoodAsRevoked(t *testing.T) {
 	t.Parallel()
 	s := newStub(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) })
 	in, ctx := s.installation(t), testContext(t)
-	if _, err := in.Token(ctx, shop); err != nil {
+	if _, err := in.Token(ctx, shop, "run/1"); err != nil {
 		t.Fatal(err)
 	}
-	if err := in.Revoke(ctx, shop); err != nil || s.minted.Load() != 1 {
+	if err := in.Release(ctx, shop, "run/1"); err != nil || s.minted.Load() != 1 {
 		t.Fatalf("%v, %d tokens", err, s.minted.Load())
+	}
+}
+
+func TestATokenIsRevokedWhenTheLastRunThatNeedsItEnds(t *testing.T) {
+	t.Parallel()
+	s := newStub(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	in, ctx := s.installation(t), testContext(t)
+	for _, run := range []string{"run/1", "run/2", "run/2"} {
+		if _, err := in.Token(ctx, shop, run); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, run := range []string{"run/1", "run/1", "run/3", "run/2", "run/2"} {
+		if err := in.Release(ctx, shop, run); err != nil {
+			t.Fatal(err)
+		}
+		if revoked := s.asked.Load(); revoked != int64(i/3) {
+			t.Fatalf("after release %d, %d tokens are revoked", i+1, revoked)
+		}
+		if i == 4 && s.minted.Load() != 1 {
+			t.Fatalf("%d tokens were made", s.minted.Load())
+		}
+	}
+}
+
+func TestARevocationThatCouldNotBeToldIsToldLater(t *testing.T) {
+	t.Parallel()
+	down := true
+	s := newStub(t, func(w http.ResponseWriter, r *http.Request) {
+		if down {
+			w.WriteHeader(http.StatusBadGateway)
+			return
+		}
+		w.WriteHeader(http.StatusNoContent)
+	})
+	app, ctx := s.app(t), testContext(t)
+	in := app.Installation(installation)
+	if _, err := in.Token(ctx, shop, "run/1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := in.Release(ctx, shop, "run/1"); err == nil {
+		t.Fatal("no error")
+	}
+	if err := app.RevokeLeft(ctx); err == nil {
+		t.Fatal("GitHub is still down")
+	}
+	down = false
+	if err := app.RevokeLeft(ctx); err != nil || s.asked.Load() != 3 || !strings.Contains(s.last.Load().Get("Authorization"), "canary0001") {
+		t.Fatalf("%v, %d requests", err, s.asked.Load())
+	}
+	if err := app.RevokeLeft(ctx); err != nil || s.asked.Load() != 3 {
+		t.Fatalf("revoked again: %v", err)
+	}
+}
+
+func TestATokenOfAnEndedHourIsAskedForAnewAndNotRevoked(t *testing.T) {
+	t.Parallel()
+	s := newStub(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	in, ctx := s.installation(t), testContext(t)
+	first, err := in.Token(ctx, shop, "run/1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.clock.move(3 * time.Hour)
+	second, err := in.Token(ctx, shop, "run/1")
+	if err != nil || first.Value.Reveal() == second.Value.Reveal() || second.Expires.Sub(s.clock.now()) < 15*time.Minute {
+		t.Fatalf("after three hours the token is good until %v, %v", second.Expires, err)
+	}
+	s.clock.move(3 * time.Hour)
+	if err := in.Release(ctx, shop, "run/1"); err != nil || s.asked.Load() != 0 {
+		t.Fatalf("%v, %d requests for a token that has ended", err, s.asked.Load())
 	}
 }

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -18,8 +20,8 @@ import (
 	"github.com/conveyor-ci/conveyor/app/github"
 )
 
-// serve's flags. Secrets have none: the command line is there for everyone to see.
-type serve struct {
+// settings are the server's flags. Secrets have none: the command line is there for everyone to see.
+type settings struct {
 	Config configFile `help:"A YAML file with these settings, named like the flags." placeholder:"FILE" env:"CONVEYOR_CONFIG"`
 
 	Listen       string `help:"Address to listen on." default:"127.0.0.1:8080" env:"CONVEYOR_LISTEN"`
@@ -47,6 +49,8 @@ type serve struct {
 	LogFormat   string        `help:"text or json." enum:"text,json" default:"text" env:"CONVEYOR_LOG_FORMAT"`
 }
 
+type serve struct{ settings }
+
 // Run serves until a signal.
 func (s *serve) Run(ctx context.Context) error {
 	c, err := s.config(os.Getenv)
@@ -58,8 +62,15 @@ func (s *serve) Run(ctx context.Context) error {
 		handler = slog.NewJSONHandler(os.Stderr, nil)
 	}
 	log := slog.New(handler)
-	a, err := app.New(ctx, c, log)
-	if err != nil {
+	var a *app.App
+	if c.Unregistered() {
+		a, err = app.SetUp(ctx, c, log, func(link string) {
+			fmt.Printf("There is no App yet. Open this link, once, within the hour: %s\n", link)
+		})
+	} else {
+		a, err = app.New(ctx, c, log)
+	}
+	if err != nil || a == nil {
 		return err
 	}
 	log.Info("conveyor is ready", "listen", a.Addr(), "url", c.PublicURL, "isolation", a.Isolation().Level, "runtime", a.Isolation().Runtime)
@@ -72,7 +83,7 @@ func (s *serve) Run(ctx context.Context) error {
 }
 
 // config gathers the settings. Each secret comes from a variable or from a file, never from both.
-func (s *serve) config(getenv func(string) string) (app.Config, error) {
+func (s *settings) config(getenv func(string) string) (app.Config, error) {
 	c := app.Config{
 		Listen: s.Listen, PublicURL: s.PublicURL, DataDir: s.DataDir, GitHubURL: s.GithubURL, GitHubAPIURL: s.GithubAPIURL, AppID: s.AppID,
 		AcceptLoss: s.AcceptLoss, Sandbox: s.Sandbox, Tools: s.Tools, Workers: s.Workers, DeployRoots: s.DeployRoots, ExecDir: s.ExecDir,
@@ -84,10 +95,14 @@ func (s *serve) config(getenv func(string) string) (app.Config, error) {
 	if abs, err := filepath.Abs(c.DataDir); err == nil && c.DataDir != "" {
 		c.DataDir = abs
 	}
-	var problems []string
+	c.PrivateKeyFile, c.WebhookSecretFile = absolute(s.PrivateKeyFile), absolute(s.WebhookSecretFile)
+	var problems, missing []string
 	read := func(name, file string) string {
 		value, err := secret(name, file, getenv)
-		if err != nil {
+		switch {
+		case errors.Is(err, fs.ErrNotExist) && name != "CONVEYOR_REDIS_URL":
+			missing = append(missing, err.Error()) // the set-up writes it
+		case err != nil:
 			problems = append(problems, err.Error())
 		}
 		return value
@@ -99,10 +114,25 @@ func (s *serve) config(getenv func(string) string) (app.Config, error) {
 			c.WebhookSecrets = append(c.WebhookSecrets, github.NewSecret(line))
 		}
 	}
+	c, err := app.Recall(c)
+	if err != nil {
+		problems = append(problems, strings.TrimPrefix(err.Error(), "app: "))
+	}
+	if !c.Unregistered() {
+		problems = append(problems, missing...)
+	}
 	if len(problems) > 0 {
 		return c, &app.ConfigError{Problems: append(problems, c.Check()...)}
 	}
 	return c, nil
+}
+
+// absolute is a file's path that does not depend on where the server was started.
+func absolute(file string) string {
+	if abs, err := filepath.Abs(file); err == nil && file != "" {
+		return abs
+	}
+	return file
 }
 
 func secret(name, file string, getenv func(string) string) (string, error) {

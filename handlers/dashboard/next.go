@@ -32,13 +32,23 @@ func next(s pipeline.State, repo deploy.State, places []placeView, pullURL strin
 	case pipeline.Skipped:
 		return []nextStep{say("off", "Nothing: the plan does not want it run here. %s", sentence(plain(s.Skip)))}
 	case pipeline.ActionRequired:
-		return []nextStep{say("wait", "@%s may not write to this repository, so nothing was run. "+
-			"Someone who may write can read the change and push it to a branch of this repository.", s.Trigger.Actor.Login)}
+		return []nextStep{outside(s, pullURL)}
 	}
 	if s.Trigger.Kind == pipeline.MergeGroup {
 		return []nextStep{say("good", "Nothing is deployed from a merge group: GitHub merges it, and the push to %s goes its own way.", cut(plain(s.Trigger.Base), 80))}
 	}
 	return passed(s, repo, places)
+}
+
+// outside is the way of a stranger's code: someone who may write reads it, and gives their word for this commit.
+func outside(s pipeline.State, pullURL string) nextStep {
+	words := "The author of this code may not write to this repository, so nothing was run."
+	if stages := s.Withheld(); len(stages) < len(s.Plan.Stages) {
+		words = fmt.Sprintf("The author of this code may not write to this repository, so %s was not run.", list(stages, "and"))
+	}
+	step := say("wait", "%s Someone who may write can read the change, and let this commit be tested:", words)
+	step.Command, step.Where, step.WhereURL = "/ok-to-test "+string(s.Trigger.Commit), fmt.Sprintf("pull request #%d", s.Trigger.Pull), pullURL
+	return step
 }
 
 // running is the way of a run that is not over.

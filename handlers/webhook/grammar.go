@@ -44,6 +44,7 @@ var grammar = []rule{
 	{deploy.Plan, "`/plan promote %[1]s` or `/plan deploy %[1]s`", plan},
 	{deploy.Why, "`/why`, `/why STEP` or `/why ENV`", aName("the name of a step, a stage or an environment")},
 	{deploy.Can, "`/can` or `/can ENV`", perhaps(environment)},
+	{deploy.Doctor, "`/doctor`", alone},
 	{deploy.Help, "`/help` or `/help COMMAND`", help},
 }
 

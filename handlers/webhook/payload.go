@@ -15,33 +15,39 @@ import (
 // refuse some of its payloads; what is not needed is not looked at, so that no odd value elsewhere makes a delivery
 // unreadable.
 type payload struct {
-	Action       string      `json:"action"`
-	Ref          string      `json:"ref"`
-	Before       string      `json:"before"`
-	After        string      `json:"after"`
-	Deleted      bool        `json:"deleted"`
-	HeadCommit   *commit     `json:"head_commit"`
-	Sender       *account    `json:"sender"`
-	Repository   *repository `json:"repository"`
-	Installation *struct {
-		ID int64 `json:"id"`
-	} `json:"installation"`
-	CheckRun   *check `json:"check_run"`
-	CheckSuite *check `json:"check_suite"`
-	Pressed    *struct {
+	Action       string        `json:"action"`
+	Ref          string        `json:"ref"`
+	Before       string        `json:"before"`
+	After        string        `json:"after"`
+	Deleted      bool          `json:"deleted"`
+	HeadCommit   *commit       `json:"head_commit"`
+	Sender       *account      `json:"sender"`
+	Repository   *repository   `json:"repository"`
+	Installation *installation `json:"installation"`
+	PullRequest  *pull         `json:"pull_request"`
+	Issue        *issue        `json:"issue"`
+	Comment      *comment      `json:"comment"`
+	CheckRun     *check        `json:"check_run"`
+	CheckSuite   *check        `json:"check_suite"`
+	Pressed      *struct {
 		Identifier string `json:"identifier"`
 	} `json:"requested_action"`
-	MergeGroup  *group   `json:"merge_group"`
-	Reason      string   `json:"reason"` // why a merge group is no more
-	PullRequest *pull    `json:"pull_request"`
-	Issue       *issue   `json:"issue"`
-	Comment     *comment `json:"comment"`
-	Changes     struct {
+	MergeGroup *group `json:"merge_group"`
+	Reason     string `json:"reason"` // why a merge group is no more
+	Changes    struct {
 		Body *struct {
 			From string `json:"from"`
 		} `json:"body"`
 		Base *struct{} `json:"base"`
 	} `json:"changes"` // of what was edited: what it was before
+
+	Repositories []repository `json:"repositories"` // of an installation; without their owners
+	Added        []repository `json:"repositories_added"`
+	Removed      []repository `json:"repositories_removed"`
+}
+
+type installation struct {
+	ID int64 `json:"id"`
 }
 
 type commit struct {
@@ -81,6 +87,7 @@ type repository struct {
 	Owner         account `json:"owner"`
 	DefaultBranch string  `json:"default_branch"`
 	PushedAt      stamp   `json:"pushed_at"`
+	Archived      bool    `json:"archived"`
 }
 
 type pull struct {

@@ -20,7 +20,8 @@ type Heard struct {
 	Commands []deploy.Command
 	Voided   *deploy.ApprovalVoided
 	Gone     *deploy.GroupGone
-	Ignored  string // for the journal and the operator; in words
+	Changed  *Changed // what became of repositories, or of the App in them; Repo is not set then
+	Ignored  string   // for the journal and the operator; in words
 }
 
 // Translate says what a delivery means. It is pure, and total: what it cannot use, it ignores with a reason. The
@@ -29,14 +30,14 @@ func Translate(d Delivery, apps ...int64) Heard {
 	hear, known := map[string]func(Delivery, payload, pipeline.Repo) Heard{
 		"push": push, "pull_request": pullRequest, "merge_group": mergeGroup, "check_run": checkRun, "check_suite": checkSuite, "issue_comment": func(d Delivery, p payload, _ pipeline.Repo) Heard {
 			return issueComment(d, p, apps)
-		},
+		}, "repository": repositoryChanged,
 	}[d.Event]
 	p := parse(d.Body)
 	switch {
 	case d.Event == "ping":
 		return ignored("GitHub only says that the hook exists")
 	case d.Event == "installation" || d.Event == "installation_repositories":
-		return ignored("%s: nothing follows by itself from where the App is installed", describe(d.Event, p.Action))
+		return installed(d, p)
 	case !known:
 		return ignored("nothing follows from the event %s", describe(d.Event, p.Action))
 	}
@@ -50,7 +51,10 @@ func Translate(d Delivery, apps ...int64) Heard {
 		return ignored("%s: %s", describe(d.Event, p.Action), problem)
 	}
 	h := hear(d, p, repo)
-	if h.Ignored == "" {
+	if p.Repository.Archived && h.Trigger != nil {
+		return ignored("the repository is archived, so nothing is run in it")
+	}
+	if h.Ignored == "" && h.Changed == nil {
 		h.Repo = repo
 	}
 	return h

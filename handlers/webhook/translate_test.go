@@ -66,6 +66,10 @@ func render(t *testing.T, all map[string]webhook.Heard) string {
 		if h.Gone != nil {
 			field(t, &b, "gone", h.Gone)
 		}
+		if h.Changed != nil {
+			field(t, &b, "changed", h.Changed)
+			continue
+		}
 		field(t, &b, "repo", h.Repo)
 	}
 	return b.String()
@@ -86,13 +90,24 @@ func field(t *testing.T, b *strings.Builder, name string, v any) {
 // makesSense holds what the house may rely on, whatever the payload.
 func makesSense(t testing.TB, name string, h webhook.Heard) {
 	t.Helper()
-	nothing := h.Trigger == nil && h.Pull == nil && len(h.Commands) == 0 && h.Voided == nil && h.Gone == nil
+	nothing := h.Trigger == nil && h.Pull == nil && len(h.Commands) == 0 && h.Voided == nil && h.Gone == nil && h.Changed == nil
 	if nothing != (h.Ignored != "") {
 		t.Fatalf("%s: nothing is heard (%v), and the reason is %q", name, nothing, h.Ignored)
 	}
 	if nothing {
 		if h.Repo != (pipeline.Repo{}) || len(h.Ignored) > 300 {
 			t.Fatalf("%s: ignored, but with %+v, %q", name, h.Repo, h.Ignored)
+		}
+		return
+	}
+	if c := h.Changed; c != nil {
+		if c.Installation <= 0 || c.Event.What == "" || c.Event.At.IsZero() || c.Event.Shut && c.Event.Opens || h.Repo != (pipeline.Repo{}) {
+			t.Fatalf("%s: the change is %+v", name, c)
+		}
+		for _, r := range c.Repos {
+			if r.ID <= 0 || r.Owner == "" || r.Name == "" || strings.Contains(r.Owner+r.Name, "/") || r.Installation != c.Installation {
+				t.Fatalf("%s: the changed repository is %+v", name, r)
+			}
 		}
 		return
 	}
@@ -148,6 +163,7 @@ func TestNoPayloadIsRefusedForOneOddField(t *testing.T) {
 		"webhook-examples-synthetic/push/ordinary-3-commits.json",
 		"webhook-examples-synthetic/pull_request/opened-fork-stranger.json",
 		"webhook-examples-synthetic/issue_comment/pr-promote-member.json",
+		"webhook-examples-synthetic/repository/transferred.json",
 	} {
 		var doc map[string]any
 		if err := json.Unmarshal(example(t, name), &doc); err != nil {
@@ -400,7 +416,7 @@ func TestAnAppCommandsOnlyWhenItIsListedByItsNumber(t *testing.T) {
 
 func FuzzTranslate(f *testing.F) {
 	for name, body := range examples(f) {
-		if e := event(name); e == "push" || e == "pull_request" || e == "issue_comment" {
+		if e := event(name); e == "push" || e == "pull_request" || e == "issue_comment" || strings.HasPrefix(e, "installation") || e == "repository" {
 			f.Add(e, body)
 		}
 	}

@@ -13,6 +13,10 @@ func decode(root *value) pipeline.Plan {
 	p.On.Push = filter(root.get("on").get("push"))
 	p.On.PullRequest = filter(root.get("on").get("pull_request"))
 	p.On.MergeGroup = filter(root.get("on").get("merge_group"))
+	names := stageNames(root)
+	if p.On.PullRequest != nil {
+		p.On.PullRequest.Outside = outside(root.get("on").get("pull_request").get("outside"), names)
+	}
 	for _, v := range root.get("stages").list() {
 		stage := pipeline.Stage{Name: v.get("name").text()}
 		for _, s := range v.get("steps").list() {
@@ -31,6 +35,26 @@ func filter(v *value) *pipeline.Filter {
 		return nil
 	}
 	return &pipeline.Filter{Branches: texts(v.get("branches"), false)}
+}
+
+// outside is which stages run code from outside: none when nothing is said, all of them, or those that are named.
+func outside(v *value, stages []string) []string {
+	switch {
+	case v.is(list):
+		return texts(v, false)
+	case v.text() == "run":
+		return stages
+	}
+	return nil
+}
+
+func stageNames(root *value) (names []string) {
+	for _, v := range root.get("stages").list() {
+		if name := v.get("name").text(); name != "" {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 func step(v *value) pipeline.Step {

@@ -26,15 +26,15 @@ func grammar() *rule {
 
 func onRule() *rule {
 	const hint = "write for example on: {push: {branches: [main]}, pull_request: {}}"
-	filter := func(about, example, branches string) *rule {
-		return &rule{about: about, example: example, kind: mapping, hint: "write {} for all of them, or {branches: [main]}", keys: []key{
+	filter := func(about, example, branches string, more ...key) *rule {
+		return &rule{about: about, example: example, kind: mapping, hint: "write {} for all of them, or {branches: [main]}", keys: append([]key{
 			{name: "branches", rule: &rule{
 				about: branches, example: `["main", "release/**"]`,
 				kind: list, least: 1, most: 50, hint: "write for example branches: [main], or leave it out to mean every branch",
 				item: &rule{about: "A branch, or a glob: * stands for anything without a slash, ** for anything.", example: `"main"`,
 					kind: text, words: &wording{check: branchGlob, longest: 255, says: "write a branch or a glob: main, release/**"}},
 			}},
-		}}
+		}, more...)}
 	}
 	return &rule{
 		about:   "Which events start a run. Nothing is assumed: what is left out starts none.",
@@ -44,9 +44,22 @@ func onRule() *rule {
 			{name: "push", rule: filter("Start a run for each push to these branches.", `{"branches": ["main"]}`,
 				"The pushed branches that count; all when left out.")},
 			{name: "pull_request", rule: filter("Start a run for each commit of a pull request.", `{}`,
-				"The base branches that count; all when left out. Into another base, its checks are skipped.")},
+				"The base branches that count; all when left out. Into another base, its checks are skipped.", key{name: "outside", rule: outsideRule()})},
 			{name: "merge_group", rule: filter("Start a run for each group of the merge queue. When left out, groups are tested as pull requests into their base are, or pushes to it.", `{"branches": ["main"]}`,
 				"The base branches whose queue counts; all when left out. For another base, its checks are skipped.")},
+		},
+	}
+}
+
+// outsideRule is what runs before anyone has allowed it.
+func outsideRule() *rule {
+	const says = "write outside: ask, outside: run, or the names of stages: outside: [test]"
+	return &rule{
+		about:   "What becomes of a pull request whose author may not write here. ask, as when it is left out: nothing runs until someone who may write types /ok-to-test SHA. run: all stages run at once, without network, secrets and artifacts. A list: only these stages do. It counts in the base branch's file only.",
+		example: `"ask"`, kind: text, hint: says, words: &wording{oneOf: []string{"ask", "run"}, says: says},
+		or: &rule{
+			about: "The stages that run at once.", example: `["test"]`, kind: list, least: 1, most: maxStages, hint: says,
+			item: &rule{about: "The name of a stage.", example: `"test"`, kind: text, words: aName()},
 		},
 	}
 }

@@ -2,6 +2,7 @@ package planfile
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -20,10 +21,27 @@ func makeSense(root *value, m *mistakes) {
 			}
 		}
 	}
+	outsideSense(root.get("on").get("pull_request").get("outside"), stages.all, m)
 	var earlier []*field
 	for _, env := range root.get("environments").mapping() {
 		environmentSense(env, earlier, artifacts, m)
 		earlier = append(earlier, env)
+	}
+}
+
+// outsideSense checks that what runs code from outside is there.
+func outsideSense(outside *value, stages []string, m *mistakes) {
+	seen := map[string]bool{}
+	for _, item := range outside.list() {
+		name := item.text()
+		switch {
+		case name == "":
+		case seen[name]:
+			m.add(item.at, "keep one", "%s stands here twice", quote(name))
+		case !slices.Contains(stages, name):
+			m.add(item.at, meant(name, stages, "the file's stages are", "write the name of a stage"), "there is no stage %s", quote(name))
+		}
+		seen[name] = true
 	}
 }
 

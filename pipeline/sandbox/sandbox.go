@@ -31,6 +31,11 @@ type Spec struct {
 	Env       []string // "NAME=value"; PATH, HOME, TMPDIR, LANG and CI are set by the sandbox and can be overridden here, except PATH and LD_*
 	Output    io.Writer
 	Limits    Limits
+
+	// Begin, when it is there, is called once, after what takes time has been prepared and before the first command of the
+	// script can run; an adapter that can prepares on while it waits. The script runs when Begin returns nil, and its
+	// time counts from then. With an error nothing of it ever runs, and Run returns that error.
+	Begin func() error
 }
 
 // Limits bound one step. Zero values are replaced by the adapter's defaults; none is unlimited.

@@ -71,7 +71,7 @@ func build(s *session, env ...string) (_ *house, err error) {
 	h.app, err = h.github.RegisterApp("octo", github.Manifest{
 		Name: "Conveyor", URL: "http://" + h.address, HookAttributes: &github.Hook{URL: "http://" + h.address + "/webhooks/github"},
 		DefaultPermissions: map[string]string{"checks": "write", "contents": "read", "deployments": "write", "issues": "write", "members": "read", "merge_queues": "read", "metadata": "read", "pull_requests": "write"},
-		DefaultEvents:      []string{"issue_comment", "merge_group", "pull_request", "push"},
+		DefaultEvents:      []string{"issue_comment", "merge_group", "pull_request", "push", "repository"},
 	})
 	if err != nil {
 		return nil, err
@@ -83,7 +83,8 @@ func build(s *session, env ...string) (_ *house, err error) {
 		"CONVEYOR_LISTEN="+h.address, "CONVEYOR_PUBLIC_URL=http://"+h.address, "CONVEYOR_DATA_DIR="+h.data,
 		"CONVEYOR_GITHUB_URL="+h.github.URL(), "CONVEYOR_GITHUB_API_URL="+strings.TrimSuffix(h.github.APIURL(), "/"),
 		"CONVEYOR_APP_ID="+strconv.FormatInt(h.app.ID, 10), "CONVEYOR_PRIVATE_KEY="+h.app.PEM, "CONVEYOR_WEBHOOK_SECRET="+h.app.WebhookSecret,
-		"CONVEYOR_GRACE=1s", "CONVEYOR_REDIS_URL=")
+		"CONVEYOR_GRACE=1s", "CONVEYOR_REDIS_URL=",
+		"CONVEYOR_SWEEP_EVERY=0") // calls are counted, and what is looked for every minute belongs to no delivery
 	h.env = append(h.env, env...)
 	return h, nil
 }
@@ -185,6 +186,15 @@ func plan(steps int) string {
 	text := "version: 1\non: {push: {branches: [main]}, pull_request: {}}\nstages:\n  - name: test\n    steps:\n"
 	for i := range steps {
 		text += fmt.Sprintf("      - {name: step-%d, run: \"true\"}\n", i+1)
+	}
+	return text
+}
+
+// tenSteps is a plan of two stages of five steps.
+func tenSteps() string {
+	text := plan(5) + "  - name: build\n    steps:\n"
+	for i := range 5 {
+		text += fmt.Sprintf("      - {name: build-%d, run: \"true\"}\n", i+1)
 	}
 	return text
 }

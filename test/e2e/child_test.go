@@ -32,6 +32,7 @@ func (h *house) serve(env ...string) *child {
 		"CONVEYOR_PRIVATE_KEY=" + c.PrivateKey.Reveal(), "CONVEYOR_WEBHOOK_SECRET=" + c.WebhookSecrets[0].Reveal(),
 		"CONVEYOR_REDIS_URL=" + c.RedisURL.Reveal(), "CONVEYOR_SANDBOX=" + c.Sandbox, fmt.Sprintf("CONVEYOR_WORKERS=%d", c.Workers),
 		"CONVEYOR_OPEN_PAGES=true", "CONVEYOR_GRACE=" + c.Grace.String(),
+		"CONVEYOR_SWEEP_EVERY=" + c.SweepEvery.String(), "CONVEYOR_SWEEP_HEADS=" + c.SweepHeads.String(),
 	}, env...)
 	cmd.Stdout, cmd.Stderr = h.log, h.log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // when the test dies first

@@ -71,7 +71,7 @@ func TestServeRefusesToStartWithASentenceForEachValue(t *testing.T) {
 	if strings.Contains(out, "=short") || strings.Contains(out, `"short"`) {
 		t.Error("it shows the secret")
 	}
-	if code, out = say(t, []string{"CONVEYOR_WEBHOOK_SECRET="}, "conveyor", "serve"); code != 78 || !strings.Contains(out, "without a secret anyone could pretend to be GitHub") {
+	if code, out = say(t, []string{"CONVEYOR_APP_ID=7", "CONVEYOR_WEBHOOK_SECRET="}, "conveyor", "serve"); code != 78 || !strings.Contains(out, "without a secret anyone could pretend to be GitHub") {
 		t.Errorf("an empty secret: %d\n%s", code, out)
 	}
 }

@@ -95,7 +95,7 @@ func found(t *testing.T, change ...func(*house)) *house {
 	registered := must(gh.RegisterApp("octo", github.Manifest{
 		Name: "Conveyor", URL: "http://" + address, HookAttributes: &github.Hook{URL: "http://" + address + "/webhooks/github"},
 		DefaultPermissions: map[string]string{"checks": "write", "contents": "read", "deployments": "write", "issues": "write", "members": "read", "merge_queues": "read", "metadata": "read", "pull_requests": "write"},
-		DefaultEvents:      []string{"issue_comment", "merge_group", "pull_request", "push"},
+		DefaultEvents:      []string{"issue_comment", "merge_group", "pull_request", "push", "repository"},
 	}))(t)
 	h.at = must(gh.InstallApp(registered.Slug, "octo", "shop"))(t)
 	c := &h.config

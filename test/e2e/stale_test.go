@@ -120,32 +120,85 @@ func TestARepositoryThatIsRenamedInTheMiddleGoesOn(t *testing.T) {
 func TestWhatIsGoneAtGitHubEndsInRest(t *testing.T) {
 	t.Parallel()
 	for name, vanish := range map[string]func(*house) error{
-		"the App is uninstalled":       func(h *house) error { return h.gh.Uninstall(h.at.ID) },
-		"the App is suspended":         func(h *house) error { return h.gh.Suspend(h.at.ID) },
-		"the repository is deleted":    func(h *house) error { return h.gh.DeleteRepo(repo, "maintainer") },
-		"the repository is taken away": func(h *house) error { return h.gh.ChangeRepos(h.at.ID, nil, []string{"shop"}) },
+		"the App was uninstalled":                    func(h *house) error { return h.gh.Uninstall(h.at.ID) },
+		"the repository was deleted":                 func(h *house) error { return h.gh.DeleteRepo(repo, "maintainer") },
+		"the repository was taken away from the App": func(h *house) error { return h.gh.ChangeRepos(h.at.ID, nil, []string{"shop"}) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			h := open(t)
 			h.push("main", "author", "first", waits("one"))
-			workspace := h.runs("unit", "1")
+			h.runs("unit", "1")
 			if err := vanish(h); err != nil {
 				t.Fatal(err)
 			}
-			h.letGo(workspace)
-			h.until("staging to serve it", func() bool { return exists(h.site("staging")) })
+			h.until("the step to be ended", func() bool { return len(h.stepProcesses()) == 0 })
 			h.quiet()
 			h.stop()
-			if !strings.Contains(h.log.String(), "GitHub will not show") {
-				t.Error("the log does not say that GitHub shows nothing of it")
+			if exists(h.site("staging")) {
+				t.Error("it was deployed all the same")
 			}
 			j := h.journal()
 			defer func() { _ = j.Close() }() // it was only read
 			h.eachDeliveryIsDecidedOnce(j)
 			h.nothingIsLeft(j)
+			for stream, records := range h.records(j, "run/") {
+				s := foldRun(t, records)
+				given := false
+				for _, r := range records {
+					given = given || r.Kind == "check_told" && strings.Contains(string(r.Data), "given_up")
+				}
+				if s.Conclusion() != "cancelled" || s.Cancel != name || !given {
+					t.Errorf("%s ended with %s, because %q; given up is %v", stream, s.Conclusion(), s.Cancel, given)
+				}
+			}
 		})
 	}
+}
+
+// TestWhatIsGoneWithoutAWordEndsInRest loses the webhooks that would have told of it.
+func TestWhatIsGoneWithoutAWordEndsInRest(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	h.push("main", "author", "first", waits("one"))
+	workspace := h.runs("unit", "1")
+	h.gh.InjectHook(github.HookFault{Event: "repository", Drop: true})
+	if err := h.gh.DeleteRepo(repo, "maintainer"); err != nil {
+		t.Fatal(err)
+	}
+	h.letGo(workspace)
+	h.until("staging to serve it", func() bool { return exists(h.site("staging")) })
+	h.quiet()
+	h.stop()
+	if !strings.Contains(h.log.String(), "GitHub will not show") {
+		t.Error("the log does not say that GitHub shows nothing of it")
+	}
+}
+
+func TestASuspendedAppIsToldOfNothingAndThenOfAll(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	sha := h.push("main", "author", "first", waits("one"))
+	workspace := h.runs("unit", "1")
+	h.wait("the check", func(v *github.View) bool { return len(v.CheckRuns(repo, sha)) > 0 })
+	if err := h.gh.Suspend(h.at.ID); err != nil {
+		t.Fatal(err)
+	}
+	h.letGo(workspace)
+	h.until("news that are held back", func() bool {
+		return strings.Contains(h.page("/readyz?verbose"), "the installation is suspended")
+	})
+	if exists(h.site("staging")) {
+		t.Error("it was deployed while the App was suspended")
+	}
+	if err := h.gh.Unsuspend(h.at.ID); err != nil {
+		t.Fatal(err)
+	}
+	if run := h.concluded(sha, "conveyor / test"); run.Conclusion != "success" {
+		t.Errorf("it ended with %s", run.Conclusion)
+	}
+	h.deployed("staging", sha)
+	h.ends()
 }
 
 func exists(path string) bool {

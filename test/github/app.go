@@ -104,6 +104,29 @@ func (s *Server) register(owner *User, m Manifest) (*App, error) {
 	return a, nil
 }
 
+// AppSlugs are the names of all Apps, in the order in which they were registered.
+func (s *Server) AppSlugs() (all []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, a := range s.apps {
+		all = append(all, a.Slug)
+	}
+	return all
+}
+
+// SetHook points an App's webhook elsewhere, as its owner may on the settings page. An empty secret takes it away.
+func (s *Server) SetHook(slug, url, secret string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a := s.app(slug)
+	if a == nil {
+		return fmt.Errorf("github: there is no App %q", slug)
+	}
+	a.HookURL, a.HookActive, a.WebhookSecret = url, url != "", secret
+	s.changed.Broadcast()
+	return nil
+}
+
 // AddKey gives the App a second private key, as one does to rotate, and
 // returns it as PEM.
 func (s *Server) AddKey(slug string) (string, error) {
@@ -166,7 +189,11 @@ func (c *call) getAppBySlug() answer {
 
 func (c *call) hookConfig() answer {
 	a := c.who.app
-	return ok(obj{"content_type": "json", "insecure_ssl": "0", "secret": "********", "url": a.HookURL})
+	o := obj{"content_type": "json", "insecure_ssl": "0", "url": a.HookURL}
+	if a.WebhookSecret != "" {
+		o["secret"] = "********"
+	}
+	return ok(o)
 }
 
 // setHookConfig also switches a hook on that had no address before.

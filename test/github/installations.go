@@ -195,6 +195,20 @@ func (s *Server) ChangeRepos(id int64, add, remove []string) error {
 	return err
 }
 
+// AskPermissions gives an App other permissions and events, which no installation has accepted yet.
+func (s *Server) AskPermissions(slug string, permissions map[string]string, events []string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a := s.app(slug)
+	if a == nil {
+		return fmt.Errorf("github: there is no App %q", slug)
+	}
+	a.Permissions, a.Events = maps.Clone(permissions), slices.Clone(events)
+	a.Permissions["metadata"] = "read"
+	s.changed.Broadcast()
+	return nil
+}
+
 // SetPermissions gives an App other permissions and events, accepted by all
 // its installations at once.
 func (s *Server) SetPermissions(slug string, permissions map[string]string, events []string) error {

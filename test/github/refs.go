@@ -117,9 +117,9 @@ func (c *call) getBranch() answer {
 		return fail(http.StatusNotFound, "Branch not found")
 	}
 	at := c.s.api("/repos/%s/branches/%s", c.repo.FullName, escapeRef(name))
-	return ok(obj{"name": name, "commit": c.s.renderCommit(c.repo, c.repo.git.commit(sha)), "protected": false,
+	return ok(obj{"name": name, "commit": c.s.renderCommit(c.repo, c.repo.git.commit(sha)), "protected": c.repo.rules[name] != nil,
 		"_links":         obj{"self": at, "html": c.s.html("/%s/tree/%s", c.repo.FullName, escapeRef(name))},
-		"protection":     obj{"enabled": false, "required_status_checks": obj{"enforcement_level": "off", "contexts": []any{}, "checks": []any{}}},
+		"protection":     c.renderProtection(name),
 		"protection_url": at + "/protection"})
 }
 

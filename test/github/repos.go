@@ -41,6 +41,7 @@ type Repo struct {
 	deployments  []*Deployment
 	environments []*environment
 	labels       []*label
+	rules        map[string]*Protection // by branch
 }
 
 var repoName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,100}$`)
@@ -67,7 +68,7 @@ func (s *Server) createRepo(owner, name string, private bool) (*Repo, error) {
 	}
 	o := s.account(owner, "User")
 	r := &Repo{ID: s.next(), Private: private, DefaultBranch: "main", made: s.now(),
-		refs: map[string]string{}, before: map[string]string{}, grants: map[int64]string{}, authors: map[string]bool{}}
+		refs: map[string]string{}, before: map[string]string{}, grants: map[int64]string{}, authors: map[string]bool{}, rules: map[string]*Protection{}}
 	r.Dir = filepath.Join(s.opt.Dir, fmt.Sprintf("%d.git", r.ID))
 	if err := os.RemoveAll(r.Dir); err != nil {
 		return nil, fmt.Errorf("github: create %s/%s: %w", owner, name, err)

@@ -117,6 +117,7 @@ func restRoutes() []*route {
 		on("GET", repo+"/contents/{path...}", read("contents"), (*call).getContents),
 		on("GET", repo+"/branches", read("contents"), (*call).listBranches),
 		on("GET", repo+"/branches/{branch...}", read("contents"), (*call).getBranch),
+		on("GET", repo+"/rules/branches/{branch...}", read("metadata"), (*call).branchRules),
 		on("GET", repo+"/tags", read("metadata"), (*call).listTags),
 		on("GET", repo+"/git/blobs/{file_sha}", read("contents"), (*call).getBlob),
 		on("GET", repo+"/git/commits/{commit_sha}", read("contents"), (*call).getGitCommit),

@@ -65,6 +65,11 @@ func (s *Sandbox) Run(ctx context.Context, spec sandbox.Spec) (sandbox.Verdict, 
 		return sandbox.Verdict{}, err
 	}
 	defer s.end(spec.ID)
+	if spec.Begin != nil {
+		if err := spec.Begin(); err != nil {
+			return sandbox.Verdict{}, fmt.Errorf("sandbox/fake: run %s: %w", spec.ID, err)
+		}
+	}
 	step, known := s.Scripts[spec.Script]
 	switch {
 	case known:

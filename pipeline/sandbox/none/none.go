@@ -75,6 +75,11 @@ func (s *Sandbox) Run(ctx context.Context, spec sandbox.Spec) (v sandbox.Verdict
 	if err := errors.Join(os.Mkdir(home, 0o700), os.Mkdir(tmp, 0o700), os.WriteFile(script, []byte(spec.Script), 0o600)); err != nil {
 		return v, fmt.Errorf("sandbox/none: run %s: %w", spec.ID, err)
 	}
+	if spec.Begin != nil {
+		if err := spec.Begin(); err != nil {
+			return v, fmt.Errorf("sandbox/none: run %s: %w", spec.ID, err)
+		}
+	}
 	end, err := run(ctx, spec, l, spec.Environ(path, home, tmp), script)
 	if err != nil {
 		return v, fmt.Errorf("sandbox/none: run %s: %w", spec.ID, err)

@@ -1,6 +1,7 @@
 package oci
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -35,9 +36,14 @@ func (s *Sandbox) config(root string, spec sandbox.Spec, l sandbox.Limits, g *gr
 			{Type: specs.UserNamespace}, {Type: specs.MountNamespace}, {Type: specs.PIDNamespace}, {Type: specs.IPCNamespace},
 			{Type: specs.UTSNamespace}, {Type: specs.NetworkNamespace}, {Type: specs.CgroupNamespace},
 		},
-		Seccomp:       systemCalls(),
 		MaskedPaths:   masked,
 		ReadonlyPaths: readonly,
+	}
+	annotations := map[string]string{}
+	if s.filter != nil {
+		annotations[compiledFilter] = base64.StdEncoding.EncodeToString(s.filter)
+	} else {
+		linux.Seccomp = systemCalls()
 	}
 	if !s.engine.joins {
 		linux.CgroupsPath = g.runtimePath()
@@ -62,20 +68,24 @@ func (s *Sandbox) config(root string, spec sandbox.Spec, l sandbox.Limits, g *gr
 			Rlimits:         rlimits(),
 			OOMScoreAdj:     &worse,
 		},
-		Linux: linux,
+		Linux:       linux,
+		Annotations: annotations,
 	}
 }
 
-// firstProcess is what the first process of the box does: say that the box stands; run the script; reap orphans
-// meanwhile; end, and everything with it. The script's output and errors go to one pipe. The first process's own errors
+// firstProcess is what the first process of the box does: say that the box stands; wait until it is told to begin, and
+// end when nobody will tell it any more; run the script; reap orphans meanwhile; end, and everything with it. The script's output and errors go to one pipe. The first process's own errors
 // go where the runtime's go, so that a shell's "Killed" is not taken for the step's;
 // that is why there are brackets: some shells redirect themselves for a plain command.
 func (s *Sandbox) firstProcess() string {
-	says, shut := strconv.Itoa(s.engine.says), ""
+	says, wait, shut := strconv.Itoa(s.engine.says), "", ""
+	if s.engine.waits {
+		wait = "read -r go <&" + says + " || exit; "
+	}
 	if s.engine.says > 2 {
 		shut = " " + says + ">&-"
 	}
-	return "echo >&" + says + "; (exec " + s.host.shell + " " + scriptFile + " </dev/null 2>&1" + shut + "); exit $?"
+	return "echo >&" + says + "; " + wait + "(exec " + s.host.shell + " " + scriptFile + " </dev/null 2>&1" + shut + "); exit $?"
 }
 
 // rlimits only ever lower what the server has: raising would need a capability that it may not have.

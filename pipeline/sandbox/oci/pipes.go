@@ -12,14 +12,15 @@ import (
 )
 
 // pipes are the three that a runtime writes to: its output, its errors, and one on which the first byte says that the box
-// stands and the script is about to run.
+// stands. Where the first process waits, that one is a socket, and a line on it tells the process to run the script.
 type pipes struct {
 	ready, output, errors *pipe
 
-	pumps sync.WaitGroup
-	said  []byte // by the runtime, the first bytes
-	stood bool
-	wrote error // the first failure of the output's writer
+	pumps  sync.WaitGroup
+	stands chan struct{} // closed when the box stands
+	said   []byte        // by the runtime, the first bytes
+	stood  bool
+	wrote  error // the first failure of the output's writer
 }
 
 type pipe struct{ ours, theirs *os.File }
@@ -33,10 +34,14 @@ const (
 	lastWords = 2 * time.Second
 )
 
-func newPipes(output io.Writer) (*pipes, error) {
-	p := &pipes{}
+func newPipes(output io.Writer, waits bool) (*pipes, error) {
+	p := &pipes{stands: make(chan struct{})}
 	for _, to := range []**pipe{&p.ready, &p.output, &p.errors} {
-		one, err := newPipe()
+		make := newPipe
+		if waits && to == &p.ready {
+			make = newSocket
+		}
+		one, err := make()
 		if err != nil {
 			p.started()
 			return nil, fmt.Errorf("make a pipe: %w", errors.Join(err, p.closeOurs()))
@@ -52,7 +57,9 @@ func newPipes(output io.Writer) (*pipes, error) {
 	p.pumps.Go(func() {
 		first := make([]byte, 1)
 		n, _ := io.ReadFull(p.ready.ours, first)
-		p.stood = n == 1
+		if p.stood = n == 1; p.stood {
+			close(p.stands)
+		}
 		_, _ = io.Copy(io.Discard, p.ready.ours)
 	})
 	return p, nil
@@ -69,6 +76,21 @@ func newPipe() (*pipe, error) {
 	}
 	return &pipe{ours: os.NewFile(uintptr(fd[0]), "pipe"), theirs: os.NewFile(uintptr(fd[1]), "pipe")}, nil
 }
+
+// newSocket is a pipe in both directions.
+func newSocket() (*pipe, error) {
+	fd, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.SetNonblock(fd[0], true); err != nil {
+		return nil, errors.Join(err, unix.Close(fd[0]), unix.Close(fd[1]))
+	}
+	return &pipe{ours: os.NewFile(uintptr(fd[0]), "socket"), theirs: os.NewFile(uintptr(fd[1]), "socket")}, nil
+}
+
+// begin tells a first process that waits, or will wait, to run the script. One that is gone is seen by its exit.
+func (p *pipes) begin() { _, _ = p.ready.ours.Write([]byte("go\n")) }
 
 // pump writes what comes to w until the end of r. When w fails it goes on reading, so that a step is not stopped by it.
 func pump(r io.Reader, w io.Writer) (failed error) {

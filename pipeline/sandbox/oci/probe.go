@@ -29,14 +29,32 @@ func (s *Sandbox) try(ctx context.Context) error {
 	if err := os.Chown(ws, s.options.FirstID+userID, s.options.FirstID+userID); err != nil {
 		return err
 	}
+	var filter []byte
+	look := func(pid int) { filter, _ = s.readFilter(pid, filepath.Base(ws)) } // without it each step compiles its own
+	if s.engine.name != "crun" {
+		look = nil
+	}
+	if err := s.tryOnce(ctx, ws, look); err != nil || filter == nil {
+		return err
+	}
+	// The compiled filter is used when it is as much in force as the profile was.
+	s.filter = filter
+	if err := s.tryOnce(ctx, ws, nil); err != nil {
+		s.options.Log.Warn("crun does not take a compiled filter: it compiles it for each step", "err", err)
+		s.filter = nil
+	}
+	return nil
+}
+
+func (s *Sandbox) tryOnce(ctx context.Context, ws string, look func(pid int)) error {
 	var out strings.Builder
-	v, err := s.Run(ctx, sandbox.Spec{
+	v, err := s.run(ctx, sandbox.Spec{
 		ID:        filepath.Base(ws),
 		Script:    "true\nwhile read -r line; do printf '%s\\n' \"$line\"; done </proc/self/status\n",
 		Workspace: ws,
 		Output:    &out,
 		Limits:    sandbox.Limits{Wall: time.Minute},
-	})
+	}, look)
 	switch {
 	case err != nil:
 		return err

@@ -17,7 +17,12 @@ import (
 )
 
 // Run runs one step. See sandbox.Sandbox for what it promises.
-func (s *Sandbox) Run(ctx context.Context, spec sandbox.Spec) (v sandbox.Verdict, err error) {
+func (s *Sandbox) Run(ctx context.Context, spec sandbox.Spec) (sandbox.Verdict, error) {
+	return s.run(ctx, spec, nil)
+}
+
+// run is Run. look, when it is there, sees the runtime's process while the box stands and the script has not begun.
+func (s *Sandbox) run(ctx context.Context, spec sandbox.Spec, look func(pid int)) (v sandbox.Verdict, err error) {
 	if err := spec.Check(); err != nil {
 		return v, err
 	}
@@ -47,7 +52,13 @@ func (s *Sandbox) Run(ctx context.Context, spec sandbox.Spec) (v sandbox.Verdict
 	}
 	defer func() { err = errors.Join(err, g.remove()) }()
 
-	p, err := newPipes(spec.Output)
+	if spec.Begin != nil && !s.engine.waits {
+		if err := spec.Begin(); err != nil {
+			return v, err
+		}
+		began = time.Now()
+	}
+	p, err := newPipes(spec.Output, s.engine.waits)
 	if err != nil {
 		return v, err
 	}
@@ -63,6 +74,22 @@ func (s *Sandbox) Run(ctx context.Context, spec sandbox.Spec) (v sandbox.Verdict
 		_ = cmd.Wait() // what came of it is in cmd.ProcessState
 		close(exit)
 	}()
+	if look != nil {
+		select {
+		case <-p.stands:
+			look(cmd.Process.Pid)
+		case <-exit:
+		}
+	}
+	if spec.Begin != nil && s.engine.waits {
+		if err := spec.Begin(); err != nil {
+			killed := stop(cmd, exit, g)
+			_, _ = p.finish() // nothing of it ran
+			return v, errors.Join(err, killed)
+		}
+		began = time.Now()
+	}
+	p.begin()
 	wall := time.NewTimer(l.Wall - time.Since(began))
 	defer wall.Stop()
 	select {
@@ -72,12 +99,7 @@ func (s *Sandbox) Run(ctx context.Context, spec sandbox.Spec) (v sandbox.Verdict
 	case <-wall.C:
 		end.TimedOut = true
 	}
-	killed := g.kill()
-	if !waitFor(exit, 5*time.Second) { // a runtime that is not in the group and does not see that its container is gone
-		_ = cmd.Process.Kill()
-		<-exit
-		killed = errors.Join(killed, g.kill())
-	}
+	killed := stop(cmd, exit, g)
 	stood, failed := p.finish()
 	used := g.usage(limits)
 	end.ExitCode, end.OOM, end.PIDs, end.Memory, end.Wall = exitCode(cmd.ProcessState), used.oom, used.pids, used.peak, time.Since(began)
@@ -93,6 +115,17 @@ func (s *Sandbox) Run(ctx context.Context, spec sandbox.Spec) (v sandbox.Verdict
 		return v, fmt.Errorf("%s was killed by %s, and not by the sandbox", s.engine.name, cmd.ProcessState)
 	}
 	return end.Verdict(), nil
+}
+
+// stop ends what is left of a run, and returns when the runtime has ended.
+func stop(cmd *exec.Cmd, exit <-chan struct{}, g *group) error {
+	killed := g.kill()
+	if !waitFor(exit, 5*time.Second) { // a runtime that is not in the group and does not see that its container is gone
+		_ = cmd.Process.Kill()
+		<-exit
+		killed = errors.Join(killed, g.kill())
+	}
+	return killed
 }
 
 // start lays the bundle out and starts the runtime on it, both from a thread of their own.
@@ -117,7 +150,7 @@ func (s *Sandbox) start(note string, spec sandbox.Spec, l sandbox.Limits, g *gro
 		}
 		args := s.engine.args(bundle, spec.ID)
 		cmd = &exec.Cmd{
-			Path: args[0], Args: args, Dir: "/", Env: []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"},
+			Path: s.engine.program(), Args: args, Dir: "/", Env: []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"},
 			Stdout: p.output.theirs, Stderr: p.errors.theirs, SysProcAttr: &syscall.SysProcAttr{Setsid: true},
 		}
 		if s.engine.says == 0 {

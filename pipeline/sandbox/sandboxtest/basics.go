@@ -2,6 +2,7 @@ package sandboxtest
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -92,6 +93,34 @@ func basics(t *testing.T, c Case) {
 		if v := s.runUntil(t, ctx); v.Outcome != sandbox.Cancelled {
 			t.Errorf("%+v", v)
 		}
+		if _, err := os.Stat(filepath.Join(s.spec.Workspace, "made")); err == nil {
+			t.Error("it ran")
+		}
+	})
+	t.Run("NothingRunsBeforeItMayBegin", func(t *testing.T) {
+		t.Parallel()
+		s, began := c.step(t, Touch), 0
+		s.spec.Begin = func() error {
+			began++
+			if _, err := os.Stat(filepath.Join(s.spec.Workspace, "made")); err == nil {
+				t.Error("it ran before it was begun")
+			}
+			return nil
+		}
+		s.passes(t)
+		if _, err := os.Stat(filepath.Join(s.spec.Workspace, "made")); err != nil || began != 1 {
+			t.Errorf("it was begun %d times; %v", began, err)
+		}
+	})
+	t.Run("WhatMayNotBeginNeverRuns", func(t *testing.T) {
+		t.Parallel()
+		s, unwanted := c.step(t, Touch), errors.New("not wanted any more")
+		s.spec.Begin = func() error { return unwanted }
+		s.spec.Env = append(s.spec.Env, marker(s.spec.ID))
+		if v, err := c.Sandbox.Run(t.Context(), s.spec); !errors.Is(err, unwanted) {
+			t.Errorf("%+v, %v", v, err)
+		}
+		s.nothingIsLeft(t)
 		if _, err := os.Stat(filepath.Join(s.spec.Workspace, "made")); err == nil {
 			t.Error("it ran")
 		}

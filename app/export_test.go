@@ -1,0 +1,25 @@
+package app
+
+import (
+	"context"
+	"time"
+
+	"github.com/conveyor-ci/conveyor/app/github"
+)
+
+// Examine is the part of the doctor that asks GitHub, without its patience.
+func Examine(ctx context.Context, c Config, now func() time.Time) []Finding {
+	g, err := github.New(github.Config{APIURL: c.GitHubAPIURL, WebURL: c.GitHubURL, AppID: c.AppID, PrivateKey: []byte(c.PrivateKey.Reveal()), Now: now})
+	if err != nil {
+		return []Finding{{Name: "App", Level: Failed, Says: err.Error()}}
+	}
+	return (&doctor{config: c, github: g, now: now, probe: &probe{}}).examine(ctx)
+}
+
+// The pieces that need no server to be tried.
+var (
+	ManifestFor   = manifestFor
+	ProposedName  = proposedName
+	FindingsTable = findingsTable
+	ClockFinding  = clockFinding
+)
