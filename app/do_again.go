@@ -19,6 +19,9 @@ func (a *App) runAgain(ctx context.Context, s deploy.State, p deploy.Pending) (d
 		f.Refused, f.Say = true, why
 		return f, nil
 	}
+	if p.Command.AtCheck() {
+		return a.pressedAgain(ctx, s, p)
+	}
 	pull := s.Pulls[p.Command.Pull]
 	if !pull.Open {
 		return refuse("The pull request is closed, so there is nothing to test.")
@@ -52,6 +55,9 @@ func (a *App) runAgain(ctx context.Context, s deploy.State, p deploy.Pending) (d
 	default:
 		request, problem = pipeline.AgainStage(old, p.Command.Word)
 		what = "The checks up to `" + p.Command.Word + "`"
+	}
+	if problem == "" {
+		problem = notToRun(old)
 	}
 	if problem != "" {
 		return refuse(problem)

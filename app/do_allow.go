@@ -65,7 +65,7 @@ func (a *App) allow(ctx context.Context, w *repoWork, id string) (deploy.Forward
 		return deploy.Forwarded{}, err
 	}
 	if len(problems) == 0 {
-		if why := filtered(plan, t); why != "" {
+		if why, _ := filtered(plan, t); why != "" {
 			return refuse("Nothing was started: %s.", why)
 		}
 	}

@@ -106,6 +106,9 @@ func (a *App) rights(ctx context.Context, s deploy.State, who pipeline.Actor) (r
 func (a *App) answer(ctx context.Context, w *repoWork, id string) error {
 	s := w.Latest()
 	p := s.Commands[id]
+	if p.Command.AtCheck() {
+		return a.answerPress(ctx, w, p)
+	}
 	in := a.github.Installation(s.Repo.Installation)
 	reaction := done
 	switch {
@@ -182,6 +185,9 @@ func (a *App) cancelRuns(ctx context.Context, s deploy.State, p deploy.Pending) 
 	f := deploy.Forwarded{Command: p.Command.ID}
 	why := "cancelled by " + p.Command.Actor.Login
 	ended := 0
+	if p.Command.Check != "" {
+		return a.cancelRun(ctx, s, p)
+	}
 	for id, r := range s.Runs {
 		if r.Trigger.Pull != p.Command.Pull || r.Conclusion != "" {
 			continue

@@ -156,6 +156,9 @@ func environ(s pipeline.State, spec pipeline.Step) []string {
 	if t.Pull != 0 {
 		env = append(env, fmt.Sprintf("CONVEYOR_PULL_REQUEST=%d", t.Pull), "CONVEYOR_BASE_BRANCH="+t.Base)
 	}
+	if t.Kind == pipeline.MergeGroup {
+		env = append(env, "CONVEYOR_BASE_BRANCH="+t.Base)
+	}
 	names := make([]string, 0, len(spec.Env))
 	for name := range spec.Env {
 		names = append(names, name)

@@ -45,6 +45,8 @@ func (a *App) doForRepo(ctx context.Context, w *repoWork, effect deploy.Effect) 
 		return err
 	case deploy.EndHold:
 		return a.endHold(ctx, w, e)
+	case deploy.TellButtons:
+		return a.tellButtons(ctx, w, e)
 	case deploy.StopRun:
 		return a.stopRun(ctx, w, e)
 	case deploy.TellRuns:

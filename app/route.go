@@ -63,10 +63,19 @@ func (a *App) route(ctx context.Context, w *engine.Work[deliveryState, engine.Ev
 		}
 		decision = decided{What: "noted", Why: fmt.Sprintf("comment %d was %s", v.Comment, v.Why)}
 	}
+	if g := heard.Gone; g != nil {
+		if _, err := a.post(ctx, repoStream(heard.Repo.ID), "gone/"+d.GUID, *g); err != nil {
+			return err
+		}
+		decision = decided{What: "noted", Why: fmt.Sprintf("the merge group %s is no more", g.Commit.Short())}
+	}
 	if heard.Trigger != nil {
 		run := pipeline.NewRunID(heard.Repo.ID, d.GUID)
 		ctx := github.As(github.WithRun(ctx, string(run)), github.Conclusion) // no work begins before it
 		why, err := a.current(ctx, d, heard)
+		if err == nil && why == "" && heard.Rebased {
+			why, err = a.hasRun(ctx, *heard.Trigger)
+		}
 		if err == nil && why == "" {
 			why, err = a.start(ctx, run, *heard.Trigger, heard.Pull)
 		}
@@ -141,25 +150,32 @@ func (a *App) start(ctx context.Context, run pipeline.RunID, t pipeline.Trigger,
 	if err := a.define(ctx, run, t, pull, plan, problems); err != nil {
 		return "", err
 	}
+	r := pipeline.Requested{Run: run, Trigger: t, Trust: trust, Plan: plan, PlanFrom: planFrom, Problems: problems, At: a.now().UTC()}
+	key := reservation(t, trust)
 	if len(problems) == 0 {
-		if why := filtered(plan, t); why != "" {
+		why, shown := filtered(plan, t)
+		if why != "" && !shown {
 			return why, nil
+		}
+		if r.Skip = why; why != "" {
+			if other, err := a.hasRun(ctx, t); err != nil || other != "" {
+				return other, err
+			}
+			key = "skipped/" + string(t.Commit)
 		}
 	}
 	if t.Title == "" {
-		t.Title, _ = a.source.Subject(ctx, t.Repo, t.Commit)
+		r.Trigger.Title, _ = a.source.Subject(ctx, t.Repo, t.Commit)
 	}
-	return a.request(ctx, pipeline.Requested{
-		Run: run, Trigger: t, Trust: trust, Plan: plan, PlanFrom: planFrom, Problems: problems,
-		Restricted: restricted(t, trust, plan, planFrom), At: a.now().UTC(),
-	}, reservation(t, trust))
+	r.Restricted = restricted(t, trust, plan, planFrom)
+	return a.request(ctx, r, key)
 }
 
 // trust decides once how far a run's code is trusted, and at which commit its plan is read. A push needs the right to
-// push. A pull request's code is its author's: only an author who may write is trusted, however the branch is named; of
+// push, and only who may write puts a pull request into the merge queue. A pull request's code is its author's: only an author who may write is trusted, however the branch is named; of
 // a fork, the one who pushed must be, too.
 func (a *App) trust(ctx context.Context, t pipeline.Trigger, pull *deploy.PullSeen) (pipeline.Trust, pipeline.Commit, error) {
-	if t.Kind == pipeline.Push {
+	if t.Kind == pipeline.Push || t.Kind == pipeline.MergeGroup {
 		return pipeline.Writer, t.Commit, nil
 	}
 	if pull == nil {
@@ -240,34 +256,16 @@ func (a *App) define(ctx context.Context, run pipeline.RunID, t pipeline.Trigger
 	return err
 }
 
-// filtered says in words why a plan starts no run for a trigger, or nothing.
-func filtered(plan pipeline.Plan, t pipeline.Trigger) string {
-	switch t.Kind {
-	case pipeline.Push:
-		if plan.On.Push == nil {
-			return "the plan starts no run for a push"
-		}
-		if !planfile.Matches(plan.On.Push, t.Branch) {
-			return fmt.Sprintf("on.push.branches does not name %q", t.Branch)
-		}
-	case pipeline.PullRequest:
-		if plan.On.PullRequest == nil {
-			return "the plan starts no run for a pull request"
-		}
-		if !planfile.Matches(plan.On.PullRequest, t.Base) {
-			return fmt.Sprintf("on.pull_request.branches does not name %q", t.Base)
-		}
-	}
-	return ""
-}
-
 // reservation is the key under which a commit's run is reserved in the repository's stream. A push and a pull request
 // that tell of the same commit share it, so that they make one run; a push to the default branch is a fact of its own,
 // because deployments follow from it.
 func reservation(t pipeline.Trigger, trust pipeline.Trust) string {
 	key := fmt.Sprintf("run/%s/%d", t.Commit, trust)
-	if t.Kind == pipeline.Push && t.Branch == t.Repo.Branch {
+	switch {
+	case t.Kind == pipeline.Push && t.Branch == t.Repo.Branch:
 		key += "/" + t.Branch
+	case t.Kind == pipeline.MergeGroup: // a push of the same commit, once it is merged, has artifacts to make
+		key += "/" + string(t.Kind)
 	}
 	return key
 }
@@ -276,7 +274,11 @@ func reservation(t pipeline.Trigger, trust pipeline.Trust) string {
 // same run finds its own reservation.
 func (a *App) request(ctx context.Context, r pipeline.Requested, key string) (why string, err error) {
 	repo := repoStream(r.Trigger.Repo.ID)
-	fresh, err := a.post(ctx, repo, key, deploy.RunBegan{Run: r.Run, Trigger: r.Trigger, Trust: r.Trust, Only: r.Only, At: r.At})
+	began := deploy.RunBegan{Run: r.Run, Trigger: r.Trigger, Trust: r.Trust, Only: r.Only, Skip: r.Skip, At: r.At}
+	if err := a.evidence(ctx, &r, &began); err != nil {
+		return "", err
+	}
+	fresh, err := a.post(ctx, repo, key, began)
 	if err != nil {
 		return "", err
 	}

@@ -51,7 +51,7 @@ func (s *sweeper) look(ctx context.Context, r github.Found) error {
 		return err
 	}
 	for _, p := range pulls {
-		if hasRun(known, p.Head) {
+		if hasRun(known, p.Head, p.Base) {
 			continue
 		}
 		guid := fmt.Sprintf("swept-%d-pr-%d-%s", r.ID, p.Number, p.Head)
@@ -91,7 +91,7 @@ func (s *sweeper) branches(ctx context.Context, repo pipeline.Repo, known deploy
 			continue
 		}
 		changed[branch] = head
-		if before.Heads == nil || hasRun(known, head) {
+		if before.Heads == nil || hasRun(known, head, "") {
 			continue
 		}
 		guid := fmt.Sprintf("swept-%d-push-%s", repo.ID, head)
@@ -112,9 +112,11 @@ func (s *sweeper) branches(ctx context.Context, repo pipeline.Repo, known deploy
 	return err
 }
 
-func hasRun(s deploy.State, c pipeline.Commit) bool {
+// hasRun reports whether a commit has a run; one that was skipped because of the base of its pull request counts for
+// that base alone.
+func hasRun(s deploy.State, c pipeline.Commit, base string) bool {
 	for _, r := range s.Runs {
-		if r.Trigger.Commit == c {
+		if r.Trigger.Commit == c && (!r.Skipped || r.Trigger.Base == base) {
 			return true
 		}
 	}

@@ -22,6 +22,14 @@ func (a *App) tellCheck(ctx context.Context, w *runWork, e pipeline.TellCheck) e
 	if !ok {
 		return nil
 	}
+	if s.Skip != "" && s.Told[e.Check].ID == 0 {
+		if other, err := a.hasRun(ctx, s.Trigger); err != nil {
+			return err
+		} else if other != "" { // one began meanwhile: nothing that was not run may stand in the place of its checks
+			_, err := w.Append(ctx, pipeline.CheckTold{Check: e.Check, Mark: check.Mark()})
+			return err
+		}
+	}
 	told := s.Told[e.Check]
 	unknown := told.Opening
 	in := a.github.Installation(s.Trigger.Repo.Installation)
@@ -40,7 +48,7 @@ func (a *App) tellCheck(ctx context.Context, w *runWork, e pipeline.TellCheck) e
 		ID: told.ID, Unknown: unknown, ExternalID: check.External, Name: check.Name, Commit: s.Trigger.Commit,
 		Status: check.Status, Conclusion: check.Conclusion, DetailsURL: a.RunURL(s.Run),
 		Title: check.Title, Summary: a.checkSummary(ctx, s, check), StartedAt: check.Started, CompletedAt: check.Finished,
-		Annotations: check.Annotations, Confirmed: told.Confirmed,
+		Annotations: check.Annotations, Confirmed: told.Confirmed, Actions: actions(check.Buttons),
 	})
 	event := pipeline.CheckTold{Check: e.Check, ID: id, Mark: check.Mark(), Confirmed: confirmed}
 	events := []pipeline.Event{event}
@@ -83,6 +91,13 @@ func (a *App) givenUp(s pipeline.State, err error) bool {
 	return errors.Is(err, github.ErrSuspended) && s.Over() && a.now().Sub(s.Ended) > patience
 }
 
+func actions(buttons []pipeline.Button) (actions []github.Action) {
+	for _, b := range buttons {
+		actions = append(actions, github.Action{Label: b.Label, Description: b.Description, Identifier: b.Identifier})
+	}
+	return actions
+}
+
 func checkNamed(checks []pipeline.Check, name string) (pipeline.Check, bool) {
 	for _, c := range checks {
 		if c.Name == name {
@@ -95,8 +110,19 @@ func checkNamed(checks []pipeline.Check, name string) (pipeline.Check, bool) {
 // checkSummary is the check's page at GitHub: why, what, how long, and the end of the log that matters.
 func (a *App) checkSummary(ctx context.Context, s pipeline.State, c pipeline.Check) string {
 	var b strings.Builder
+	if c.Note != "" {
+		fmt.Fprintf(&b, "> %s\n\n", unmention(c.Note))
+	}
 	fmt.Fprintf(&b, "%s\n\n", startedBy(s.Trigger))
 	switch {
+	case s.Skip != "":
+		fmt.Fprintf(&b, "Nothing of it was run: %s (`%s` at %s). A required check that is skipped counts as passing at GitHub.\n",
+			github.Literal(s.Skip), pipeline.PlanPath, s.PlanFrom.Short())
+		return b.String()
+	case s.Reused != nil:
+		fmt.Fprintf(&b, "Reused: the same tree was tested in [the run of %s](%s), whole and by the same plan, and passed. Nothing was run again, and nothing is deployed from here.\n\nTree `%s`\n",
+			s.Reused.Commit.Short(), a.RunURL(s.Reused.Run), s.Reused.Tree)
+		return b.String()
 	case len(s.Problems) > 0:
 		fmt.Fprintf(&b, "`%s` at %s cannot be used. Each mistake is marked in the file; `conveyor validate` shows the same on your machine.\n\n", pipeline.PlanPath, s.PlanFrom.Short())
 		for _, p := range s.Problems {
@@ -141,6 +167,8 @@ func startedBy(t pipeline.Trigger) string {
 	what := fmt.Sprintf("push of %s to `%s`", t.Commit.Short(), github.Literal(t.Branch))
 	if t.Kind == pipeline.PullRequest {
 		what = fmt.Sprintf("pull request #%d at %s", t.Pull, t.Commit.Short())
+	} else if t.Kind == pipeline.MergeGroup {
+		what = fmt.Sprintf("merge queue of `%s` at %s", github.Literal(t.Base), t.Commit.Short())
 	}
 	return fmt.Sprintf("Started by %s, %s (delivery `%s`).", github.Literal(t.Actor.Login), what, t.Delivery)
 }

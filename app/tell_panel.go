@@ -52,7 +52,7 @@ func (a *App) tellPanel(ctx context.Context, w *repoWork, e deploy.TellPanel) er
 // shapes are what a state looks like, beside its word: never colour alone.
 var shapes = map[string]string{
 	"success": "✅", "failure": "❌", "timed_out": "⏱️", "cancelled": "⏹️", "action_required": "✋", "": "⏳",
-	"live": "✅", "deploying": "🚚", "waiting": "✋", "failed": "❌", "removed": "🧹", "replaced": "↪️", "rejected": "⛔",
+	"live": "✅", "deploying": "🚚", "waiting": "✋", "failed": "❌", "removed": "🧹", "replaced": "↪️", "rejected": "⛔", "skipped": "⏭️",
 }
 
 func (a *App) panelBody(p deploy.Panel, review string) string {
@@ -70,6 +70,9 @@ func (a *App) panelBody(p deploy.Panel, review string) string {
 		}
 		if p.Run.Conclusion == pipeline.ActionRequired {
 			words = "waits for a word: the code comes from outside"
+		}
+		if p.Run.Conclusion == pipeline.Skipped {
+			words = "not run: the plan does not want it here"
 		}
 		fmt.Fprintf(&b, "| %s | checks | [%s](%s) | |\n", shapes[string(p.Run.Conclusion)], words, a.RunURL(p.Run.ID))
 	}

@@ -24,6 +24,10 @@ func Apply(s State, e Event) State {
 			r.Stop, r.Stopped = "", true
 			s.Runs = with(s.Runs, e.Run, r)
 		}
+	case GroupGone:
+		return s.groupGone(e)
+	case ButtonsSent:
+		return s.buttonsSent(e)
 	case Commanded:
 		return s.commanded(e)
 	case ApprovalVoided:

@@ -16,6 +16,8 @@ func Decode(kind string, data []byte) (Event, error) {
 }
 
 var readers = map[string]func([]byte) (Event, error){
+	GroupGone{}.Kind():         read[GroupGone],
+	ButtonsSent{}.Kind():       read[ButtonsSent],
 	PullSeen{}.Kind():          read[PullSeen],
 	Commanded{}.Kind():         read[Commanded],
 	RoleKnown{}.Kind():         read[RoleKnown],

@@ -15,6 +15,9 @@ func (s State) commanded(e Commanded) State {
 		return s
 	}
 	s = s.heardOf(e.Repo, c.At)
+	if c.AtCheck() {
+		c = s.pressed(c)
+	}
 	s.Commands = with(s.Commands, c.ID, Pending{Command: c})
 	if _, ok := s.Pulls[c.Pull]; ok {
 		return s.bindCommand(c.ID)
@@ -85,6 +88,9 @@ func Decide(s State, p Pending, who RoleKnown) Ruling {
 		return refuse("Commands of Apps and bots are not taken.")
 	case s.isVoided(c.Comment) && (c.Verb == Approve || c.Verb == Rollback || c.Verb == OkToTest):
 		return refuse("The comment was changed before it was decided, so it counts for nothing. Say it in a new comment: `%s`.", c.Line)
+	}
+	if late := s.pressedLate(c); late != nil {
+		return *late
 	}
 	switch c.Verb {
 	case Help:

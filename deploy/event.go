@@ -32,9 +32,8 @@ type PullSeen struct {
 type Command struct {
 	ID          string         `json:"id"` // the delivery's GUID and the line's number: the same comment is one command
 	Pull        int            `json:"pull"`
-	Comment     int64          `json:"comment"`          // 0 when a button said it
-	Button      string         `json:"button,omitempty"` // the button's name
-	Body        string         `json:"body,omitempty"`   // SHA-256 of the whole comment as it was received, in hex
+	Comment     int64          `json:"comment"`        // 0 when a button said it
+	Body        string         `json:"body,omitempty"` // SHA-256 of the whole comment as it was received, in hex
 	Actor       pipeline.Actor `json:"actor"`
 	Verb        Verb           `json:"verb"`
 	Environment string         `json:"environment,omitempty"`
@@ -47,6 +46,18 @@ type Command struct {
 	Problem     string         `json:"problem,omitempty"` // what is wrong with the line itself, with the line to type instead
 	App         int64          `json:"app,omitempty"`     // the App that wrote it, when it is one of those that the operator lets command
 	At          time.Time      `json:"at"`                // when GitHub says it was written
+
+	// Of a press at a check, which has no comment and no line: what was pressed, and where. Commit is whole then.
+	Button string         `json:"button,omitempty"` // the button's identifier, or GitHub's own "rerequested"
+	Check  string         `json:"check,omitempty"`  // the check's name; empty for all checks of the commit
+	Run    pipeline.RunID `json:"run,omitempty"`    // the run whose check it is, as far as GitHub tells
+}
+
+// GroupGone says that the merge queue has taken a group apart: nobody waits for its checks any more.
+type GroupGone struct {
+	Commit pipeline.Commit `json:"commit"`
+	Reason string          `json:"reason,omitempty"` // GitHub's word: merged, invalidated or dequeued
+	At     time.Time       `json:"at"`
 }
 
 // Commanded says that a command arrived.
@@ -130,6 +141,9 @@ type RunBegan struct {
 	Trigger pipeline.Trigger `json:"trigger"`
 	Trust   pipeline.Trust   `json:"trust"`
 	Only    string           `json:"only,omitempty"` // the stage that it ends with: such a run is never a whole one, and offers nothing
+	Skip    string           `json:"skip,omitempty"` // the filter that keeps it from running
+	Tree    string           `json:"tree,omitempty"` // Git's id of the commit's tree
+	Plan    string           `json:"plan,omitempty"` // hash of the plan
 	At      time.Time        `json:"at"`
 }
 
@@ -139,6 +153,12 @@ type RunEnded struct {
 	Conclusion pipeline.Conclusion `json:"conclusion"`
 	Artifacts  []pipeline.Artifact `json:"artifacts,omitempty"`
 	At         time.Time           `json:"at"`
+}
+
+// ButtonsSent says that a run has been told which buttons its last check has.
+type ButtonsSent struct {
+	Run  pipeline.RunID `json:"run"`
+	Mark string         `json:"mark"`
 }
 
 // CancelSent says that a run which is no longer wanted has been told so.
@@ -243,6 +263,8 @@ func (Answered) Kind() string          { return "answered" }
 func (Defined) Kind() string           { return "defined" }
 func (RunBegan) Kind() string          { return "run_began" }
 func (RunEnded) Kind() string          { return "run_ended" }
+func (GroupGone) Kind() string         { return "group_gone" }
+func (ButtonsSent) Kind() string       { return "buttons_sent" }
 func (CancelSent) Kind() string        { return "cancel_sent" }
 func (CardKnown) Kind() string         { return "card_known" }
 func (RightLost) Kind() string         { return "right_lost" }

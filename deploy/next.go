@@ -118,10 +118,12 @@ func Next(s State) (owed []Effect) {
 func (s State) owedToPeople() (owed []Effect) {
 	for _, id := range sortedKeys(s.Commands) {
 		p := s.Commands[id]
-		if !p.Acked && p.Command.Verb != Unknown {
+		silent := p.Command.Verb == Unknown || p.Command.AtCheck() // there is nothing to react to
+		if !p.Acked && !silent {
 			owed = append(owed, Acknowledge{id})
 		}
 		_, known := s.Pulls[p.Command.Pull]
+		known = known || p.Command.Pull == 0 && p.Command.AtCheck()
 		switch {
 		case !known:
 			owed = append(owed, LookupPull{p.Command.Pull})
@@ -130,7 +132,7 @@ func (s State) owedToPeople() (owed []Effect) {
 			owed = append(owed, LookupRole{id})
 		case !p.Passed:
 			owed = append(owed, Forward{id})
-		case p.Acked || p.Command.Verb == Unknown:
+		case p.Acked || silent:
 			owed = append(owed, Answer{id})
 		}
 	}
@@ -146,7 +148,7 @@ func (s State) owedToRuns() (owed []Effect) {
 	if s.Shut == "" && s.ChangesTold < s.Changes {
 		owed = append(owed, TellRuns{s.Changes})
 	}
-	return owed
+	return append(owed, s.owedButtons()...)
 }
 
 func (s State) owedToPlaces() (owed []Effect) {

@@ -3,6 +3,7 @@ package deploy
 import (
 	"fmt"
 	"path"
+	"slices"
 
 	"github.com/conveyor-ci/conveyor/pipeline"
 )
@@ -12,19 +13,22 @@ func (s State) runBegan(e RunBegan) State {
 		return s
 	}
 	s = s.heardOf(e.Trigger.Repo, e.Trigger.At)
-	r := Run{ID: e.Run, Trigger: e.Trigger, Trust: e.Trust, Only: e.Only}
+	r := Run{ID: e.Run, Trigger: e.Trigger, Trust: e.Trust, Only: e.Only, Skipped: e.Skip != "", Tree: e.Tree, Plan: e.Plan, At: e.At}
 	if p, ok := s.Pulls[e.Trigger.Pull]; ok && e.Trigger.Pull != 0 && (!p.Open || p.Head != e.Trigger.Commit) {
 		r.Stop = "superseded by " + p.Head.Short() // it came late: the pull request has moved on already
 		if !p.Open {
 			r.Stop = "the pull request was closed"
 		}
 	}
+	if e.Trigger.Kind == pipeline.MergeGroup && slices.Contains(s.Gone, e.Trigger.Commit) {
+		r.Stop = groupGone // it came late
+	}
 	if s.Shut != "" {
 		r.Stop = s.Shut
 	}
 	s.Runs = with(s.Runs, e.Run, r)
 	for _, n := range s.pullNumbers() {
-		if s.Pulls[n].Head == e.Trigger.Commit && e.Only == "" {
+		if s.Pulls[n].Head == e.Trigger.Commit && e.Only == "" && (!r.Skipped || s.Pulls[n].LastRun == "") {
 			s = s.onPull(n, func(p *Pull) { p.LastRun = e.Run })
 		}
 	}
@@ -40,7 +44,7 @@ func (s State) runEnded(e RunEnded) State {
 	r.Conclusion, r.Stop = e.Conclusion, ""
 	s.Runs = with(s.Runs, e.Run, r)
 	s.forgetRuns()
-	if e.Conclusion != pipeline.Success || len(e.Artifacts) == 0 || r.Only != "" || !(r.Trust >= pipeline.Writer) {
+	if e.Conclusion != pipeline.Success || len(e.Artifacts) == 0 || r.Only != "" || r.Trigger.Kind == pipeline.MergeGroup || !(r.Trust >= pipeline.Writer) {
 		return s
 	}
 	b := Build{

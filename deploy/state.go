@@ -30,6 +30,7 @@ type State struct {
 	Locks       map[string]Lock    // by environment
 	Freezes     map[string]Freeze  // by environment; "" is all of them
 	Pictures    map[string]Picture // deployments that GitHub shows, by our name
+	Gone        []pipeline.Commit  // the newest merge groups that were taken apart
 	Shut        string             // why nothing is begun or told here; empty when it is
 	Changes     int                // of the repository itself, so far
 	ChangesTold int                // how many of them the runs know
@@ -56,6 +57,11 @@ type Run struct {
 	Trigger    pipeline.Trigger
 	Trust      pipeline.Trust
 	Only       string              // the stage that it ends with; empty for a whole run
+	Skipped    bool                // a filter of the plan keeps it from running
+	Tree, Plan string              // what it tests, and by what
+	At         time.Time           // when it began
+	Buttons    string              // the mark of those that it was told of
+	Offers     int                 // how often it was told
 	Conclusion pipeline.Conclusion // empty while it runs
 	Stop       string              // why it should be cancelled, until it has been told
 	Stopped    bool                // it has been told

@@ -31,7 +31,7 @@ func (r Requested) step(stage int, name string) StepState {
 // Again is the request for another run of the same commit, plan and trust as an earlier one, whole. Who asks fills in
 // the run, the trigger's delivery and the time.
 func Again(old State) Requested {
-	return Requested{Trigger: old.Trigger, Trust: old.Trust, Plan: old.Plan, PlanFrom: old.PlanFrom, Problems: old.Problems, Restricted: old.Restricted}
+	return Requested{Trigger: old.Trigger, Trust: old.Trust, Plan: old.Plan, PlanFrom: old.PlanFrom, Problems: old.Problems, Restricted: old.Restricted, Attempt: old.Attempt + 1}
 }
 
 // AgainFailed is Again, of nothing but the steps that have not passed; those that have are carried. The problem is a
@@ -59,6 +59,40 @@ func AgainStage(old State, stage string) (r Requested, problem string) {
 	r.Only, r.Carried = stage, old.passed(at)
 	r.Plan.Stages = r.Plan.Stages[: at+1 : at+1]
 	return r, ""
+}
+
+// AgainCheck is Again because of one check: its stage anew, and whatever else has not passed. What other stages have
+// passed is carried, so that the new run is as complete as a first one, and GitHub is told only of what runs.
+func AgainCheck(old State, check string) (r Requested, problem string) {
+	at := slices.IndexFunc(old.Plan.Stages, func(s Stage) bool { return checkName(s) == check })
+	switch {
+	case !old.Over():
+		return r, "The run of this check is still on its way. Cancel it first, or wait for its end."
+	case at < 0: // the check of the plan itself
+		return Again(old), ""
+	}
+	r = Again(old)
+	r.Only, r.Quiet = old.Only, true
+	for _, c := range old.passed(len(old.Plan.Stages)) {
+		if stage := old.stageOf(c.Step); stage != at {
+			r.Carried = append(r.Carried, c)
+		}
+	}
+	return r, ""
+}
+
+func (s State) stageOf(step string) int {
+	return s.Steps[slices.IndexFunc(s.Steps, func(st StepState) bool { return st.Name == step })].Stage
+}
+
+// carried reports whether all of a stage was passed by earlier runs.
+func (s State) carried(stage int) bool {
+	for _, st := range s.stageSteps(stage) {
+		if st.From == "" {
+			return false
+		}
+	}
+	return true
 }
 
 // passed are the steps of the first stages that have passed.

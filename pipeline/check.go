@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -24,13 +25,25 @@ type Check struct {
 	Title       string
 	Steps       []StepState
 	Annotations []Annotation
+	Buttons     []Button // at most three
+	Note        string   // an answer to someone who asked for something at the check
+	notes       int      // how many there were
 	Started     time.Time
 	Finished    time.Time
 }
 
 // Mark changes exactly when GitHub should be told again.
 func (c Check) Mark() string {
-	return fmt.Sprintf("%s:%s:%d", c.Status, c.Conclusion, len(c.Annotations))
+	mark := fmt.Sprintf("%s:%s:%d", c.Status, c.Conclusion, len(c.Annotations))
+	if c.Status == Completed { // before that there is always the same one
+		for _, b := range c.Buttons {
+			mark += ":" + b.Identifier
+		}
+	}
+	if c.notes > 0 {
+		mark += fmt.Sprintf(":note%d", c.notes)
+	}
+	return mark
 }
 
 // PlanCheck is the name of the check that shows mistakes in the plan file.
@@ -43,13 +56,19 @@ func Checks(s State) (checks []Check) {
 		return nil
 	}
 	if len(s.Problems) > 0 {
-		return []Check{s.planCheck()}
+		return []Check{s.answered(s.planCheck())}
 	}
 	for i, stage := range s.Plan.Stages {
-		checks = append(checks, s.stageCheck(i, stage))
+		c := s.answered(s.pressable(i, s.stageCheck(i, stage)))
+		if s.Quiet && s.carried(i) && len(c.Buttons) == 0 && c.Note == "" {
+			continue // GitHub shows the check of the run that has passed it
+		}
+		checks = append(checks, c)
 	}
 	return checks
 }
+
+func checkName(stage Stage) string { return "conveyor / " + stage.Name }
 
 func (s State) planCheck() Check {
 	c := Check{
@@ -71,7 +90,7 @@ func (s State) planCheck() Check {
 }
 
 func (s State) stageCheck(i int, stage Stage) Check {
-	c := Check{Name: "conveyor / " + stage.Name, Status: Queued, Conclusion: s.StageConclusion(i), Steps: s.stageSteps(i)}
+	c := Check{Name: checkName(stage), Status: Queued, Conclusion: s.StageConclusion(i), Steps: s.stageSteps(i)}
 	c.External = s.external(c.Name)
 	passed := 0
 	for _, st := range c.Steps {
@@ -105,6 +124,10 @@ func (s State) stageCheck(i int, stage Stage) Check {
 
 func (s State) title(c Check, passed int) string {
 	switch {
+	case c.Conclusion == Skipped:
+		return "Not started: " + s.Skip
+	case s.Reused != nil:
+		return "Reused: the same tree has passed in another run"
 	case c.Conclusion == ActionRequired:
 		return "Waiting for a maintainer: this code comes from outside"
 	case c.Conclusion == Success:
@@ -125,4 +148,20 @@ func (s State) title(c Check, passed int) string {
 	return "Waiting"
 }
 
-func (s State) external(check string) string { return string(s.Run) + " " + check }
+// external names a check at GitHub. From the second attempt on it says which one it is.
+func (s State) external(check string) string {
+	name := string(s.Run) + " " + check
+	if s.Attempt > 1 {
+		name += fmt.Sprintf(" #%d", s.Attempt)
+	}
+	return name
+}
+
+// RunOf is the run that planted a name at GitHub, empty when it was none of the repository's.
+func RunOf(repo int64, external string) RunID {
+	run, _, _ := strings.Cut(external, " ")
+	if prefix := string(NewRunID(repo, "")); len(run) <= len(prefix) || !strings.HasPrefix(run, prefix) {
+		return ""
+	}
+	return RunID(run)
+}

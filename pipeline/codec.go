@@ -22,6 +22,8 @@ var readers = map[string]func([]byte) (Event, error){
 	StepLost{}.Kind():        read[StepLost],
 	CancelRequested{}.Kind(): read[CancelRequested],
 	Reported{}.Kind():        read[Reported],
+	Offered{}.Kind():         read[Offered],
+	Noted{}.Kind():           read[Noted],
 	RepoChanged{}.Kind():     read[RepoChanged],
 	CheckOpening{}.Kind():    read[CheckOpening],
 	CheckTold{}.Kind():       read[CheckTold],

@@ -4,13 +4,14 @@ package pipeline
 type Conclusion string
 
 // The conclusions in use. GitHub counts skipped and neutral as good for required checks, so neither is ever given to
-// something that should have run and did not.
+// something that should have run and did not: neutral is not in use, and skipped is what the plan's own filter excludes.
 const (
 	Success        Conclusion = "success"
 	Failure        Conclusion = "failure"
 	ActionRequired Conclusion = "action_required"
 	WasCancelled   Conclusion = "cancelled"
 	RanOutOfTime   Conclusion = "timed_out"
+	Skipped        Conclusion = "skipped"
 )
 
 // Over reports whether nothing of the run is left to run.
@@ -23,7 +24,11 @@ func (s State) Conclusion() Conclusion {
 		return ""
 	case len(s.Problems) > 0:
 		return Failure
-	case !(s.Trust > Outside):
+	}
+	if c := s.settled(); c != "" {
+		return c
+	}
+	if !(s.Trust > Outside) {
 		return s.outsideConclusion()
 	}
 	return s.conclude(s.Steps)
@@ -31,10 +36,24 @@ func (s State) Conclusion() Conclusion {
 
 // StageConclusion is how one stage ended.
 func (s State) StageConclusion(stage int) Conclusion {
+	if c := s.settled(); c != "" {
+		return c
+	}
 	if !s.mayRun(stage) {
 		return ActionRequired
 	}
 	return s.conclude(s.stageSteps(stage))
+}
+
+// settled is the conclusion of a run that was over when it began, because nothing of it is to be run.
+func (s State) settled() Conclusion {
+	switch {
+	case s.Skip != "":
+		return Skipped
+	case s.Reused != nil:
+		return Success
+	}
+	return ""
 }
 
 func (s State) stageSteps(stage int) (steps []StepState) {

@@ -18,6 +18,10 @@ type Requested struct {
 	// so. None when it is empty, and of no meaning for any other trust.
 	Restricted []string  `json:"restricted,omitempty"`
 	Carried    []Carried `json:"carried,omitempty"` // steps that an earlier run of the same commit and plan has passed
+	Quiet      bool      `json:"quiet,omitempty"`   // checks of which all is carried are not told again
+	Skip       string    `json:"skip,omitempty"`    // the filter of the plan that keeps it from running, in words
+	Reused     *Reused   `json:"reused,omitempty"`  // the run that has tested the same tree by the same plan
+	Attempt    int       `json:"attempt,omitempty"` // of the commit's run: 0 for the first, then 2, 3, …
 	At         time.Time `json:"at"`
 }
 
@@ -58,6 +62,18 @@ type Reported struct {
 	At time.Time `json:"at"`
 }
 
+// Offered says which buttons the run's last check has. The repository's stream decides on them.
+type Offered struct {
+	Buttons []Button `json:"buttons,omitempty"`
+}
+
+// Noted answers someone who asked for something at a check of the run: why it does not happen.
+type Noted struct {
+	Check string    `json:"check,omitempty"` // all of them when empty
+	Note  string    `json:"note"`
+	At    time.Time `json:"at"`
+}
+
 // RepoChanged says that the run's repository has another name or installation, or that GitHub can be told of it again.
 type RepoChanged struct {
 	Repo Repo      `json:"repo"`
@@ -85,6 +101,8 @@ func (StepFinished) Kind() string    { return "step_finished" }
 func (StepLost) Kind() string        { return "step_lost" }
 func (CancelRequested) Kind() string { return "cancel_requested" }
 func (Reported) Kind() string        { return "reported" }
+func (Offered) Kind() string         { return "offered" }
+func (Noted) Kind() string           { return "noted" }
 func (RepoChanged) Kind() string     { return "repo_changed" }
 func (CheckOpening) Kind() string    { return "check_opening" }
 func (CheckTold) Kind() string       { return "check_told" }

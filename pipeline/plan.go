@@ -17,11 +17,12 @@ type Plan struct {
 type On struct {
 	Push        *Filter `json:"push,omitempty"`
 	PullRequest *Filter `json:"pull_request,omitempty"`
+	MergeGroup  *Filter `json:"merge_group,omitempty"` // nil: as for a pull request into its base, or a push to it
 }
 
 // Filter narrows events down. An empty list lets everything pass.
 type Filter struct {
-	Branches []string `json:"branches,omitempty"` // globs: the pushed branch, or the pull request's base
+	Branches []string `json:"branches,omitempty"` // globs: the pushed branch, or the base of the pull request or merge group
 	// Of pull requests: the stages that also run the code of people who may not write, before anyone has allowed it. It
 	// only ever counts in the plan of the base branch.
 	Outside []string `json:"outside,omitempty"`

@@ -16,7 +16,13 @@ type State struct {
 	Plan       Plan
 	PlanFrom   Commit
 	Problems   []Problem
-	Restricted []string    // the stages that run although the code comes from outside
+	Restricted []string // the stages that run although the code comes from outside
+	Quiet      bool     // checks of which all is carried are not told again
+	Skip       string   // the filter that keeps it from running
+	Reused     *Reused  // the run whose evidence counts for this one
+	Attempt    int      // of the commit's run, from 1
+	Buttons    []Button // of its last check, once it is over
+	notes      map[string]note
 	Only       string      // the stage that it ends with; empty for a whole run
 	Steps      []StepState // all steps of all stages, in the plan's order
 	Cancel     string      // why it was cancelled; empty when it was not
@@ -101,6 +107,10 @@ func Apply(s State, e Event) State {
 		return s.cancelled(e)
 	case Reported:
 		s.Reported = true
+	case Offered:
+		s.Buttons = e.Buttons
+	case Noted:
+		return s.noted(e)
 	case RepoChanged:
 		if s.Run != "" {
 			s.Trigger.Repo = s.Trigger.Repo.Renamed(e.Repo)
@@ -119,6 +129,7 @@ func (s State) requested(e Requested) State {
 	}
 	s.Run, s.Trigger, s.Trust, s.Plan, s.PlanFrom, s.Problems = e.Run, e.Trigger, e.Trust, e.Plan, e.PlanFrom, e.Problems
 	s.Requested, s.Ended, s.Only = e.At, e.At, e.Only
+	s.Quiet, s.Skip, s.Reused, s.Attempt = e.Quiet, e.Skip, e.Reused, max(e.Attempt, 1)
 	for i, stage := range e.Plan.Stages {
 		for _, step := range stage.Steps {
 			s.Steps = append(s.Steps, e.step(i, step.Name))
@@ -127,7 +138,7 @@ func (s State) requested(e Requested) State {
 	if s.Trust == Outside {
 		s.Restricted = e.Restricted
 	}
-	if len(s.Problems) > 0 {
+	if len(s.Problems) > 0 || s.settled() != "" {
 		return s.stopWaiting()
 	}
 	return s.withhold()

@@ -9,6 +9,7 @@ type TriggerKind string
 const (
 	Push        TriggerKind = "push"
 	PullRequest TriggerKind = "pull_request"
+	MergeGroup  TriggerKind = "merge_group" // what the merge queue would make of the base: tested, and never deployed
 )
 
 // Trigger is why a run exists.
@@ -19,11 +20,11 @@ type Trigger struct {
 	Commit   Commit      `json:"commit"`           // what is built and reported on
 	Ref      string      `json:"ref"`              // where the commit can be fetched: refs/heads/…, refs/pull/N/head
 	Branch   string      `json:"branch"`           // the pushed branch, or the pull request's head branch
-	Pull     int         `json:"pull,omitempty"`   // the pull request's number, 0 for a push
-	Base     string      `json:"base,omitempty"`   // the pull request's base branch
+	Pull     int         `json:"pull,omitempty"`   // the pull request's number, else 0
+	Base     string      `json:"base,omitempty"`   // the base branch of the pull request or merge group
 	Actor    Actor       `json:"actor"`            // whose event it is: the one who pushed, opened or asked
 	Fork     bool        `json:"fork,omitempty"`   // the head lives in another repository
-	Before   Commit      `json:"before,omitempty"` // of a push: what the branch held before
+	Before   Commit      `json:"before,omitempty"` // of a push: what the branch held before; of a merge group: what the base holds
 	At       time.Time   `json:"at"`               // GitHub's own time of the event, to put late deliveries in order
 	Title    string      `json:"title,omitempty"`  // the commit's or pull request's first line; text from outside, for display only
 }

@@ -49,6 +49,14 @@ func (s State) explainRun() Reason {
 	switch c := s.Conclusion(); {
 	case c == "":
 		r.Say += " is on its way"
+	case c == Skipped:
+		r.Say += " did not start"
+		r.Because = []Reason{{Say: quoted(s.Skip)}}
+		return r
+	case s.Reused != nil:
+		r.Say += " did not have to start"
+		r.Because = []Reason{{Say: fmt.Sprintf("the same tree has passed the same plan, in a run of %s", s.Reused.Commit.Short())}}
+		return r
 	case c == ActionRequired && len(s.Restricted) == 0:
 		r.Say += " did not start"
 		r.Because = s.whyWithheld()
@@ -74,7 +82,7 @@ func (s State) explainStage(i int) Reason {
 	name := "the stage `" + s.Plan.Stages[i].Name + "`"
 	steps := s.stageSteps(i)
 	switch c := s.StageConclusion(i); {
-	case len(s.Problems) > 0:
+	case s.settled() != "" || len(s.Problems) > 0:
 		return Reason{Say: name + " did not start", Because: s.explainRun().Because}
 	case c == ActionRequired:
 		return Reason{Say: name + " did not start", Because: s.whyWithheld()}
@@ -104,7 +112,7 @@ func (s State) explainSteps(stage int) (why []Reason) {
 func (s State) explainStep(st StepState) Reason {
 	name := "`" + st.Name + "`"
 	switch {
-	case len(s.Problems) > 0:
+	case s.settled() != "" || len(s.Problems) > 0:
 		return Reason{Say: name + " did not run", Because: s.explainRun().Because}
 	case !s.mayRun(st.Stage):
 		return Reason{Say: name + " did not run", Because: s.whyWithheld()}

@@ -163,12 +163,13 @@ func (in *Installation) createCheck(ctx context.Context, repo pipeline.Repo, c C
 func (in *Installation) updateCheck(ctx context.Context, repo pipeline.Repo, id int64, c CheckRun, next []*gh.CheckRunAnnotation) error {
 	o := struct {
 		gh.UpdateCheckRunOptions
-		StartedAt *gh.Timestamp `json:"started_at,omitempty"`
+		StartedAt *gh.Timestamp        `json:"started_at,omitempty"`
+		Actions   []*gh.CheckRunAction `json:"actions"` // none is told, too: what is left out stays as it was
 	}{gh.UpdateCheckRunOptions{
 		Name: c.Name, ExternalID: gh.String(c.ExternalID), DetailsURL: optional(c.DetailsURL),
 		Status: gh.String(string(c.Status)), Conclusion: optional(string(c.Conclusion)),
-		CompletedAt: stamp(c.CompletedAt), Output: c.output(next), Actions: c.actions(),
-	}, stamp(c.StartedAt)}
+		CompletedAt: stamp(c.CompletedAt), Output: c.output(next),
+	}, stamp(c.StartedAt), append([]*gh.CheckRunAction{}, c.actions()...)}
 	path := fmt.Sprintf("repos/%s/%s/check-runs/%d", repo.Owner, repo.Name, id)
 	req, err := in.client.NewRequest(http.MethodPatch, path, o)
 	if err != nil {

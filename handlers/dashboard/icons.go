@@ -21,6 +21,7 @@ var states = map[string]state{
 	"infrastructure":  {"given up", "mark", "bad"},
 	"cancelled":       {"cancelled", "square", "off"},
 	"action_required": {"needs a maintainer", "hand", "wait"},
+	"skipped":         {"skipped", "dash", "off"},
 	"not run":         {"not run", "dash", "off"},
 	"live":            {"live", "check", "good"},
 	"deploying":       {"deploying", "turn", "busy"},

@@ -29,8 +29,13 @@ func next(s pipeline.State, repo deploy.State, places []placeView, pullURL strin
 		return failed(s, pullURL)
 	case pipeline.WasCancelled:
 		return []nextStep{say("off", "Nothing more: the run was cancelled. %s", sentence(plain(s.Cancel)))}
+	case pipeline.Skipped:
+		return []nextStep{say("off", "Nothing: the plan does not want it run here. %s", sentence(plain(s.Skip)))}
 	case pipeline.ActionRequired:
 		return []nextStep{outside(s, pullURL)}
+	}
+	if s.Trigger.Kind == pipeline.MergeGroup {
+		return []nextStep{say("good", "Nothing is deployed from a merge group: GitHub merges it, and the push to %s goes its own way.", cut(plain(s.Trigger.Base), 80))}
 	}
 	return passed(s, repo, places)
 }

@@ -70,6 +70,9 @@ func (p *Pages) headline(s pipeline.State) headline {
 	if t.Kind == pipeline.PullRequest {
 		h.Why, h.WhyURL = fmt.Sprintf("pull request #%d", t.Pull), p.github(t.Repo, "pull", fmt.Sprint(t.Pull))
 	}
+	if t.Kind == pipeline.MergeGroup {
+		h.Why, h.WhyURL = "merge queue of "+cut(plain(t.Base), 80), p.github(t.Repo, "tree", t.Base)
+	}
 	for _, st := range s.Steps {
 		if st.Attempt > 0 {
 			h.State, h.Running = states["running"], true
@@ -140,6 +143,10 @@ func because(s pipeline.State) string {
 		return pipeline.PlanPath + " has " + count(len(s.Problems), "mistake")
 	case c == pipeline.WasCancelled:
 		return s.Cancel
+	case c == pipeline.Skipped:
+		return plain(s.Skip)
+	case s.Reused != nil:
+		return "the same tree has passed in the run of " + s.Reused.Commit.Short()
 	case c == pipeline.ActionRequired:
 		return "this code comes from outside"
 	}
@@ -190,10 +197,13 @@ func logQuery(step string, attempt int) string { return fmt.Sprintf("%s/%d", ste
 func about(s pipeline.State) []fact {
 	t := s.Trigger
 	facts := []fact{{"Commit", string(t.Commit)}, {"Branch", cut(plain(t.Branch), 200)}}
-	if t.Kind == pipeline.PullRequest {
+	if t.Base != "" {
 		facts = append(facts, fact{"Into", cut(plain(t.Base), 200)})
 	}
 	facts = append(facts, fact{"Started by", "@" + t.Actor.Login}, fact{"Delivery", t.Delivery}, fact{"Trust", s.Trust.String()})
+	if s.Reused != nil {
+		facts = append(facts, fact{"Tested in", string(s.Reused.Run)}, fact{"Tree", s.Reused.Tree})
+	}
 	if s.PlanFrom != "" && s.PlanFrom != t.Commit {
 		facts = append(facts, fact{"Plan read at", string(s.PlanFrom)})
 	}

@@ -27,10 +27,18 @@ type payload struct {
 	PullRequest  *pull         `json:"pull_request"`
 	Issue        *issue        `json:"issue"`
 	Comment      *comment      `json:"comment"`
-	Changes      struct {
+	CheckRun     *check        `json:"check_run"`
+	CheckSuite   *check        `json:"check_suite"`
+	Pressed      *struct {
+		Identifier string `json:"identifier"`
+	} `json:"requested_action"`
+	MergeGroup *group `json:"merge_group"`
+	Reason     string `json:"reason"` // why a merge group is no more
+	Changes    struct {
 		Body *struct {
 			From string `json:"from"`
 		} `json:"body"`
+		Base *struct{} `json:"base"`
 	} `json:"changes"` // of what was edited: what it was before
 
 	Repositories []repository `json:"repositories"` // of an installation; without their owners
@@ -44,6 +52,26 @@ type installation struct {
 
 type commit struct {
 	Message string `json:"message"`
+}
+
+// check is a check run, or a suite of them, which has neither a name nor an external id. Its times are not read: GitHub
+// writes some of them in a form of their own.
+type check struct {
+	Name       string `json:"name"`
+	HeadSHA    string `json:"head_sha"`
+	ExternalID string `json:"external_id"`
+	App        struct {
+		ID int64 `json:"id"`
+	} `json:"app"`
+}
+
+// group is what the merge queue would make of the base.
+type group struct {
+	HeadSHA    string  `json:"head_sha"`
+	HeadRef    string  `json:"head_ref"`
+	BaseSHA    string  `json:"base_sha"`
+	BaseRef    string  `json:"base_ref"`
+	HeadCommit *commit `json:"head_commit"`
 }
 
 type account struct {

@@ -15,9 +15,11 @@ import (
 type Heard struct {
 	Repo     pipeline.Repo // set unless the delivery is ignored
 	Trigger  *pipeline.Trigger
+	Rebased  bool // the trigger is only that the pull request goes into another base: a head that has run needs none
 	Pull     *deploy.PullSeen
 	Commands []deploy.Command
 	Voided   *deploy.ApprovalVoided
+	Gone     *deploy.GroupGone
 	Changed  *Changed // what became of repositories, or of the App in them; Repo is not set then
 	Ignored  string   // for the journal and the operator; in words
 }
@@ -26,7 +28,7 @@ type Heard struct {
 // comments of Apps command when the App is one of those given, by number.
 func Translate(d Delivery, apps ...int64) Heard {
 	hear, known := map[string]func(Delivery, payload, pipeline.Repo) Heard{
-		"push": push, "pull_request": pullRequest, "issue_comment": func(d Delivery, p payload, _ pipeline.Repo) Heard {
+		"push": push, "pull_request": pullRequest, "merge_group": mergeGroup, "check_run": checkRun, "check_suite": checkSuite, "issue_comment": func(d Delivery, p payload, _ pipeline.Repo) Heard {
 			return issueComment(d, p, apps)
 		}, "repository": repositoryChanged,
 	}[d.Event]
@@ -99,14 +101,16 @@ func push(d Delivery, p payload, repo pipeline.Repo) Heard {
 	return Heard{Trigger: t}
 }
 
-// pullRequest hears where a pull request stands. Only a new head starts a run; the other actions tell of what waits for
+// pullRequest hears where a pull request stands. Only a new head or base starts a run; the other actions tell of what waits for
 // it: that it is closed, or goes to another base.
 func pullRequest(d Delivery, p payload, repo pipeline.Repo) Heard {
 	runs := false
 	switch p.Action {
 	case "opened", "synchronize", "reopened":
 		runs = true
-	case "closed", "edited", "converted_to_draft", "ready_for_review":
+	case "edited":
+		runs = p.Changes.Base != nil // into another base, which may ask for checks that the one before did not
+	case "closed", "converted_to_draft", "ready_for_review":
 	default:
 		return ignored("nothing follows from %s", describe(d.Event, p.Action))
 	}
@@ -136,6 +140,9 @@ func pullRequest(d Delivery, p payload, repo pipeline.Repo) Heard {
 			Kind: pipeline.PullRequest, Delivery: d.GUID, Repo: repo, Commit: seen.Head, Ref: fmt.Sprintf("refs/pull/%d/head", pr.Number),
 			Branch: seen.Branch, Pull: pr.Number, Base: seen.Base, Actor: p.Sender.actor(), Fork: seen.Fork, At: seen.Updated,
 			Title: title(pr.Title),
+		}
+		if h.Rebased = p.Action == "edited"; h.Rebased && seen.Fork {
+			h.Trigger.Actor = pipeline.Actor{} // who edits has not pushed the head, and nobody knows who did
 		}
 	}
 	return h

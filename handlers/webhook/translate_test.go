@@ -17,7 +17,7 @@ import (
 )
 
 func heard(event string, body []byte) webhook.Heard {
-	return webhook.Translate(webhook.Delivery{Source: "app/4711", GUID: "72d3162e", Event: event, Body: body, ReceivedAt: noon})
+	return webhook.Translate(webhook.Delivery{Source: "app/4201", GUID: "72d3162e", Event: event, Body: body, ReceivedAt: noon})
 }
 
 // TestEveryExampleIsHeardAsWritten translates GitHub's own examples, and ours, one golden file for each event.
@@ -63,6 +63,9 @@ func render(t *testing.T, all map[string]webhook.Heard) string {
 		if h.Voided != nil {
 			field(t, &b, "voided", h.Voided)
 		}
+		if h.Gone != nil {
+			field(t, &b, "gone", h.Gone)
+		}
 		if h.Changed != nil {
 			field(t, &b, "changed", h.Changed)
 			continue
@@ -87,7 +90,7 @@ func field(t *testing.T, b *strings.Builder, name string, v any) {
 // makesSense holds what the house may rely on, whatever the payload.
 func makesSense(t testing.TB, name string, h webhook.Heard) {
 	t.Helper()
-	nothing := h.Trigger == nil && h.Pull == nil && len(h.Commands) == 0 && h.Voided == nil && h.Changed == nil
+	nothing := h.Trigger == nil && h.Pull == nil && len(h.Commands) == 0 && h.Voided == nil && h.Gone == nil && h.Changed == nil
 	if nothing != (h.Ignored != "") {
 		t.Fatalf("%s: nothing is heard (%v), and the reason is %q", name, nothing, h.Ignored)
 	}
@@ -112,7 +115,7 @@ func makesSense(t testing.TB, name string, h webhook.Heard) {
 		t.Fatalf("%s: the repository is %+v", name, h.Repo)
 	}
 	if tr := h.Trigger; tr != nil {
-		if !tr.Commit.Valid() || tr.Repo != h.Repo || tr.Delivery == "" || tr.Actor.ID <= 0 || tr.At.IsZero() || tr.Before != "" && !tr.Before.Valid() {
+		if !tr.Commit.Valid() || tr.Repo != h.Repo || tr.Delivery == "" || tr.Actor.ID <= 0 && !(h.Rebased && tr.Fork) || tr.At.IsZero() || tr.Before != "" && !tr.Before.Valid() {
 			t.Fatalf("%s: the trigger is %+v", name, tr)
 		}
 		switch tr.Kind {
@@ -124,6 +127,10 @@ func makesSense(t testing.TB, name string, h webhook.Heard) {
 			if tr.Ref != fmt.Sprintf("refs/pull/%d/head", tr.Pull) || tr.Pull <= 0 || h.Pull == nil || h.Pull.Head != tr.Commit || h.Pull.Fork != tr.Fork {
 				t.Fatalf("%s: the trigger is %+v of %+v", name, tr, h.Pull)
 			}
+		case pipeline.MergeGroup:
+			if tr.Ref != "refs/heads/"+tr.Branch || !strings.HasPrefix(tr.Branch, "gh-readonly-queue/") || tr.Base == "" || tr.Pull != 0 || tr.Fork {
+				t.Fatalf("%s: the merge group is %+v", name, tr)
+			}
 		default:
 			t.Fatalf("%s: the trigger is of the kind %q", name, tr.Kind)
 		}
@@ -134,7 +141,9 @@ func makesSense(t testing.TB, name string, h webhook.Heard) {
 		}
 	}
 	for _, c := range h.Commands {
-		if c.ID == "" || c.Pull <= 0 || c.Comment <= 0 || c.Actor.ID <= 0 || c.Actor.Bot || c.At.IsZero() {
+		said := c.Pull > 0 && c.Comment > 0 && c.Button == ""
+		pressed := c.Pull == 0 && c.Comment == 0 && c.Button != "" && pipeline.Commit(c.Commit).Valid()
+		if c.ID == "" || said == pressed || c.Actor.ID <= 0 || c.Actor.Bot || c.At.IsZero() {
 			t.Fatalf("%s: the command is %+v", name, c)
 		}
 	}

@@ -12,6 +12,7 @@ func decode(root *value) pipeline.Plan {
 	p := pipeline.Plan{Version: 1}
 	p.On.Push = filter(root.get("on").get("push"))
 	p.On.PullRequest = filter(root.get("on").get("pull_request"))
+	p.On.MergeGroup = filter(root.get("on").get("merge_group"))
 	names := stageNames(root)
 	if p.On.PullRequest != nil {
 		p.On.PullRequest.Outside = outside(root.get("on").get("pull_request").get("outside"), names)

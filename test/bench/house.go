@@ -70,8 +70,8 @@ func build(s *session, env ...string) (_ *house, err error) {
 	}
 	h.app, err = h.github.RegisterApp("octo", github.Manifest{
 		Name: "Conveyor", URL: "http://" + h.address, HookAttributes: &github.Hook{URL: "http://" + h.address + "/webhooks/github"},
-		DefaultPermissions: map[string]string{"checks": "write", "contents": "read", "deployments": "write", "issues": "write", "members": "read", "metadata": "read", "pull_requests": "write"},
-		DefaultEvents:      []string{"issue_comment", "pull_request", "push", "repository"},
+		DefaultPermissions: map[string]string{"checks": "write", "contents": "read", "deployments": "write", "issues": "write", "members": "read", "merge_queues": "read", "metadata": "read", "pull_requests": "write"},
+		DefaultEvents:      []string{"issue_comment", "merge_group", "pull_request", "push", "repository"},
 	})
 	if err != nil {
 		return nil, err

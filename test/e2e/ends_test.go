@@ -222,7 +222,7 @@ func (h *house) approved(spec pipeline.Environment, e deploy.DeployStarted) {
 	}
 	people := map[int64]bool{}
 	for _, a := range e.Approvals {
-		if a.Commit == e.Commit && a.Digest == e.Digest && a.Promotion == e.Deployment && a.Body != "" && !a.At.After(e.At) {
+		if a.Commit == e.Commit && a.Digest == e.Digest && a.Promotion == e.Deployment && (a.Body != "" || a.Button != "") && !a.At.After(e.At) {
 			people[a.Actor.ID] = true
 		}
 	}

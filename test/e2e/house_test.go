@@ -94,8 +94,8 @@ func found(t *testing.T, change ...func(*house)) *house {
 	address := freeAddress(t)
 	registered := must(gh.RegisterApp("octo", github.Manifest{
 		Name: "Conveyor", URL: "http://" + address, HookAttributes: &github.Hook{URL: "http://" + address + "/webhooks/github"},
-		DefaultPermissions: map[string]string{"checks": "write", "contents": "read", "deployments": "write", "issues": "write", "members": "read", "metadata": "read", "pull_requests": "write"},
-		DefaultEvents:      []string{"issue_comment", "pull_request", "push", "repository"},
+		DefaultPermissions: map[string]string{"checks": "write", "contents": "read", "deployments": "write", "issues": "write", "members": "read", "merge_queues": "read", "metadata": "read", "pull_requests": "write"},
+		DefaultEvents:      []string{"issue_comment", "merge_group", "pull_request", "push", "repository"},
 	}))(t)
 	h.at = must(gh.InstallApp(registered.Slug, "octo", "shop"))(t)
 	c := &h.config

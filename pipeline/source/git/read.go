@@ -65,6 +65,30 @@ func (s *Source) File(ctx context.Context, repo pipeline.Repo, commit pipeline.C
 	return data, refusal
 }
 
+// Tree is the id of a fetched commit's tree. Commits with the same tree hold the same files, whatever their history.
+func (s *Source) Tree(ctx context.Context, repo pipeline.Repo, commit pipeline.Commit) (tree string, err error) {
+	if err := checkCommit(commit); err != nil {
+		return "", err
+	}
+	r, err := s.repository(repo)
+	if err != nil {
+		return "", err
+	}
+	if ok, err := s.holds(ctx, r, commit); err != nil {
+		return "", err
+	} else if !ok {
+		return "", fmt.Errorf("%w: %s of %s was not fetched", source.ErrNoCommit, commit.Short(), repo.Slug())
+	}
+	err = r.objects.ask(ctx, func() error {
+		tree, err = r.objects.treeOf(commit)
+		return err
+	})
+	if err != nil {
+		return "", fmt.Errorf("source: read %s of %s: %w", commit.Short(), repo.Slug(), err)
+	}
+	return tree, nil
+}
+
 // Changed lists the paths that differ between two fetched commits, by their files alone and not by history. Renames
 // show as both paths. A pull request compared with its base's head also shows what the base got in the meantime:
 // more than was changed, never less.

@@ -108,16 +108,12 @@ func (o *reader) wanted(kind, id string, limit int64) ([]byte, error) {
 
 // find walks from a commit to what it has under a path. No mode means that nothing is there.
 func (o *reader) find(commit pipeline.Commit, path string) (mode, id string, err error) {
-	data, err := o.wanted("commit", string(commit), mostCommit)
+	tree, err := o.treeOf(commit)
 	if err != nil {
 		return "", "", err
 	}
-	line, _, _ := bytes.Cut(data, []byte("\n"))
-	tree, ok := bytes.CutPrefix(line, []byte("tree "))
-	if !ok {
-		return "", "", fmt.Errorf("git cat-file: the commit %s has no tree", commit)
-	}
-	mode, id = "40000", string(tree)
+	var data []byte
+	mode, id = "40000", tree
 	for part := range strings.SplitSeq(path, "/") {
 		if mode != "40000" {
 			return "", "", nil
@@ -130,6 +126,20 @@ func (o *reader) find(commit pipeline.Commit, path string) (mode, id string, err
 		}
 	}
 	return mode, id, nil
+}
+
+// treeOf is the id of a commit's tree.
+func (o *reader) treeOf(commit pipeline.Commit) (string, error) {
+	data, err := o.wanted("commit", string(commit), mostCommit)
+	if err != nil {
+		return "", err
+	}
+	line, _, _ := bytes.Cut(data, []byte("\n"))
+	tree, ok := bytes.CutPrefix(line, []byte("tree "))
+	if !ok {
+		return "", fmt.Errorf("git cat-file: the commit %s has no tree", commit)
+	}
+	return string(tree), nil
 }
 
 // mostCommit bounds a commit object, in bytes; its message and signatures are free text.

@@ -1,0 +1,109 @@
+package deploy
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/conveyor-ci/conveyor/pipeline"
+)
+
+// AtCheck reports whether a command was given by a press at one of our checks.
+func (c Command) AtCheck() bool { return c.Check != "" || c.Button == Rerequested }
+
+// pressed finds out, by our own records, what a press at a check speaks of: the run, the pull request and the
+// environment. GitHub tells the commit and, for code of a fork, no pull request. When several open pull requests have that
+// commit as their head, it is not guessed which one is to be tested again.
+func (s State) pressed(c Command) Command {
+	commit := pipeline.Commit(c.Commit)
+	if r, ok := s.Runs[c.Run]; !ok || r.Trigger.Commit != commit {
+		c.Run = s.newestRun(commit)
+	}
+	run, known := s.Runs[c.Run]
+	var open []string
+	for _, n := range s.pullNumbers() {
+		p := s.Pulls[n]
+		if p.Open && p.Head == commit {
+			open = append(open, fmt.Sprintf("#%d", n))
+		}
+		if p.Open && p.Head == commit || c.Pull == 0 && p.Merged && p.MergeCommit == commit {
+			c.Pull = n
+		}
+	}
+	if run.Trigger.Pull != 0 {
+		c.Pull = run.Trigger.Pull
+	}
+	switch c.Verb {
+	case Retest:
+		c.Line = "/retest"
+	case Cancel:
+		c.Line = "/cancel"
+	default:
+		c.Environment = s.environmentOf(c.Verb, c.Button)
+		c.Line = fmt.Sprintf("/%s %s@%s", c.Verb, c.Environment, commit.Short())
+		if c.Verb == Rollback {
+			c.Line = "/rollback " + c.Environment
+		}
+	}
+	switch {
+	case !known:
+		c.Problem = fmt.Sprintf("No run of %s is known any more. Push it again.", commit.Short())
+	case c.Verb == Retest && len(open) > 1:
+		c.Pull = 0
+		c.Problem = fmt.Sprintf("The open pull requests %s all have the head %s, so it is not clear which one to test again. Comment `/retest` on the one that you mean.",
+			strings.Join(open, ", "), commit.Short())
+	case c.Environment == "" && c.Verb != Retest && c.Verb != Cancel:
+		c.Problem = "The environment of this button is not defined any more."
+	}
+	return c
+}
+
+// newestRun is the whole run of a commit that began last; one that was skipped counts only when there is no other.
+func (s State) newestRun(c pipeline.Commit) pipeline.RunID {
+	var newest Run
+	for _, id := range sortedKeys(s.Runs) {
+		r := s.Runs[id]
+		if r.Trigger.Commit != c || r.Only != "" {
+			continue
+		}
+		if newest.ID == "" || newest.Skipped && !r.Skipped || newest.Skipped == r.Skipped && r.At.After(newest.At) {
+			newest = r
+		}
+	}
+	return newest.ID
+}
+
+// environmentOf finds the environment that a button was made for.
+func (s State) environmentOf(verb Verb, button string) string {
+	for _, d := range s.Definitions {
+		if identifier(verb, d.Name) == button {
+			return d.Name
+		}
+	}
+	for _, name := range s.PlaceNames() {
+		if identifier(verb, name) == button {
+			return name
+		}
+	}
+	return ""
+}
+
+// pressedLate refuses a button that speaks of something else than it did when it was shown: a page at GitHub may have
+// been open for long.
+func (s State) pressedLate(c Command) *Ruling {
+	if !c.AtCheck() {
+		return nil
+	}
+	place := s.Places[c.Environment]
+	var late Ruling
+	switch w := place.Waiting; {
+	case c.Verb == Approve && w != nil && w.Run != c.Run:
+		late = refuse("`%s` waits with another build than that of this check. Press the button at the check of %s that is the newest.", c.Environment, w.Commit.Short())
+	case c.Verb == Rollback && (place.Live == nil || string(place.Live.Commit) != c.Commit):
+		late = refuse("`%s` does not run %s any more, so there is nothing to go back from.", c.Environment, pipeline.Commit(c.Commit).Short())
+	case c.Verb == Rollback && (w != nil && w.Rollback || place.Flight != nil && place.Flight.Rollback):
+		late = refuse("`%s` is on its way back already.", c.Environment)
+	default:
+		return nil
+	}
+	return &late
+}
