@@ -142,17 +142,7 @@ func pinned(f Finding, b github.Branch, app int64, slug string, stages []string)
 	default:
 		f.Says = strings.Join(good, ", ") + " must pass on " + branch + ", and only `" + slug + "` can pass it."
 	}
-	all = append(all, f)
-	if b.Queue && !slices.Contains(asked().Events, "merge_group") {
-		queue := Finding{Name: strings.Replace(f.Name, "Required checks", "Merge queue", 1), Level: Failed}
-		queue.Says = branch + " has a merge queue, and Conveyor starts no runs for it: a required check never comes there."
-		queue.Fix = "Merge without a queue, or do not require checks of Conveyor in it."
-		if len(good)+len(open)+len(foreign)+len(never) == 0 {
-			queue.Level = Warning
-		}
-		all = append(all, queue)
-	}
-	return all
+	return append(all, f)
 }
 
 // quoted is a name from outside as code.

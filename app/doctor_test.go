@@ -38,7 +38,7 @@ type patient struct {
 	ahead  time.Duration // of our clock
 }
 
-var rights = map[string]string{"checks": "write", "contents": "read", "deployments": "write", "issues": "write", "members": "read", "metadata": "read", "pull_requests": "write"}
+var rights = map[string]string{"checks": "write", "contents": "read", "deployments": "write", "issues": "write", "members": "read", "merge_queues": "read", "metadata": "read", "pull_requests": "write"}
 
 func healthy(t *testing.T) *patient {
 	t.Helper()
@@ -78,7 +78,7 @@ func healthy(t *testing.T) *patient {
 	}
 	p.app, err = gh.RegisterApp("octo", github.Manifest{
 		Name: "Conveyor", URL: server.URL, HookAttributes: &github.Hook{URL: server.URL + "/webhooks/github"},
-		DefaultPermissions: maps.Clone(rights), DefaultEvents: []string{"issue_comment", "pull_request", "push", "repository"},
+		DefaultPermissions: maps.Clone(rights), DefaultEvents: []string{"issue_comment", "merge_group", "pull_request", "push", "repository"},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -184,14 +184,16 @@ func TestEachIllnessIsFound(t *testing.T) {
 		"a permission is too much":         {func(p *patient) { p.ask("administration", "write") }, "Permissions", app.Warning, "`administration: write`"},
 		"a new permission is not accepted": {func(p *patient) { p.drop("members") }, "Installation in octo", app.Failed, "`members: read`"},
 		"an event is missing":              {func(p *patient) { p.events("push", "pull_request") }, "Events", app.Failed, "`issue_comment`"},
-		"an event is too much":             {func(p *patient) { p.events("push", "pull_request", "issue_comment", "repository", "star") }, "Events", app.Warning, "`star`"},
-		"the hook goes elsewhere":          {func(p *patient) { p.ok(p.gh.SetHook(p.app.Slug, "http://127.0.0.1:1/hooks", "x")) }, "Webhook address", app.Failed, "127.0.0.1:1/hooks"},
-		"there is no hook":                 {func(p *patient) { p.ok(p.gh.SetHook(p.app.Slug, "", "x")) }, "Webhook address", app.Failed, "has no webhook"},
-		"the hook has no secret":           {func(p *patient) { p.ok(p.gh.SetHook(p.app.Slug, p.app.HookURL, "")) }, "Webhook address", app.Failed, "has no secret"},
-		"the installation is suspended":    {func(p *patient) { p.ok(p.gh.Suspend(p.at.ID)) }, "Installation in octo", app.Failed, "suspended"},
-		"the App is installed nowhere":     {func(p *patient) { p.ok(p.gh.Uninstall(p.at.ID)) }, "Installations", app.Unknown, "not installed anywhere"},
-		"the App may see no repository":    {func(p *patient) { p.ok(p.gh.ChangeRepos(p.at.ID, nil, []string{"shop"})) }, "Installation in octo", app.Warning, "no repository"},
-		"no check is required":             {func(p *patient) { p.protect(github.Protection{}) }, "Required checks of octo/shop", app.Warning, "what is red can be merged"},
+		"an event is too much": {func(p *patient) {
+			p.events("push", "pull_request", "issue_comment", "merge_group", "repository", "star")
+		}, "Events", app.Warning, "`star`"},
+		"the hook goes elsewhere":       {func(p *patient) { p.ok(p.gh.SetHook(p.app.Slug, "http://127.0.0.1:1/hooks", "x")) }, "Webhook address", app.Failed, "127.0.0.1:1/hooks"},
+		"there is no hook":              {func(p *patient) { p.ok(p.gh.SetHook(p.app.Slug, "", "x")) }, "Webhook address", app.Failed, "has no webhook"},
+		"the hook has no secret":        {func(p *patient) { p.ok(p.gh.SetHook(p.app.Slug, p.app.HookURL, "")) }, "Webhook address", app.Failed, "has no secret"},
+		"the installation is suspended": {func(p *patient) { p.ok(p.gh.Suspend(p.at.ID)) }, "Installation in octo", app.Failed, "suspended"},
+		"the App is installed nowhere":  {func(p *patient) { p.ok(p.gh.Uninstall(p.at.ID)) }, "Installations", app.Unknown, "not installed anywhere"},
+		"the App may see no repository": {func(p *patient) { p.ok(p.gh.ChangeRepos(p.at.ID, nil, []string{"shop"})) }, "Installation in octo", app.Warning, "no repository"},
+		"no check is required":          {func(p *patient) { p.protect(github.Protection{}) }, "Required checks of octo/shop", app.Warning, "what is red can be merged"},
 		"a required check is anyone's": {func(p *patient) {
 			p.protect(github.Protection{Checks: []github.RequiredCheck{{Name: "conveyor / test"}}})
 		}, "Required checks of octo/shop", app.Failed, "taken from anyone"},
@@ -199,9 +201,6 @@ func TestEachIllnessIsFound(t *testing.T) {
 			p.protect(github.Protection{Ruleset: true, Checks: []github.RequiredCheck{{Name: "conveyor / test"}}})
 		}, "Required checks of octo/shop", app.Failed, "taken from anyone"},
 		"a required check is another App's": {func(p *patient) { p.other() }, "Required checks of octo/shop", app.Failed, "another App only"},
-		"a merge queue waits for our checks": {func(p *patient) {
-			p.protect(github.Protection{Ruleset: true, Queue: true, Checks: []github.RequiredCheck{{Name: "conveyor / test", App: p.app.Slug}}})
-		}, "Merge queue of octo/shop", app.Failed, "starts no runs for it"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -218,15 +217,15 @@ func TestEachIllnessIsFound(t *testing.T) {
 func (p *patient) ask(name, level string) {
 	all := maps.Clone(rights)
 	all[name] = level
-	p.ok(p.gh.SetPermissions(p.app.Slug, all, []string{"issue_comment", "pull_request", "push", "repository"}))
+	p.ok(p.gh.SetPermissions(p.app.Slug, all, []string{"issue_comment", "merge_group", "pull_request", "push", "repository"}))
 }
 
 // drop takes a permission from the installation, and lets the App ask for it anew.
 func (p *patient) drop(name string) {
 	less := maps.Clone(rights)
 	delete(less, name)
-	p.ok(p.gh.SetPermissions(p.app.Slug, less, []string{"issue_comment", "pull_request", "push", "repository"}))
-	p.ok(p.gh.AskPermissions(p.app.Slug, rights, []string{"issue_comment", "pull_request", "push", "repository"}))
+	p.ok(p.gh.SetPermissions(p.app.Slug, less, []string{"issue_comment", "merge_group", "pull_request", "push", "repository"}))
+	p.ok(p.gh.AskPermissions(p.app.Slug, rights, []string{"issue_comment", "merge_group", "pull_request", "push", "repository"}))
 }
 
 func (p *patient) events(names ...string) {

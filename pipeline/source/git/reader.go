@@ -42,18 +42,6 @@ type object struct {
 	size int64
 }
 
-// ahead starts the reader before it is needed, so that it loads while something else is waited for. Should that fail,
-// the first question tells.
-func (o *reader) ahead(ctx context.Context) {
-	if o.turn.enter(ctx) != nil {
-		return
-	}
-	defer o.turn.leave()
-	if o.open() == nil {
-		o.rest()
-	}
-}
-
 // ask lets f ask questions, one after the other. One that fails leaves the answers out of step: the process is ended.
 // The end of ctx ends it, too.
 func (o *reader) ask(ctx context.Context, f func() error) error {
