@@ -9,7 +9,6 @@ import (
 	"sort"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 )
 
@@ -70,9 +69,9 @@ func TestAServerKilledAtAnyMomentEndsInTheSameLedger(t *testing.T) {
 		}
 		t.Run(fmt.Sprintf("%s call %d of %d is done", when, n, calls), func(t *testing.T) {
 			t.Parallel()
-			k := &killer{at: n, done: when == "after", reached: make(chan struct{})}
+			k := &killer{at: n, done: when == "after", server: make(chan *child, 1), reached: make(chan struct{})}
 			h := found(t, k.watch)
-			k.server.Store(h.serve())
+			k.server <- h.serve()
 			back := make(chan struct{})
 			go func() {
 				defer close(back)
@@ -94,8 +93,8 @@ func TestAServerKilledAtAnyMomentEndsInTheSameLedger(t *testing.T) {
 // has and before it has answered.
 type killer struct {
 	at      int
-	done    bool // after GitHub has done it
-	server  atomic.Pointer[child]
+	done    bool          // after GitHub has done it
+	server  chan *child   // holds the one to kill; its first call may come before the test knows that it is ready
 	reached chan struct{} // closed when the server is dead
 
 	mu   sync.Mutex
@@ -129,7 +128,7 @@ func (k *killer) watch(h *house) {
 			if k.done {
 				next.ServeHTTP(httptest.NewRecorder(), r)
 			}
-			k.server.Load().kill()
+			(<-k.server).kill()
 			close(k.reached)
 			panic(http.ErrAbortHandler) // there is nobody to answer
 		})
