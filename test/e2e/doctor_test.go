@@ -30,14 +30,14 @@ func TestWhoeverMayReadAsksTheDoctorWhatARepositoryLacks(t *testing.T) {
 	files := withSites("one")
 	files[".github/conveyor.yml"] = strings.Replace(files[".github/conveyor.yml"], "by: [maintain]", "by: [team:release, team:ghosts]", 1)
 	h.deployed("staging", h.push("main", "author", "first", files))
-	h.gh.Protect(repo, "main", github.Protection{Ruleset: true, Queue: true, Checks: []github.RequiredCheck{{Name: "conveyor / tset", App: "conveyor"}}})
+	h.gh.Protect(repo, "main", github.Protection{Ruleset: true, Checks: []github.RequiredCheck{{Name: "conveyor / tset", App: "conveyor"}}})
 	pull := h.talk()
 	h.comment(pull, "reader", "/doctor")
 	body := h.table(pull, 1)
 	for _, want := range []string{
-		"3 failed.", "✅ well | Installation |", "✅ well | Plan |", "1 stage", "✅ well | Environments |", "`preview`, `staging`, `production`",
+		"2 failed.", "✅ well | Installation |", "✅ well | Plan |", "1 stage", "✅ well | Environments |", "`preview`, `staging`, `production`",
 		"❌ failed | Required checks |", "`conveyor / tset` is required on `main`, and the plan has no such stage",
-		"❌ failed | Merge queue |", "❌ failed | Teams |", "lets `ghosts` approve",
+		"❌ failed | Teams |", "lets `ghosts` approve",
 	} {
 		if !strings.Contains(body, want) {
 			t.Errorf("it does not say %q:\n%s", want, body)
