@@ -132,9 +132,10 @@ func (a *App) Run(ctx context.Context) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	var all sync.WaitGroup
-	defer context.AfterFunc(ctx, func() {
+	all.Go(func() {
+		<-ctx.Done()
 		a.log.Info("stopping: nothing new is begun, what runs may finish", "grace", a.config.Grace)
-	})()
+	})
 	all.Go(func() {
 		if err := a.server.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {
 			stop(fmt.Errorf("app: the server stopped: %w", err))
