@@ -135,8 +135,11 @@ func TestServeWithoutAnAppSetsItselfUpAndHandsTheKeyToTheSecretsFiles(t *testing
 		t.Errorf("the manifest: %v", manifest)
 	}
 	res, err := client.PostForm(html.UnescapeString(form[1]), url.Values{"manifest": {html.UnescapeString(form[2])}})
-	if err != nil {
-		t.Fatal(err)
+	if err != nil { // the page to which it leads is asked for as the server changes, which may cut a connection; a browser asks again
+		h.until("the page after the App is made", func() bool {
+			res, err = client.Get(h.config.PublicURL + "/setup")
+			return err == nil
+		})
 	}
 	_ = res.Body.Close() // where it has led says it
 	if res.StatusCode != http.StatusOK || res.Request.URL.Path != "/setup" {
