@@ -17,7 +17,7 @@ help: ## this list
 demo: setup-demo $(BIN)/conveyor $(BIN)/demo ## the main job on this machine, with a local GitHub (ONCE=1: play it and stop, KILL=1: with a crash in it)
 	$(AS_ROOT) $(BIN)/demo -conveyor $(BIN)/conveyor $(if $(ONCE),-once) $(if $(KILL),-kill)
 
-test: setup-test lint race ## lint, race detector, stories, contracts, golden files, end to end
+test: setup-test lint race ## lint, race detector, stories, contracts, golden files, end to end, GitHub's own clients
 
 lint: ## formatting, go vet, staticcheck
 	@test -z "$$(gofmt -l manifest.go app cmd deploy handlers pipeline test)" || { gofmt -l manifest.go app cmd deploy handlers pipeline test; echo 'run gofmt -w on these files'; exit 1; }
@@ -45,7 +45,8 @@ setup-demo:
 	@test/setup/packages.sh runtime
 
 setup-test:
-	@test/setup/packages.sh runtimes redis browser race
+	@test/setup/packages.sh runtimes redis browser race clients
+	@test/setup/clients.sh
 
 clean:
 	rm -rf $(BIN) .demo demo-ledger.json bench.json

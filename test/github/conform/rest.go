@@ -89,6 +89,8 @@ var slashed = strings.Fields("ref branch basehead path sha tree_sha commit_sha e
 
 var number = regexp.MustCompile(`^/repositories/[0-9]+`)
 
+var bareRoot = regexp.MustCompile(`^/repos/[^/]+/[^/]+/contents$`)
+
 var placeholder = regexp.MustCompile(`\\\{([a-z_]+)\\\}`)
 
 func newPattern(path string, item *openapi3.PathItem, loose bool) pattern {
@@ -118,6 +120,10 @@ func (api *restAPI) find(r *http.Request) (*routers.Route, map[string]string) {
 	// does not mention.
 	if number.MatchString(path) {
 		path = number.ReplaceAllString(path, "/repos/by/number")
+	}
+	// The root of the contents may be asked for without a slash, as octokit does.
+	if bareRoot.MatchString(path) {
+		path += "/"
 	}
 	method := r.Method
 	if method == http.MethodHead {
