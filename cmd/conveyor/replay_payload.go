@@ -8,6 +8,7 @@ import (
 	"io"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/conveyor-ci/conveyor/app"
@@ -85,13 +86,20 @@ var forms = []struct {
 	{"ping", []string{"zen"}},
 }
 
-// guess tells the event of a payload in a file: by the file's folder, as in collections of examples, by the beginning of
-// its name, or by the payload's form.
+// events are those that a file or its folder may be named after.
+var events = strings.Fields(`branch_protection_rule check_run check_suite commit_comment create delete deployment deployment_protection_rule
+	deployment_review deployment_status discussion discussion_comment fork github_app_authorization gollum installation
+	installation_repositories installation_target issue_comment issues label member membership merge_group meta milestone organization
+	ping public pull_request pull_request_review pull_request_review_comment pull_request_review_thread push release repository
+	repository_dispatch star status team team_add watch workflow_dispatch workflow_job workflow_run`)
+
+// guess tells the event of a payload in a file: by the beginning of the file's name, by its folder, as in collections of
+// examples, or by the payload's form.
 func guess(name string, p object) string {
 	begin, _, _ := strings.Cut(filepath.Base(name), ".")
-	for _, f := range forms {
-		if f.event == filepath.Base(filepath.Dir(name)) || f.event == begin {
-			return f.event
+	for _, said := range []string{begin, filepath.Base(filepath.Dir(name))} {
+		if slices.Contains(events, said) {
+			return said
 		}
 	}
 	for _, f := range forms {
