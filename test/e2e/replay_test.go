@@ -174,3 +174,23 @@ func TestAReplayOfWhatIsNoDeliverySaysSo(t *testing.T) {
 		}
 	}
 }
+
+func TestAReplayRunsNoStepAndLeavesNothing(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	ran, file := filepath.Join(dir, "ran"), filepath.Join(dir, "conveyor.yml")
+	if err := os.WriteFile(file, []byte(plan("touch " + ran)[".github/conveyor.yml"]), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	scratch := t.TempDir()
+	code, out := say(t, []string{"TMPDIR=" + scratch}, "conveyor", "replay", "--plan", file, kept(t, "webhook-examples-synthetic/pull_request/opened-same-repo.json"))
+	if code != 0 || !strings.Contains(out, "then      the step unit of the stage test would begin: touch ") {
+		t.Errorf("%d\n%s", code, out)
+	}
+	if _, err := os.Stat(ran); !os.IsNotExist(err) {
+		t.Errorf("the step was run: %v", err)
+	}
+	if left := must(os.ReadDir(scratch))(t); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
