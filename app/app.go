@@ -128,7 +128,11 @@ func (a *App) Isolation() sandbox.Isolation { return a.sandbox.Isolation() }
 // Run serves and works until ctx ends. Then it takes up nothing new, lets running steps finish within the grace time,
 // hands the others back, and returns.
 func (a *App) Run(ctx context.Context) error {
-	work := engine.New(engine.Options{Journal: a.journal, Log: a.log, Now: a.clock, Grace: a.config.Grace, Workers: a.config.Workers}, a.deliveries(), a.runs(), a.repos(), a.sweeps())
+	workers := a.config.Workers
+	if a.config.Rehearsal {
+		workers = -1
+	}
+	work := engine.New(engine.Options{Journal: a.journal, Log: a.log, Now: a.clock, Grace: a.config.Grace, Workers: workers}, a.deliveries(), a.runs(), a.repos(), a.sweeps())
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	var all sync.WaitGroup
@@ -205,6 +209,10 @@ func (a *App) openStores(context.Context) (err error) {
 }
 
 func (a *App) openSandbox(ctx context.Context) error {
+	if a.config.Rehearsal {
+		a.sandbox = none.New() // which is never asked
+		return nil
+	}
 	if a.config.Sandbox == "none" {
 		a.sandbox = none.New()
 		a.log.Warn("steps run without a sandbox, because CONVEYOR_SANDBOX=none says so: only code of people with write access is run")

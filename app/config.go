@@ -40,6 +40,8 @@ type Config struct {
 	SweepEvery time.Duration // how often GitHub's log is searched for webhooks that did not arrive; 0 is never
 	SweepHeads time.Duration // how often heads without a check are looked for; 0 is never
 
+	Rehearsal bool // nothing is run: no sandbox is looked for, and no step gets a worker; see Rehearse
+
 	Grace time.Duration // for running steps when the server stops
 }
 

@@ -49,7 +49,7 @@ func ParseOwners(file []byte, org string) (o *Owners, complete bool) {
 					w = w[1:]
 				}
 				rule.owners = append(rule.owners, w)
-			case strings.HasPrefix(w, "@") || strings.Count(w, "@") != 1:
+			case strings.HasPrefix(w, "@"), strings.Count(w, "@") != 1, strings.ContainsAny(w, " \t"): // a blank that was escaped, too
 				ok = false
 			default:
 				rule.owners = append(rule.owners, w)

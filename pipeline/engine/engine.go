@@ -32,7 +32,7 @@ type Options struct {
 	TTL     time.Duration // of a lease; default 15 s
 	Grace   time.Duration // for running effects when the engine stops; default 20 s
 	Streams int           // worked on at once; default 4096
-	Workers int           // for effects that need one, at once; default 1
+	Workers int           // for effects that need one, at once; default 1, and none when negative
 	Idle    time.Duration // how often to look for work that no hint announced; default 1 s
 }
 
@@ -78,7 +78,7 @@ func New(o Options, kinds ...kind) *Engine {
 	if o.Idle == 0 {
 		o.Idle = time.Second
 	}
-	return &Engine{o: o, kinds: kinds, workers: newWorkers(o.Workers), tended: map[string]*tended{}}
+	return &Engine{o: o, kinds: kinds, workers: newWorkers(max(o.Workers, 0)), tended: map[string]*tended{}}
 }
 
 // Run works until ctx ends. Then it leases nothing more, lets running effects finish within the grace time, hands the

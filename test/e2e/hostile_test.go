@@ -51,6 +51,39 @@ func mentions(markdown string) []string {
 	return found
 }
 
+// cells counts the cells of a table's row: a bar that is written as text does not end one.
+func cells(row string) int { return strings.Count(strings.ReplaceAll(row, `\|`, ""), "|") - 1 }
+
+// brokenRows are the lines by which a Markdown table falls apart: rows with other cells than its head, or whose code is not
+// closed within the row. A table ends at an empty line.
+func brokenRows(markdown string) (broken []string) {
+	width := 0
+	for line := range strings.Lines(fences.ReplaceAllString(markdown, "")) {
+		line = strings.TrimSpace(line)
+		switch {
+		case line == "":
+			width = 0
+		case width == 0 && strings.HasPrefix(line, "|"):
+			width = cells(line)
+		case width > 0 && (!strings.HasPrefix(line, "|") || cells(line) != width || strings.Count(codeSpan.ReplaceAllString(line, ""), "`") > 0):
+			broken = append(broken, line)
+		}
+	}
+	return broken
+}
+
+func TestABrokenTableIsFound(t *testing.T) {
+	t.Parallel()
+	const head = "| | Where |\n|---|---|\n"
+	for text, want := range map[string]int{
+		head + "| x | `a` |\n\nno more\n": 0, head + "| x | a \\| b |\n": 0, head + "| x | a | b |\n": 1, head + "| x | a\nb |\n": 2, head + "| x | `a |\n": 1,
+	} {
+		if got := brokenRows(text); len(got) != want {
+			t.Errorf("%q: %q", text, got)
+		}
+	}
+}
+
 // harmless wants nothing executed, and no person, issue or address in anything that the App has written.
 func (h *house) harmless(pwned string) {
 	h.t.Helper()
@@ -65,6 +98,9 @@ func (h *house) harmless(pwned string) {
 			if strings.Contains(codeSpan.ReplaceAllString(fences.ReplaceAllString(text, ""), ""), live) {
 				h.t.Errorf("%s holds a live %q", where, live)
 			}
+		}
+		for _, line := range brokenRows(text) {
+			h.t.Errorf("%s has a table that this breaks: %q", where, line)
 		}
 		if len(text) > 65536 {
 			h.t.Errorf("%s has %d bytes", where, len(text))

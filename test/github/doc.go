@@ -5,8 +5,8 @@
 // demo drive it; go-github, octokit and the gh command accept it.
 //
 // It never keeps anything across a restart (except the git directories the
-// caller gave it), never talks to the real GitHub, and is never linked into
-// the product.
+// caller gave it), never talks to the real GitHub. Of the product, only
+// `conveyor replay` uses it; the server never does.
 //
 // Driving it takes a few lines:
 //
