@@ -144,6 +144,7 @@ type folded[S any] struct {
 type retry struct {
 	at       time.Time
 	attempts int
+	named    bool // the error named the time
 }
 
 type outcome struct {
@@ -156,8 +157,23 @@ func (d *desk[S, V, F]) refold(ctx context.Context) (err error) {
 	defer recovered(&err)
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	known := d.version
 	d.state, d.version, err = d.m.fold(ctx, d.e.o.Journal, d.t.lease.Stream, d.state, d.version)
+	if d.version > known {
+		d.hurry()
+	}
 	return err
+}
+
+// hurry lets what waits for a time that an error named be tried at once: someone else has news, and it may be the news that
+// there is nothing to wait for any more. What has to wait all the same is told so again.
+func (d *desk[S, V, F]) hurry() {
+	for name, r := range d.retries {
+		if r.named {
+			r.at, r.named = d.e.o.Now(), false
+			d.retries[name] = r
+		}
+	}
 }
 
 // start begins every owed effect that is not begun, ends those that are not owed, and returns when to look again.
@@ -360,10 +376,11 @@ func (d *desk[S, V, F]) settle(o outcome) {
 	r := d.retries[o.name]
 	r.attempts++
 	now := d.e.o.Now()
+	r.named = false
 	r.at = now.Add(min(firstRetry<<min(r.attempts-1, 16), lastRetry))
 	var later interface{ RetryAt() time.Time }
 	if errors.As(o.err, &later) && later.RetryAt().After(now) {
-		r.at = later.RetryAt()
+		r.at, r.named = later.RetryAt(), true
 	}
 	d.retries[o.name] = r
 	switch {
