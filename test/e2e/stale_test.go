@@ -184,6 +184,7 @@ func TestASuspendedAppIsToldOfNothingAndThenOfAll(t *testing.T) {
 	if err := h.gh.Suspend(h.at.ID); err != nil {
 		t.Fatal(err)
 	}
+	h.until("the suspension to be heard", func() bool { return strings.Contains(h.log.String(), "the App was suspended") })
 	h.letGo(workspace)
 	h.until("news that are held back", func() bool {
 		return strings.Contains(h.page("/readyz?verbose"), "the installation is suspended")
