@@ -1,6 +1,7 @@
 package oci
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -35,9 +36,14 @@ func (s *Sandbox) config(root string, spec sandbox.Spec, l sandbox.Limits, g *gr
 			{Type: specs.UserNamespace}, {Type: specs.MountNamespace}, {Type: specs.PIDNamespace}, {Type: specs.IPCNamespace},
 			{Type: specs.UTSNamespace}, {Type: specs.NetworkNamespace}, {Type: specs.CgroupNamespace},
 		},
-		Seccomp:       systemCalls(),
 		MaskedPaths:   masked,
 		ReadonlyPaths: readonly,
+	}
+	annotations := map[string]string{}
+	if s.filter != nil {
+		annotations[compiledFilter] = base64.StdEncoding.EncodeToString(s.filter)
+	} else {
+		linux.Seccomp = systemCalls()
 	}
 	if !s.engine.joins {
 		linux.CgroupsPath = g.runtimePath()
@@ -62,7 +68,8 @@ func (s *Sandbox) config(root string, spec sandbox.Spec, l sandbox.Limits, g *gr
 			Rlimits:         rlimits(),
 			OOMScoreAdj:     &worse,
 		},
-		Linux: linux,
+		Linux:       linux,
+		Annotations: annotations,
 	}
 }
 

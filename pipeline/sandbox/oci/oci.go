@@ -40,6 +40,7 @@ type Sandbox struct {
 	keeper    *keeper
 	host      *host
 	isolation sandbox.Isolation
+	filter    []byte // the system call filter as crun has compiled it from the profile; nil where the runtime compiles it for each step
 }
 
 // Ids inside the box.
@@ -88,13 +89,17 @@ func Probe(ctx context.Context, o Options) (*Sandbox, error) {
 	}
 	keeper := &keeper{}
 	var failures []string
-	for _, e := range candidates {
+	for i, e := range candidates {
 		s := &Sandbox{options: o, engine: e, cgroups: groups, keeper: keeper, host: host}
 		err := s.try(ctx)
 		if err == nil {
 			s.isolation = s.describe()
+			for _, other := range candidates[i+1:] {
+				other.close()
+			}
 			return s, nil
 		}
+		e.close()
 		failures = append(failures, fmt.Sprintf("%s failed: %v", e.name, err))
 	}
 	keeper.close()
@@ -112,6 +117,7 @@ func (s *Sandbox) Owner() (uid, gid int) {
 // Close ends the one process that a Sandbox keeps. Steps that still run are killed, and their runs are errors.
 func (s *Sandbox) Close() error {
 	s.keeper.close()
+	s.engine.close()
 	return nil
 }
 

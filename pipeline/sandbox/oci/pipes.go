@@ -16,10 +16,11 @@ import (
 type pipes struct {
 	ready, output, errors *pipe
 
-	pumps sync.WaitGroup
-	said  []byte // by the runtime, the first bytes
-	stood bool
-	wrote error // the first failure of the output's writer
+	pumps  sync.WaitGroup
+	stands chan struct{} // closed when the box stands
+	said   []byte        // by the runtime, the first bytes
+	stood  bool
+	wrote  error // the first failure of the output's writer
 }
 
 type pipe struct{ ours, theirs *os.File }
@@ -34,7 +35,7 @@ const (
 )
 
 func newPipes(output io.Writer) (*pipes, error) {
-	p := &pipes{}
+	p := &pipes{stands: make(chan struct{})}
 	for _, to := range []**pipe{&p.ready, &p.output, &p.errors} {
 		one, err := newPipe()
 		if err != nil {
@@ -52,7 +53,9 @@ func newPipes(output io.Writer) (*pipes, error) {
 	p.pumps.Go(func() {
 		first := make([]byte, 1)
 		n, _ := io.ReadFull(p.ready.ours, first)
-		p.stood = n == 1
+		if p.stood = n == 1; p.stood {
+			close(p.stands)
+		}
 		_, _ = io.Copy(io.Discard, p.ready.ours)
 	})
 	return p, nil

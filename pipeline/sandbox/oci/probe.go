@@ -29,14 +29,39 @@ func (s *Sandbox) try(ctx context.Context) error {
 	if err := os.Chown(ws, s.options.FirstID+userID, s.options.FirstID+userID); err != nil {
 		return err
 	}
+	if s.engine.name != "crun" {
+		return s.tryOnce(ctx, ws, status, nil)
+	}
+	var filter []byte
+	script, look, done, err := s.held(ws, func(pid int) { filter, _ = s.readFilter(pid, filepath.Base(ws)) })
+	if err != nil {
+		return err
+	}
+	defer done()
+	if err := s.tryOnce(ctx, ws, script+status, look); err != nil || filter == nil { // without it each step compiles its own
+		return err
+	}
+	// The compiled filter is used when it is as much in force as the profile was.
+	s.filter = filter
+	if err := s.tryOnce(ctx, ws, status, nil); err != nil {
+		s.options.Log.Warn("crun does not take a compiled filter: it compiles it for each step", "err", err)
+		s.filter = nil
+	}
+	return nil
+}
+
+// status is a script that prints what is in force for it.
+const status = "true\nwhile read -r line; do printf '%s\\n' \"$line\"; done </proc/self/status\n"
+
+func (s *Sandbox) tryOnce(ctx context.Context, ws, script string, look func(pid int)) error {
 	var out strings.Builder
-	v, err := s.Run(ctx, sandbox.Spec{
+	v, err := s.run(ctx, sandbox.Spec{
 		ID:        filepath.Base(ws),
-		Script:    "true\nwhile read -r line; do printf '%s\\n' \"$line\"; done </proc/self/status\n",
+		Script:    script,
 		Workspace: ws,
 		Output:    &out,
 		Limits:    sandbox.Limits{Wall: time.Minute},
-	})
+	}, look)
 	switch {
 	case err != nil:
 		return err
@@ -48,6 +73,25 @@ func (s *Sandbox) try(ctx context.Context) error {
 		return errors.New("its processes were not held by their memory limit")
 	}
 	return inForce(out.String())
+}
+
+// held is the beginning of a script that goes on when look has looked at the runtime's process: it reads a line from a
+// named pipe in its workspace, so that the box stands meanwhile.
+func (s *Sandbox) held(ws string, look func(pid int)) (script string, _ func(pid int), done func(), err error) {
+	const name = "gate"
+	path := filepath.Join(ws, name)
+	if err := errors.Join(unix.Mkfifo(path, 0o600), os.Chown(path, s.options.FirstID+userID, s.options.FirstID+userID)); err != nil {
+		return "", nil, nil, err
+	}
+	gate, err := os.OpenFile(path, os.O_RDWR, 0) // for both directions: then neither side waits for the other to open it
+	if err != nil {
+		return "", nil, nil, err
+	}
+	open := func(pid int) {
+		look(pid)
+		_, _ = gate.WriteString("go\n")
+	}
+	return "read -r go <" + name + "\n", open, func() { _ = gate.Close() }, nil
 }
 
 // inForce reads /proc/self/status as a step saw it.

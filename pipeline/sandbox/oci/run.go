@@ -17,7 +17,12 @@ import (
 )
 
 // Run runs one step. See sandbox.Sandbox for what it promises.
-func (s *Sandbox) Run(ctx context.Context, spec sandbox.Spec) (v sandbox.Verdict, err error) {
+func (s *Sandbox) Run(ctx context.Context, spec sandbox.Spec) (sandbox.Verdict, error) {
+	return s.run(ctx, spec, nil)
+}
+
+// run is Run. look, when it is there, is called with the runtime's process as soon as the box stands.
+func (s *Sandbox) run(ctx context.Context, spec sandbox.Spec, look func(pid int)) (v sandbox.Verdict, err error) {
 	if err := spec.Check(); err != nil {
 		return v, err
 	}
@@ -63,6 +68,13 @@ func (s *Sandbox) Run(ctx context.Context, spec sandbox.Spec) (v sandbox.Verdict
 		_ = cmd.Wait() // what came of it is in cmd.ProcessState
 		close(exit)
 	}()
+	if look != nil {
+		select {
+		case <-p.stands:
+			look(cmd.Process.Pid)
+		case <-exit:
+		}
+	}
 	wall := time.NewTimer(l.Wall - time.Since(began))
 	defer wall.Stop()
 	select {
@@ -117,7 +129,7 @@ func (s *Sandbox) start(note string, spec sandbox.Spec, l sandbox.Limits, g *gro
 		}
 		args := s.engine.args(bundle, spec.ID)
 		cmd = &exec.Cmd{
-			Path: args[0], Args: args, Dir: "/", Env: []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"},
+			Path: s.engine.program(), Args: args, Dir: "/", Env: []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"},
 			Stdout: p.output.theirs, Stderr: p.errors.theirs, SysProcAttr: &syscall.SysProcAttr{Setsid: true},
 		}
 		if s.engine.says == 0 {

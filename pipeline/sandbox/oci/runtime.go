@@ -3,6 +3,7 @@ package oci
 import (
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"strings"
 )
@@ -15,6 +16,9 @@ type engine struct {
 	// kernel counts in the group that we read) and saves crun a third of its time. runc cannot: it makes a group of
 	// its own below ours.
 	joins bool
+
+	// copy is the program, sealed; nil where the file itself is run.
+	copy *os.File
 
 	// says is the file on which the first process says that the box stands. It is its input, where a runtime hands
 	// that down as it is; runc puts a pipe of its own between.
@@ -41,7 +45,10 @@ func findEngines(wanted string) ([]engine, error) {
 			continue
 		}
 		e := engine{name: name, path: path, version: versionIn(string(out)), joins: true}
-		if name == "runc" {
+		switch name {
+		case "crun":
+			e.copy, _ = sealed(path) // without one, crun makes its own at each start
+		case "runc":
 			e.joins, e.says = false, 3
 		}
 		found = append(found, e)
@@ -70,6 +77,21 @@ const (
 	stateDir   = "/state"
 	rootDir    = "/rootfs"
 )
+
+// program is the path of what is executed.
+func (e engine) program() string {
+	if e.copy == nil {
+		return e.path
+	}
+	return fmt.Sprintf("/proc/self/fd/%d", e.copy.Fd())
+}
+
+// close gives the sealed copy up.
+func (e engine) close() {
+	if e.copy != nil {
+		_ = e.copy.Close()
+	}
+}
 
 // args is the command line. Nothing in it comes from a plan: an id has been checked, and the rest is ours.
 func (e engine) args(bundle, id string) []string {
