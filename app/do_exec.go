@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"sort"
 	"strings"
+	"sync"
 
 	"github.com/bmatcuk/doublestar/v4"
 
@@ -44,7 +45,9 @@ func (a *App) exec(ctx context.Context, w *runWork, e pipeline.Exec) error {
 	if step, _ = find(s, e.Step); step.Phase != pipeline.Running || step.Attempt != e.Attempt || step.Token != w.Token {
 		return nil // it was cancelled, or someone else has it
 	}
-	result, err := a.step(ctx, s, *spec, e.Attempt)
+	var rest sync.WaitGroup // what is put away while the end is made durable
+	defer rest.Wait()
+	result, err := a.step(ctx, s, *spec, e.Attempt, &rest)
 	switch cause := context.Cause(ctx); {
 	case errors.Is(cause, engine.ErrHandBack):
 		return a.lose(ctx, w, pipeline.StepLost{Step: e.Step, Attempt: e.Attempt, Reason: cutOff(cause), Stopped: true})
@@ -83,7 +86,7 @@ func cutOff(cause error) string {
 }
 
 // step runs one step in a fresh copy of the source. An error is ours, never the step's.
-func (a *App) step(ctx context.Context, s pipeline.State, spec pipeline.Step, attempt int) (_ pipeline.Result, err error) {
+func (a *App) step(ctx context.Context, s pipeline.State, spec pipeline.Step, attempt int, rest *sync.WaitGroup) (_ pipeline.Result, err error) {
 	if s.Trust < pipeline.Writer && !a.sandbox.Isolation().FitForStrangers() {
 		return pipeline.Result{Outcome: pipeline.Failed, Reason: "this server has no sandbox that is fit for code from outside"}, nil
 	}
@@ -96,7 +99,14 @@ func (a *App) step(ctx context.Context, s pipeline.State, spec pipeline.Step, at
 	if err != nil {
 		return pipeline.Result{}, fmt.Errorf("no workspace: %w", err)
 	}
-	defer func() { err = errors.Join(err, ws.Close()) }()
+	defer rest.Go(func() {
+		if err := ws.Close(); err != nil { // the step has run; the next server removes what is left
+			a.log.Warn("a workspace could not be removed", "run", s.Run, "step", spec.Name, "err", err)
+		}
+	})
+	if anyWaits(s) {
+		a.source.Expect(t.Repo, t.Commit)
+	}
 
 	log, err := a.logs.Writer(LogName(s.Run, spec.Name, attempt), nil, stepLogLimit)
 	if err != nil {
@@ -125,6 +135,16 @@ func (a *App) step(ctx context.Context, s pipeline.State, spec pipeline.Step, at
 		a.keepArtifact(ctx, ws.Dir(), *spec.Artifact, &result)
 	}
 	return result, nil
+}
+
+// anyWaits says that a step of the run is still to be started.
+func anyWaits(s pipeline.State) bool {
+	for _, step := range s.Steps {
+		if step.Phase == pipeline.Waiting {
+			return true
+		}
+	}
+	return false
 }
 
 // stepLogLimit is how much of a step's output is kept, in bytes.

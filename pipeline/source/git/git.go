@@ -66,6 +66,10 @@ type Source struct {
 	mu    sync.Mutex
 	repos map[int64]*repository
 	open  map[string]*workspace // by id; an entry is there while its folder is
+	spares
+	closed bool
+
+	preparing sync.WaitGroup // what is under way for spares
 }
 
 var _ source.Source = (*Source)(nil)
@@ -95,7 +99,7 @@ func New(opts Options) (*Source, error) {
 	if !opts.Owner.unchanged() && os.Geteuid() != 0 && (opts.Owner.UID != os.Geteuid() && opts.Owner.UID >= 0) {
 		return nil, fmt.Errorf("source: workspaces shall belong to user %d, but only root can give files away; run Conveyor as root or leave the owner unset", opts.Owner.UID)
 	}
-	s := &Source{opts: opts, log: opts.Log, repos: map[int64]*repository{}, open: map[string]*workspace{},
+	s := &Source{opts: opts, log: opts.Log, repos: map[int64]*repository{}, open: map[string]*workspace{}, spares: spares{of: map[wanted]*workspace{}, life: 10 * time.Second},
 		packsBeforeTidy: 100, commitsKept: 256, layersFrom: 400}
 	if s.git, err = findProgram(s.path("home")); err != nil {
 		return nil, err
@@ -153,6 +157,14 @@ func (s *Source) prepare() error {
 // under way. It may be repeated.
 func (s *Source) Close() error {
 	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.preparing.Wait()
+	s.mu.Lock()
+	for key, w := range s.spares.of {
+		w.unclaimed.Stop()
+		delete(s.spares.of, key)
+	}
 	left := make([]*workspace, 0, len(s.open))
 	for _, w := range s.open {
 		left = append(left, w)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/conveyor-ci/conveyor/pipeline"
 	"github.com/conveyor-ci/conveyor/pipeline/source"
@@ -28,6 +29,9 @@ func (s *Source) Workspace(ctx context.Context, repo pipeline.Repo, commit pipel
 	r, err := s.repository(repo)
 	if err != nil {
 		return nil, err
+	}
+	if w := s.takeSpare(repo, commit, id); w != nil {
+		return w, nil
 	}
 	w := &workspace{source: s, repository: r, id: id, folder: s.path("work", id)}
 	s.mu.Lock()
@@ -55,6 +59,8 @@ type workspace struct {
 	mu     sync.Mutex // held while it is made and while it is closed
 	tree   *tree
 	closed bool
+
+	unclaimed *time.Timer // gives a spare one up; nil for others
 }
 
 // Dir implements source.Workspace.

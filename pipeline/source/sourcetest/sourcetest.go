@@ -50,6 +50,7 @@ func Run(t *testing.T, open Open) {
 		"WhatAWorkspaceWritesStaysInIt":               workspaceIsPrivate,
 		"TenWorkspacesOfOneCommitAtOnce":              parallelWorkspaces,
 		"ClosingAWorkspaceLeavesNothing":              workspaceCloses,
+		"AnExpectedWorkspaceIsAsFreshAsAnyOther":      expected,
 		"AWorkspaceIDIsAPlainNameUsedOnce":            workspaceIDs,
 		"ALinkedFolderIsNotWrittenThrough":            linkedFolder,
 		"AGitFolderInACommitIsRefused":                gitFolder,

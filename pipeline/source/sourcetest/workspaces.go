@@ -146,6 +146,35 @@ func workspaceCloses(t *testing.T, b *bench) {
 	b.workspace(t, c, "w") // its name is free again
 }
 
+func expected(t *testing.T, b *bench) {
+	c := b.repo.Commit(t, "refs/heads/main", "", Files{"a": Text("1"), "dir/b": Text("2")})
+	other := b.repo.Commit(t, "refs/heads/main", c, Files{"a": Text("3")})
+	b.fetch(t, c)
+	b.src.Expect(b.repo.Repo, other) // it was not fetched: nothing comes of it
+	fresh := look(t, b.workspace(t, c, "first").Dir())
+	for i := range 10 {
+		for range 3 {
+			b.src.Expect(b.repo.Repo, c)
+		}
+		w := b.workspace(t, c, fmt.Sprint("w", i))
+		if got := look(t, w.Dir()); got != fresh {
+			t.Fatalf("workspace %d holds\n%s\nwant\n%s", i, got, fresh)
+		}
+		if err := os.WriteFile(filepath.Join(w.Dir(), "a"), []byte("spoilt"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if want := filepath.Join(w.Dir(), "a"); i%2 == 0 {
+			if err := w.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := os.Lstat(want); !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("something of workspace %d is left: %v", i, err)
+			}
+		}
+	}
+	b.src.Expect(b.repo.Repo, c) // nobody comes for this one; closing the source removes it
+}
+
 func workspaceIDs(t *testing.T, b *bench) {
 	c := b.repo.Commit(t, "refs/heads/main", "", Files{"a": Text("1")})
 	b.fetch(t, c)
