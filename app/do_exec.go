@@ -116,7 +116,7 @@ func (a *App) step(ctx context.Context, s pipeline.State, spec pipeline.Step, at
 
 	verdict, err := a.sandbox.Run(ctx, sandbox.Spec{
 		ID: id, Script: spec.Run, Workspace: ws.Dir(), Env: environ(s, spec), Output: log,
-		Limits: sandbox.Limits{Wall: spec.Timeout.Std()},
+		Limits: sandbox.Limits{Wall: spec.Timeout.Std()}, Writes: ws.Written(),
 	})
 	if err != nil {
 		return pipeline.Result{}, fmt.Errorf("the sandbox failed: %w", err)

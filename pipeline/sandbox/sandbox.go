@@ -31,6 +31,10 @@ type Spec struct {
 	Env       []string // "NAME=value"; PATH, HOME, TMPDIR, LANG and CI are set by the sandbox and can be overridden here, except PATH and LD_*
 	Output    io.Writer
 	Limits    Limits
+
+	// Writes is the folder of this machine in which what is written to the workspace lies, when it is not the workspace
+	// itself. What is in it counts against the limits of disk and files.
+	Writes string
 }
 
 // Limits bound one step. Zero values are replaced by the adapter's defaults; none is unlimited.
@@ -40,6 +44,8 @@ type Limits struct {
 	PIDs   int64         // processes and threads
 	CPUs   float64       // processor seconds per second
 	Tmp    int64         // bytes of /tmp and the home folder, which live in memory
+	Disk   int64         // bytes that may be written to the workspace; also the most that one file may have
+	Files  int64         // files and folders that may be made in it
 }
 
 // Outcome says whose doing the end of a step was.
@@ -49,7 +55,7 @@ type Outcome string
 const (
 	Exited    Outcome = "exited"    // the command ended by itself: ExitCode tells how
 	TimedOut  Outcome = "timed_out" // the wall limit
-	Resource  Outcome = "resource"  // the memory or process limit
+	Resource  Outcome = "resource"  // a limit: memory, processes, disk
 	Cancelled Outcome = "cancelled" // ctx ended
 )
 

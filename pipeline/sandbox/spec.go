@@ -18,6 +18,8 @@ func (s Spec) Check() error {
 		return fmt.Errorf("sandbox: the id %q is not of letters, digits and dashes", s.ID)
 	case s.Workspace == "" || s.Workspace[0] != '/':
 		return fmt.Errorf("sandbox: the workspace %q is no absolute path", s.Workspace)
+	case s.Writes != "" && s.Writes[0] != '/':
+		return fmt.Errorf("sandbox: the folder of what is written, %q, is no absolute path", s.Writes)
 	case strings.ContainsRune(s.Script, 0):
 		return fmt.Errorf("sandbox: the script holds a NUL byte, which no shell can read")
 	case s.Output == nil:
@@ -75,6 +77,12 @@ func (l Limits) Or(defaults Limits) Limits {
 	}
 	if l.Tmp <= 0 {
 		l.Tmp = defaults.Tmp
+	}
+	if l.Disk <= 0 {
+		l.Disk = defaults.Disk
+	}
+	if l.Files <= 0 {
+		l.Files = defaults.Files
 	}
 	return l
 }

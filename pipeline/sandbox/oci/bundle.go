@@ -65,7 +65,7 @@ func (s *Sandbox) config(root string, spec sandbox.Spec, l sandbox.Limits, g *gr
 			Cwd:             workDir,
 			Capabilities:    &specs.LinuxCapabilities{},
 			NoNewPrivileges: true,
-			Rlimits:         rlimits(),
+			Rlimits:         rlimits(l),
 			OOMScoreAdj:     &worse,
 		},
 		Linux:       linux,
@@ -86,12 +86,17 @@ func (s *Sandbox) firstProcess() string {
 }
 
 // rlimits only ever lower what the server has: raising would need a capability that it may not have.
-func rlimits() []specs.POSIXRlimit {
+func rlimits(l sandbox.Limits) []specs.POSIXRlimit {
 	limits := []specs.POSIXRlimit{{Type: "RLIMIT_CORE"}}
 	var files unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &files); err == nil {
 		n := min(files.Max, 65536) // old programs close every number up to the limit when they start
 		limits = append(limits, specs.POSIXRlimit{Type: "RLIMIT_NOFILE", Hard: n, Soft: n})
+	}
+	var size unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_FSIZE, &size); err == nil {
+		n := min(size.Max, uint64(l.Disk))
+		limits = append(limits, specs.POSIXRlimit{Type: "RLIMIT_FSIZE", Hard: n, Soft: n})
 	}
 	return limits
 }

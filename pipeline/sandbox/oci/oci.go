@@ -60,6 +60,7 @@ func Probe(ctx context.Context, o Options) (*Sandbox, error) {
 	}
 	o.Limits = o.Limits.Or(sandbox.Limits{
 		Wall: time.Hour, Memory: 4 << 30, PIDs: 4096, CPUs: float64(runtime.NumCPU()), Tmp: 1 << 30,
+		Disk: 20 << 30, Files: 2_000_000,
 	})
 	if o.FirstID < idCount || o.FirstID > 1<<32-1-2*idCount {
 		return nil, fmt.Errorf("sandbox/oci: %d cannot be the first id of steps: choose one that no user of this machine has, from %d on", o.FirstID, idCount)

@@ -77,13 +77,18 @@ func (s *Sandbox) run(ctx context.Context, spec sandbox.Spec, look func(pid int)
 	}
 	wall := time.NewTimer(l.Wall - time.Since(began))
 	defer wall.Stop()
+	full, done := s.watchDisk(ctx, spec, l)
+	defer done()
 	select {
 	case <-exit:
 	case <-ctx.Done():
 		end.Cancelled = true
 	case <-wall.C:
 		end.TimedOut = true
+	case <-full:
+		end.Disk = true
 	}
+	done()
 	killed := g.kill()
 	if !waitFor(exit, 5*time.Second) { // a runtime that is not in the group and does not see that its container is gone
 		_ = cmd.Process.Kill()
@@ -96,7 +101,7 @@ func (s *Sandbox) run(ctx context.Context, spec sandbox.Spec, look func(pid int)
 	switch {
 	case killed != nil:
 		return v, killed
-	case end.Cancelled, end.TimedOut:
+	case end.Cancelled, end.TimedOut, end.Disk:
 	case !stood && !end.OOM:
 		return v, fmt.Errorf("%s could not start it: %s", s.engine.name, p.complaint())
 	case failed != nil:
