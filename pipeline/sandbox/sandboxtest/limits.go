@@ -44,9 +44,9 @@ func limits(t *testing.T, c Case) {
 	t.Run("WhatFillsTheDiskIsEndedAndToldSo", func(t *testing.T) {
 		t.Parallel()
 		for script, want := range map[string]string{
-			"i=0; while :; do head -c 1M /dev/zero >f$i; i=$((i+1)); done\n": "16 MiB",                      // many files
-			"i=0; while mkdir $i; do i=$((i+1)); done\n":                     "2000 files",                  // that hold nothing
-			"head -c 64M /dev/zero >f\n":                                     "wrote a file that is larger", // one
+			"i=0; while :; do head -c 1M /dev/zero >f$i; i=$((i+1)); done\n": "16 MiB",          // many files
+			"i=0; while mkdir $i; do i=$((i+1)); done\n":                     "2000 files",      // that hold nothing
+			"head -c 64M /dev/zero >f\n":                                     "limit is 16 MiB", // one
 		} {
 			s := c.step(t, script)
 			s.spec.Limits.Disk, s.spec.Limits.Files = 16<<20, 2000
