@@ -8,6 +8,7 @@ package sandbox
 import (
 	"context"
 	"io"
+	"net"
 	"time"
 )
 
@@ -31,6 +32,11 @@ type Spec struct {
 	Env       []string // "NAME=value"; PATH, HOME, TMPDIR, LANG and CI are set by the sandbox and can be overridden here, except PATH and LD_*
 	Output    io.Writer
 	Limits    Limits
+
+	// Out, when it is there, is the step's way out: it is called once, with a listener on the box's own loopback, and
+	// answers as an HTTP proxy until ctx ends, when it returns. The step finds its address in http_proxy and https_proxy.
+	// Without it the step reaches nothing.
+	Out func(ctx context.Context, l net.Listener) error
 
 	// Writes is the folder of this machine in which what is written to the workspace lies, when it is not the workspace
 	// itself. What is in it counts against the limits of disk and files.

@@ -39,6 +39,9 @@ func (s Spec) Check() error {
 	return nil
 }
 
+// ProxyAddress is where a step with a way out finds it, on its own loopback.
+const ProxyAddress = "127.0.0.1:3128"
+
 // Reserved reports whether a step may not set this environment variable: where programs and libraries come from is the
 // sandbox's business.
 func Reserved(name string) bool { return name == "PATH" || strings.HasPrefix(name, "LD_") }
@@ -47,6 +50,12 @@ func Reserved(name string) bool { return name == "PATH" || strings.HasPrefix(nam
 // environment is in it.
 func (s Spec) Environ(path, home, tmp string) []string {
 	set := []string{"PATH=" + path, "HOME=" + home, "TMPDIR=" + tmp, "LANG=C.UTF-8", "CI=true"}
+	if s.Out != nil {
+		for _, name := range []string{"http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"} {
+			set = append(set, name+"=http://"+ProxyAddress)
+		}
+		set = append(set, "no_proxy=localhost,127.0.0.1,::1", "NO_PROXY=localhost,127.0.0.1,::1")
+	}
 	env := make([]string, 0, len(set)+len(s.Env))
 	at := make(map[string]int, cap(env))
 	for _, e := range append(set, s.Env...) {

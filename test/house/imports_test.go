@@ -35,6 +35,7 @@ var rooms = []struct {
 	{"pipeline/sandbox/none", []string{"pipeline/sandbox"}, []string{"golang.org/x/sys/unix"}},
 	{"pipeline/sandbox/fake", []string{"pipeline/sandbox"}, nil},
 	{"pipeline/sandbox/sandboxtest", []string{"pipeline/sandbox"}, []string{"golang.org/x/sys/unix"}},
+	{"pipeline/egress", nil, nil},
 	{"pipeline/source", []string{"pipeline"}, nil},
 	{"pipeline/source/git", []string{"pipeline", "pipeline/source"}, []string{"golang.org/x/sys/unix", "golang.org/x/sync/..."}},
 	{"pipeline/source/sourcetest", []string{"pipeline", "pipeline/source"}, nil},

@@ -34,10 +34,13 @@ func (s *Sandbox) config(root string, spec sandbox.Spec, l sandbox.Limits, g *gr
 		GIDMappings: ids,
 		Namespaces: []specs.LinuxNamespace{
 			{Type: specs.UserNamespace}, {Type: specs.MountNamespace}, {Type: specs.PIDNamespace}, {Type: specs.IPCNamespace},
-			{Type: specs.UTSNamespace}, {Type: specs.NetworkNamespace}, {Type: specs.CgroupNamespace},
+			{Type: specs.UTSNamespace}, {Type: specs.CgroupNamespace},
 		},
 		MaskedPaths:   masked,
 		ReadonlyPaths: readonly,
+	}
+	if spec.Out == nil { // else it is the one that the runtime is started in: see wayOut
+		linux.Namespaces = append(linux.Namespaces, specs.LinuxNamespace{Type: specs.NetworkNamespace})
 	}
 	annotations := map[string]string{}
 	if s.filter != nil {

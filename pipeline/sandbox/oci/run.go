@@ -26,6 +26,9 @@ func (s *Sandbox) run(ctx context.Context, spec sandbox.Spec, look func(pid int)
 	if err := spec.Check(); err != nil {
 		return v, err
 	}
+	if spec.Out != nil && s.engine.name == "runsc" {
+		return v, errors.New("sandbox/oci: gVisor has a network of its own, in which a step gets no way out: choose crun or runc, or network: none")
+	}
 	began := time.Now()
 	l := spec.Limits.Or(s.options.Limits)
 	if ctx.Err() != nil {
@@ -56,7 +59,9 @@ func (s *Sandbox) run(ctx context.Context, spec sandbox.Spec, look func(pid int)
 	if err != nil {
 		return v, err
 	}
-	cmd, err := s.start(note.path, spec, l, g, p)
+	out := &wayOut{}
+	defer func() { err = errors.Join(err, out.close()) }()
+	cmd, err := s.start(ctx, note.path, spec, l, g, p, out)
 	p.started()
 	if err != nil {
 		_, _ = p.finish() // the cause is known
@@ -95,6 +100,9 @@ func (s *Sandbox) run(ctx context.Context, spec sandbox.Spec, look func(pid int)
 		<-exit
 		killed = errors.Join(killed, g.kill())
 	}
+	if err := out.close(); err != nil {
+		return v, err
+	}
 	stood, failed := p.finish()
 	used := g.usage(limits)
 	end.ExitCode, end.OOM, end.PIDs, end.Memory, end.Wall = exitCode(cmd.ProcessState), used.oom, used.pids, used.peak, time.Since(began)
@@ -113,12 +121,17 @@ func (s *Sandbox) run(ctx context.Context, spec sandbox.Spec, look func(pid int)
 }
 
 // start lays the bundle out and starts the runtime on it, both from a thread of their own.
-func (s *Sandbox) start(note string, spec sandbox.Spec, l sandbox.Limits, g *group, p *pipes) (cmd *exec.Cmd, err error) {
+func (s *Sandbox) start(ctx context.Context, note string, spec sandbox.Spec, l sandbox.Limits, g *group, p *pipes, out *wayOut) (cmd *exec.Cmd, err error) {
 	kept, err := s.keeper.hold()
 	if err != nil {
 		return nil, err
 	}
 	err = onOwnThread(func() error {
+		if spec.Out != nil {
+			if err := out.open(ctx, spec.Out); err != nil {
+				return err
+			}
+		}
 		if err := kept.enter(); err != nil {
 			return err
 		}
