@@ -28,6 +28,7 @@ import (
 	"github.com/conveyor-ci/conveyor/pipeline"
 	"github.com/conveyor-ci/conveyor/pipeline/artifact"
 	artifactdir "github.com/conveyor-ci/conveyor/pipeline/artifact/dir"
+	"github.com/conveyor-ci/conveyor/pipeline/egress"
 	"github.com/conveyor-ci/conveyor/pipeline/engine"
 	"github.com/conveyor-ci/conveyor/pipeline/journal"
 	"github.com/conveyor-ci/conveyor/pipeline/journal/redis"
@@ -53,6 +54,7 @@ type App struct {
 	targets    map[string]target.Target
 	github     *github.App
 	verifier   *http.Client
+	egress     egress.Policy // what steps may reach that may reach the list
 	meter      *meter
 	changes    *changes
 	ledger     *ledger.Ledger
@@ -77,7 +79,8 @@ func open(ctx context.Context, c Config, log *slog.Logger, listener net.Listener
 	if problems := c.Check(); len(problems) > 0 {
 		return nil, &ConfigError{Problems: problems}
 	}
-	a := &App{config: c, log: log, clock: time.Now, verifier: verifyClient(), meter: newMeter(), changes: newChanges(), unanswered: newUnanswered(), setup: pages}
+	policy, _ := c.egressPolicy() // checked above
+	a := &App{config: c, log: log, clock: time.Now, verifier: verifyClient(), egress: policy, meter: newMeter(), changes: newChanges(), unanswered: newUnanswered(), setup: pages}
 	defer func() {
 		if err != nil {
 			_ = a.Close() // the first error is the one that matters

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/conveyor-ci/conveyor/app/github"
+	"github.com/conveyor-ci/conveyor/pipeline"
 )
 
 // Config is everything that an operator decides. It is read once, and checked before anything starts.
@@ -29,7 +30,11 @@ type Config struct {
 	PrivateKeyFile    string // where the set-up puts the key; empty is in DataDir
 	WebhookSecretFile string // where it puts the secret
 
-	Sandbox     string   // "auto", "crun", "runc", "runsc" or "none"
+	Sandbox       string           // "auto", "crun", "runc", "runsc" or "none"
+	Network       pipeline.Network // the most that a step may reach; empty is nothing
+	EgressAllow   []string         // hosts on the list, as egress.ParseRule reads them, or "registries"; none are the registries
+	EgressPrivate []string         // ranges of addresses that are not public and may be reached all the same
+
 	Tools       []string // folders of tools outside of /usr that steps may see, read-only
 	Workers     int      // steps that run at once
 	DeployRoots []string // absolute folders below which the static target may publish
@@ -101,7 +106,7 @@ func (c Config) checkServer() (problems []string) {
 	if c.ExecDir != "" && !filepath.IsAbs(c.ExecDir) {
 		say("CONVEYOR_EXEC_DIR %q is not an absolute folder.", c.ExecDir)
 	}
-	return problems
+	return append(problems, c.checkEgress()...)
 }
 
 func (c Config) checkApp() (problems []string) {

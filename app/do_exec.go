@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -114,10 +115,16 @@ func (a *App) step(ctx context.Context, s pipeline.State, spec pipeline.Step, at
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
 
-	verdict, err := a.sandbox.Run(ctx, sandbox.Spec{
+	box := sandbox.Spec{
 		ID: id, Script: spec.Run, Workspace: ws.Dir(), Env: environ(s, spec), Output: log,
 		Limits: sandbox.Limits{Wall: spec.Timeout.Std()}, Writes: ws.Written(),
-	})
+	}
+	network, remark := a.wayOut(s.Trust, spec, &box)
+	_, _ = io.WriteString(log, remark)
+	verdict, err := a.sandbox.Run(ctx, box)
+	if network != nil {
+		_, _ = io.WriteString(log, network.Report())
+	}
 	if err != nil {
 		return pipeline.Result{}, fmt.Errorf("the sandbox failed: %w", err)
 	}

@@ -42,6 +42,7 @@ type Step struct {
 	Timeout  Duration          `json:"timeout"` // always set: the parser fills in the default
 	Reports  Reports           `json:"reports"`
 	Artifact *ArtifactSpec     `json:"artifact,omitempty"`
+	Network  Network           `json:"network,omitempty"` // what it asks for; what it gets is Trust.Network
 }
 
 // Reports are globs of files that the step writes and that become annotations.

@@ -18,6 +18,7 @@ import (
 
 	"github.com/conveyor-ci/conveyor/app"
 	"github.com/conveyor-ci/conveyor/app/github"
+	"github.com/conveyor-ci/conveyor/pipeline"
 )
 
 // settings are the server's flags. Secrets have none: the command line is there for everyone to see.
@@ -36,8 +37,12 @@ type settings struct {
 	RedisURLFile      string `help:"File with the address of a Redis that keeps the journal. Or set CONVEYOR_REDIS_URL." name:"redis-url-file" env:"CONVEYOR_REDIS_URL_FILE"`
 	AcceptLoss        bool   `help:"Start on a Redis without appendfsync always, although it can lose what it has acknowledged." env:"CONVEYOR_ACCEPT_LOSS"`
 
-	Sandbox     string        `help:"auto, crun, runc, runsc, or none (no isolation, for trusted code only)." default:"auto" env:"CONVEYOR_SANDBOX"`
-	Tools       []string      `help:"Folders outside of /usr that steps may see, read-only." env:"CONVEYOR_TOOLS"`
+	Sandbox       string   `help:"auto, crun, runc, runsc, or none (no isolation, for trusted code only)." default:"auto" env:"CONVEYOR_SANDBOX"`
+	Tools         []string `help:"Folders outside of /usr that steps may see, read-only." env:"CONVEYOR_TOOLS"`
+	Network       string   `help:"The most that a step may reach: none, allowed (the hosts on the list) or full (every public host)." default:"allowed" env:"CONVEYOR_NETWORK"`
+	EgressAllow   []string `help:"Hosts that steps may reach, separated by semicolons: example.com, *.example.com, example.com:8443, GET,HEAD example.com:80. The word registries stands for those of the usual package managers." sep:";" default:"registries" env:"CONVEYOR_EGRESS_ALLOW"`
+	EgressPrivate []string `help:"Ranges of private addresses that steps may reach, for a registry of your own: 10.0.5.0/24." env:"CONVEYOR_EGRESS_PRIVATE"`
+
 	Workers     int           `help:"Steps that run at once; 0 means one for each processor." default:"0" env:"CONVEYOR_WORKERS"`
 	DeployRoots []string      `help:"Absolute folders below which the static target may publish." env:"CONVEYOR_DEPLOY_ROOTS"`
 	ExecDir     string        `help:"Folder of the exec target's scripts." env:"CONVEYOR_EXEC_DIR"`
@@ -87,6 +92,7 @@ func (s *settings) config(getenv func(string) string) (app.Config, error) {
 	c := app.Config{
 		Listen: s.Listen, PublicURL: s.PublicURL, DataDir: s.DataDir, GitHubURL: s.GithubURL, GitHubAPIURL: s.GithubAPIURL, AppID: s.AppID,
 		AcceptLoss: s.AcceptLoss, Sandbox: s.Sandbox, Tools: s.Tools, Workers: s.Workers, DeployRoots: s.DeployRoots, ExecDir: s.ExecDir,
+		Network: pipeline.Network(s.Network), EgressAllow: trimmed(s.EgressAllow), EgressPrivate: s.EgressPrivate,
 		CommandApps: s.CommandApps, OpenPages: s.OpenPages, Grace: s.Grace, SweepEvery: s.SweepEvery, SweepHeads: s.SweepHeads,
 	}
 	if c.Workers == 0 {
@@ -128,6 +134,16 @@ func (s *settings) config(getenv func(string) string) (app.Config, error) {
 }
 
 // absolute is a file's path that does not depend on where the server was started.
+// trimmed are the values without the blanks around them, and without empty ones.
+func trimmed(values []string) (all []string) {
+	for _, v := range values {
+		if v = strings.TrimSpace(v); v != "" {
+			all = append(all, v)
+		}
+	}
+	return all
+}
+
 func absolute(file string) string {
 	if abs, err := filepath.Abs(file); err == nil && file != "" {
 		return abs

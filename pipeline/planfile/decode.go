@@ -72,6 +72,7 @@ func step(v *value) pipeline.Step {
 		}
 		s.Env[f.key] = f.value.word
 	}
+	s.Network = pipeline.Network(v.get("network").text())
 	if a := v.get("artifact"); a != nil {
 		s.Artifact = &pipeline.ArtifactSpec{Name: a.get("name").text(), Paths: texts(a.get("paths"), true)}
 	}

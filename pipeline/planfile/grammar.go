@@ -87,6 +87,14 @@ func stagesRule() *rule {
 	}
 }
 
+func networkRule() *rule {
+	const says = "write none, allowed (the hosts on the operator's list, as when it is left out) or full (every public host)"
+	return &rule{
+		about:   "What the step may reach, through a proxy named in http_proxy and https_proxy: none, allowed (the hosts on the operator's list; when left out) or full (every public host). Code from outside gets less.",
+		example: `"none"`, kind: text, hint: says, words: &wording{oneOf: []string{"none", "allowed", "full"}, says: says},
+	}
+}
+
 func stepRule() *rule {
 	return &rule{
 		about: "One list of commands in one sandbox.", example: `{"name": "unit", "run": "go test ./...", "timeout": "10m"}`,
@@ -113,6 +121,7 @@ func stepRule() *rule {
 				about: "How long the step may take, 30m when left out and 6h at most.", example: `"30m"`,
 				kind: text, words: between(time.Second, maxTimeout),
 			}},
+			{name: "network", rule: networkRule()},
 			{name: "reports", rule: &rule{
 				about: "Files that the step writes and that become annotations of the changed lines.", example: `{"junit": "reports/*.xml"}`,
 				kind: mapping, least: 1, hint: "write for example reports: {junit: reports/*.xml}", keys: []key{
