@@ -25,6 +25,9 @@ func (a *App) runs() engine.Machine[pipeline.State, pipeline.Event, pipeline.Eff
 			switch e := effect.(type) {
 			case pipeline.Exec:
 				return a.exec(ctx, w, e)
+			case pipeline.Alarm:
+				_, err := w.Append(ctx, pipeline.DeadlinePassed{Reason: e.Why, At: a.now().UTC()})
+				return err
 			case pipeline.TellCheck:
 				return a.tellCheck(ctx, w, e)
 			case pipeline.Report:

@@ -183,6 +183,9 @@ func stepWords(st pipeline.StepState) string {
 	case pipeline.Running:
 		return "running"
 	case pipeline.NotRun:
+		if st.Result.Reason != "" {
+			return "not run: " + st.Result.Reason
+		}
 		return "not run"
 	}
 	words := strings.ReplaceAll(string(st.Result.Outcome), "_", " ")

@@ -21,6 +21,7 @@ var readers = map[string]func([]byte) (Event, error){
 	StepFinished{}.Kind():    read[StepFinished],
 	StepLost{}.Kind():        read[StepLost],
 	CancelRequested{}.Kind(): read[CancelRequested],
+	DeadlinePassed{}.Kind():  read[DeadlinePassed],
 	Reported{}.Kind():        read[Reported],
 	Offered{}.Kind():         read[Offered],
 	Noted{}.Kind():           read[Noted],

@@ -57,6 +57,12 @@ type CancelRequested struct {
 	At     time.Time `json:"at"`
 }
 
+// DeadlinePassed ends a run whose time is up.
+type DeadlinePassed struct {
+	Reason string    `json:"reason"` // in words: "the whole run may take 6h"
+	At     time.Time `json:"at"`
+}
+
 // Reported says that the repository's stream has been told how the run ended.
 type Reported struct {
 	At time.Time `json:"at"`
@@ -100,6 +106,7 @@ func (StepStarted) Kind() string     { return "step_started" }
 func (StepFinished) Kind() string    { return "step_finished" }
 func (StepLost) Kind() string        { return "step_lost" }
 func (CancelRequested) Kind() string { return "cancel_requested" }
+func (DeadlinePassed) Kind() string  { return "deadline_passed" }
 func (Reported) Kind() string        { return "reported" }
 func (Offered) Kind() string         { return "offered" }
 func (Noted) Kind() string           { return "noted" }
@@ -114,7 +121,7 @@ type Outcome string
 const (
 	Passed         Outcome = "passed"
 	Failed         Outcome = "failed"         // your command: it ended with another exit code than 0
-	TimedOut       Outcome = "timed_out"      // your limit: the step's timeout
+	TimedOut       Outcome = "timed_out"      // your limit: the timeout of the step or of the whole run
 	Resource       Outcome = "resource"       // your limit: memory or processes
 	Cancelled      Outcome = "cancelled"      // someone asked
 	Infrastructure Outcome = "infrastructure" // our doing: it is tried again by itself

@@ -53,6 +53,9 @@ func Next(s State) (owed []Effect) {
 			}
 		}
 	}
+	if at, why := s.Deadline(); !at.IsZero() {
+		owed = append(owed, Alarm{At: at, Why: why})
+	}
 	for _, c := range Checks(s) {
 		told := s.Told[c.Name]
 		if told.Mark != c.Mark() {

@@ -10,6 +10,7 @@ type Plan struct {
 	Version      int           `json:"version"`
 	On           On            `json:"on"`
 	Stages       []Stage       `json:"stages"`
+	Timeout      Duration      `json:"timeout,omitempty"`      // of a whole run, from its first step on; 0 stands for DefaultTimeout
 	Environments []Environment `json:"environments,omitempty"` // in promotion order, as written
 }
 

@@ -26,10 +26,12 @@ type State struct {
 	Only       string      // the stage that it ends with; empty for a whole run
 	Steps      []StepState // all steps of all stages, in the plan's order
 	Cancel     string      // why it was cancelled; empty when it was not
+	OutOfTime  string      // why its time was up; empty when it was not
 	Reported   bool        // the repository's stream knows how it ended
 	Told       map[string]Told
 	Requested  time.Time
-	Ended      time.Time // the time of the last event of a step, or of the cancellation
+	Began      time.Time // when the first attempt of any step started; zero before
+	Ended      time.Time // the time of the last event of a step, of the cancellation, or of the deadline
 }
 
 // StepState is one step's progress.
@@ -55,7 +57,7 @@ const (
 	Waiting Phase = iota
 	Running
 	Done
-	NotRun // will never run: something before it failed, or the run was cancelled
+	NotRun // will never run: something before it failed, the run was cancelled, or its time was up
 )
 
 // Told is what GitHub is known to show of one check.
@@ -78,7 +80,7 @@ func Apply(s State, e Event) State {
 			}
 			st.Phase, st.Attempt, st.Token, st.Started = Running, e.Attempt, e.Token, e.At
 			return true
-		}, time.Time{})
+		}, time.Time{}).began(e.At)
 	case StepFinished:
 		return s.onStep(e.Step, func(st *StepState) bool {
 			if st.Phase != Running || e.Attempt != st.Attempt {
@@ -105,6 +107,8 @@ func Apply(s State, e Event) State {
 		}, e.At).skipAfterFailure()
 	case CancelRequested:
 		return s.cancelled(e)
+	case DeadlinePassed:
+		return s.ranOut(e)
 	case Reported:
 		s.Reported = true
 	case Offered:

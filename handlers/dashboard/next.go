@@ -110,7 +110,9 @@ func failed(s pipeline.State, pullURL string) []nextStep {
 		}
 	}
 	words := "Nothing is deployed. Push a fix."
-	if ours {
+	if s.OutOfTime != "" {
+		words = fmt.Sprintf("Nothing is deployed. The run was out of time: %s", sentence(plain(s.OutOfTime)))
+	} else if ours {
 		words = "Nothing is deployed. This server failed, not the change; its operator finds more in its log."
 	}
 	step := say("bad", "%s", words)

@@ -105,7 +105,7 @@ func (p *Pages) step(s pipeline.State, st pipeline.StepState) stepView {
 		}
 		v.Findings, v.More = p.findings(s, st.Result.Annotations)
 	case pipeline.NotRun:
-		v.State = states["not run"]
+		v.State, v.Reason = states["not run"], plain(st.Result.Reason)
 	}
 	if st.Attempt > 0 {
 		v.Log = logQuery(st.Name, st.Attempt)

@@ -9,7 +9,7 @@ import (
 
 // decode makes the plan of a file that has no mistakes.
 func decode(root *value) pipeline.Plan {
-	p := pipeline.Plan{Version: 1}
+	p := pipeline.Plan{Version: 1, Timeout: orDefault(root.get("timeout"), 0)}
 	p.On.Push = filter(root.get("on").get("push"))
 	p.On.PullRequest = filter(root.get("on").get("pull_request"))
 	p.On.MergeGroup = filter(root.get("on").get("merge_group"))

@@ -19,6 +19,10 @@ func grammar() *rule {
 				missing: "say which events start a run, for example on: {push: {branches: [main]}, pull_request: {}}; nothing is assumed here"},
 			{name: "stages", needed: true, rule: stagesRule(),
 				missing: "write at least one stage with a step that has run"},
+			{name: "timeout", rule: &rule{
+				about: "How long a whole run may take from the start of its first step, waits between steps included: 6h when left out and 7d at most. A run of which nothing could begin ends after 24h.", example: `"2h"`,
+				kind: text, words: between(time.Second, maxRun),
+			}},
 			{name: "environments", rule: environmentsRule()},
 		},
 	}
@@ -149,6 +153,7 @@ func stepRule() *rule {
 const (
 	defaultTimeout = 30 * time.Minute
 	maxTimeout     = 6 * time.Hour
+	maxRun         = 7 * 24 * time.Hour
 )
 
 // aName is the wording of all names that people give in the file.
