@@ -79,8 +79,11 @@ func open(ctx context.Context, c Config, log *slog.Logger, listener net.Listener
 	if problems := c.Check(); len(problems) > 0 {
 		return nil, &ConfigError{Problems: problems}
 	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
 	policy, _ := c.egressPolicy() // checked above
-	a := &App{config: c, log: log, clock: time.Now, verifier: verifyClient(), egress: policy, meter: newMeter(), changes: newChanges(), unanswered: newUnanswered(), setup: pages}
+	a := &App{config: c, log: log, clock: c.Now, verifier: verifyClient(), egress: policy, meter: newMeter(), changes: newChanges(), unanswered: newUnanswered(), setup: pages}
 	defer func() {
 		if err != nil {
 			_ = a.Close() // the first error is the one that matters

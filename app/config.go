@@ -48,6 +48,8 @@ type Config struct {
 	Rehearsal bool // nothing is run: no sandbox is looked for, and no step gets a worker; see Rehearse
 
 	Grace time.Duration // for running steps when the server stops
+
+	Now func() time.Time // the clock; nil is the machine's
 }
 
 // minSecret is how short a webhook secret may be, in bytes: what GitHub makes itself is longer.

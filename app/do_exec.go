@@ -33,6 +33,9 @@ func (a *App) exec(ctx context.Context, w *runWork, e pipeline.Exec) error {
 	if spec == nil || s.Over() {
 		return nil
 	}
+	if at, why := s.Deadline(); !a.now().Before(at) {
+		return a.outOfTime(ctx, w, why) // or the step would begin beside the alarm, and win time for the run
+	}
 	if step.Phase == pipeline.Running && step.Attempt == e.Attempt {
 		if step.Token == w.Token {
 			return a.lose(ctx, w, pipeline.StepLost{Step: e.Step, Attempt: e.Attempt, Reason: "the worker failed in the middle of it"})

@@ -26,8 +26,7 @@ func (a *App) runs() engine.Machine[pipeline.State, pipeline.Event, pipeline.Eff
 			case pipeline.Exec:
 				return a.exec(ctx, w, e)
 			case pipeline.Alarm:
-				_, err := w.Append(ctx, pipeline.DeadlinePassed{Reason: e.Why, At: a.now().UTC()})
-				return err
+				return a.outOfTime(ctx, w, e.Why)
 			case pipeline.TellCheck:
 				return a.tellCheck(ctx, w, e)
 			case pipeline.Report:
@@ -36,6 +35,13 @@ func (a *App) runs() engine.Machine[pipeline.State, pipeline.Event, pipeline.Eff
 			return fmt.Errorf("app: a run owes %T, which nothing here can do", effect)
 		},
 	}
+}
+
+// outOfTime ends a run whose time is up.
+func (a *App) outOfTime(ctx context.Context, w *runWork, why string) error {
+	a.log.Warn("the time of a run is up", "stream", w.Stream, "why", why)
+	_, err := w.Append(ctx, pipeline.DeadlinePassed{Reason: why, At: a.now().UTC()})
+	return err
 }
 
 // report tells the repository's stream how the run ended, and what it offers, and ends the run's token.
