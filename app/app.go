@@ -57,6 +57,7 @@ type App struct {
 	egress     egress.Policy // what steps may reach that may reach the list
 	meter      *meter
 	changes    *changes
+	held       *held
 	ledger     *ledger.Ledger
 	unanswered *unanswered
 	durable    remembered // whether the journal can make a write durable
@@ -84,6 +85,7 @@ func open(ctx context.Context, c Config, log *slog.Logger, listener net.Listener
 	}
 	policy, _ := c.egressPolicy() // checked above
 	a := &App{config: c, log: log, clock: c.Now, verifier: verifyClient(), egress: policy, meter: newMeter(), changes: newChanges(), unanswered: newUnanswered(), setup: pages}
+	a.held = newHeld(a.now, a.changes.tell)
 	defer func() {
 		if err != nil {
 			_ = a.Close() // the first error is the one that matters

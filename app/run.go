@@ -20,7 +20,8 @@ func (a *App) runs() engine.Machine[pipeline.State, pipeline.Event, pipeline.Eff
 		Decode: pipeline.Decode,
 		Apply:  pipeline.Apply,
 		Next:   pipeline.Next,
-		Do: func(ctx context.Context, w *runWork, effect pipeline.Effect) error {
+		Do: func(ctx context.Context, w *runWork, effect pipeline.Effect) (err error) {
+			defer func() { a.held.note(w.Stream, effect, err) }()
 			ctx = github.WithRun(ctx, w.Stream)
 			switch e := effect.(type) {
 			case pipeline.Exec:

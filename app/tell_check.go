@@ -47,7 +47,7 @@ func (a *App) tellCheck(ctx context.Context, w *runWork, e pipeline.TellCheck) e
 	id, confirmed, err := in.UpsertCheck(ctx, s.Trigger.Repo, github.CheckRun{
 		ID: told.ID, Unknown: unknown, ExternalID: check.External, Name: check.Name, Commit: s.Trigger.Commit,
 		Status: check.Status, Conclusion: check.Conclusion, DetailsURL: a.RunURL(s.Run),
-		Title: check.Title, Summary: a.checkSummary(ctx, s, check), StartedAt: check.Started, CompletedAt: check.Finished,
+		Title: check.Title, Summary: a.checkSummary(ctx, s, check) + a.newsWords(ctx, in, check.Conclusion), StartedAt: check.Started, CompletedAt: check.Finished,
 		Annotations: check.Annotations, Confirmed: told.Confirmed, Actions: actions(check.Buttons),
 	})
 	event := pipeline.CheckTold{Check: e.Check, ID: id, Mark: check.Mark(), Confirmed: confirmed}
@@ -69,6 +69,21 @@ func (a *App) tellCheck(ctx context.Context, w *runWork, e pipeline.TellCheck) e
 	}
 	_, appendErr := w.Append(ctx, events...)
 	return errors.Join(err, appendErr)
+}
+
+// newsWords tell readers at GitHub that what they see is older than it could be: this is the last news before a pause that
+// the limits ask for. Of what is over nothing more is to come.
+func (a *App) newsWords(ctx context.Context, in *github.Installation, c pipeline.Conclusion) string {
+	at := in.NextNews(ctx)
+	if c != "" || at.Sub(a.now()) < noticed {
+		return ""
+	}
+	return "\nGitHub limits us, next update at " + clockWords(at) + " or later. The run's page is up to date.\n"
+}
+
+// clockWords are a time as people read it; the minute is the one in which something happens, or the one after.
+func clockWords(at time.Time) string {
+	return at.UTC().Add(time.Minute - time.Nanosecond).Format("15:04 MST")
 }
 
 // classOf says that an end is told before a beginning.

@@ -24,6 +24,12 @@ const (
 	yieldTime       = time.Second // how long those stand back who meet someone more urgent
 )
 
+// Why calls are held back although GitHub has not asked for it.
+const (
+	keptReason  = "what is left of the hour's calls is kept for what is more urgent"
+	spentReason = "this minute's budget is used up"
+)
+
 // governor decides, for one installation, which call may be asked now. Who may not is told when to come again; the only
 // wait is the one for a place among calls that are under way.
 //
@@ -147,7 +153,7 @@ func (g *governor) refuse(a ask, busy bool) error {
 		return &Limited{Until: now.Add(yieldTime), Why: "more urgent calls wait"}
 	}
 	if until := g.limits.reserved(now, a.class); !until.IsZero() {
-		return &Limited{Until: until, Why: "what is left of the hour's calls is kept for what is more urgent"}
+		return &Limited{Until: until, Why: keptReason}
 	}
 	if g.pace == free {
 		return nil
@@ -164,9 +170,27 @@ func (g *governor) refuse(a ask, busy bool) error {
 		}
 	}
 	if !until.IsZero() {
-		return &Limited{Until: until, Why: "this minute's budget is used up"}
+		return &Limited{Until: until, Why: spentReason}
 	}
 	return nil
+}
+
+// next is when there can be news of a class again after one more write, and why not at once; zero when nothing is in the
+// way. Unlike refuse it promises nobody a place.
+func (g *governor) next(c Class) (until time.Time, why string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	now := g.now()
+	if until, closed := g.limits.closed(now); closed {
+		return until, g.limits.reason()
+	}
+	if until := g.limits.reserved(now, c); !until.IsZero() {
+		return until, keptReason
+	}
+	if cost := 2 * writePoints; g.pace != free && g.points.left(now, c.share(g.points.limit)) < cost {
+		return g.points.when(now, cost, c), spentReason
+	}
+	return time.Time{}, ""
 }
 
 func creation(a ask) int {

@@ -53,6 +53,13 @@ func (in *Installation) MayWrite(ctx context.Context, route string) error {
 	return err
 }
 
+// NextNews is when GitHub can be told something of the context's class again, after what is being told now; zero when
+// nothing is in the way. It makes no call and promises nothing.
+func (in *Installation) NextNews(ctx context.Context) time.Time {
+	until, _ := in.budget.next(classOf(ctx))
+	return until
+}
+
 // Budget is what is left to the installation.
 func (in *Installation) Budget() Budget { return in.budget.budget() }
 

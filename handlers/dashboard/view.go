@@ -133,6 +133,9 @@ func (p *Pages) view(ctx context.Context, s pipeline.State) (liveView, error) {
 	v.Withheld = s.Over() && s.Conclusion() != pipeline.Success
 	v.Places = p.places(s, repo)
 	v.Next = next(s, repo, v.Places, v.WhyURL)
+	if until, why := p.o.Held(s); !until.IsZero() {
+		v.Next = append(v.Next, heldBack(until, why))
+	}
 	return v, nil
 }
 
@@ -143,6 +146,8 @@ func because(s pipeline.State) string {
 		return pipeline.PlanPath + " has " + count(len(s.Problems), "mistake")
 	case c == pipeline.WasCancelled:
 		return s.Cancel
+	case c == pipeline.RanOutOfTime && s.OutOfTime != "":
+		return "out of time: " + s.OutOfTime
 	case c == pipeline.Skipped:
 		return plain(s.Skip)
 	case s.Reused != nil:
