@@ -87,7 +87,16 @@ func newGovernor(now func() time.Time) *governor {
 }
 
 // askOf reads what a request is. What creates content is what people see and are told of: comments, reactions and
-// deployments. Check runs are made by programs only, and count by their points.
+// deployments. GitHub warns at each endpoint that has the limit, "creating content too quickly using this endpoint may
+// result in secondary rate limiting", and marks it as one that triggers notifications:
+//
+// https://docs.github.com/rest/issues/comments#create-an-issue-comment
+//
+// Of what we ask for, that is comments alone. Reactions and deployments are counted out of caution: people see them, and they
+// are few. The warning is not at check runs, which only Apps can make and of which nobody is told; they count by their
+// points. Counted, they would hold an installation to 500 stages an hour, of which GitHub allows twenty times as many.
+//
+// https://docs.github.com/rest/checks/runs#create-a-check-run
 func askOf(req *http.Request) ask {
 	a := ask{class: classOf(req.Context()), write: isWrite(req.Method)}
 	if req.Method == http.MethodPost {

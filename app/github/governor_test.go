@@ -147,6 +147,34 @@ func TestTheNextNewsIsKnownBeforeItIsHeldBack(t *testing.T) {
 	}
 }
 
+func TestWhatPeopleAreToldOfIsCountedAsNewContent(t *testing.T) {
+	t.Parallel()
+	const here = "https://api.github.com/repos/acme/shop/"
+	for request, creates := range map[string]bool{
+		"POST issues/5/comments":             true,
+		"POST issues/comments/9/reactions":   true,
+		"POST deployments":                   true,
+		"POST deployments/3/statuses":        true,
+		"PATCH issues/comments/9":            false,
+		"GET issues/5/comments":              false,
+		"POST check-runs":                    false, // GitHub does not say so of them
+		"PATCH check-runs/7":                 false,
+		"POST check-suites/7/rerequest":      false,
+		"POST issues/5/comments/more":        false,
+		"DELETE issues/comments/9":           false,
+		"DELETE issues/comments/9/reactions": false,
+	} {
+		method, path, _ := strings.Cut(request, " ")
+		req, err := http.NewRequestWithContext(t.Context(), method, here+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := askOf(req); got.creates != creates || got.write != (method != http.MethodGet) {
+			t.Errorf("%s is taken for %+v", request, got)
+		}
+	}
+}
+
 func TestOfTheHoursLastCallsAFifthIsKeptForReplies(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1e9, 0)
