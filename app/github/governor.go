@@ -94,7 +94,7 @@ func newGovernor(now func() time.Time) *governor {
 //
 // Of what we ask for, that is comments alone. Reactions and deployments are counted out of caution: people see them, and they
 // are few. The warning is not at check runs, which only Apps can make and of which nobody is told; they count by their
-// points. Counted, they would hold an installation to 500 stages an hour, of which GitHub allows twenty times as many.
+// points. Counted, they would hold an installation to 500 stages an hour, of which GitHub allows ten times as many.
 //
 // https://docs.github.com/rest/checks/runs#create-a-check-run
 func askOf(req *http.Request) ask {
