@@ -30,6 +30,7 @@ import (
 	artifactdir "github.com/conveyor-ci/conveyor/pipeline/artifact/dir"
 	"github.com/conveyor-ci/conveyor/pipeline/egress"
 	"github.com/conveyor-ci/conveyor/pipeline/engine"
+	"github.com/conveyor-ci/conveyor/pipeline/image/store"
 	"github.com/conveyor-ci/conveyor/pipeline/journal"
 	"github.com/conveyor-ci/conveyor/pipeline/journal/redis"
 	"github.com/conveyor-ci/conveyor/pipeline/journal/sqlite"
@@ -51,6 +52,7 @@ type App struct {
 	logs       *logs.Store
 	source     *git.Source
 	sandbox    sandbox.Sandbox
+	images     *store.Store // nil where no step can run in one
 	targets    map[string]target.Target
 	github     *github.App
 	verifier   *http.Client
@@ -94,7 +96,7 @@ func open(ctx context.Context, c Config, log *slog.Logger, listener net.Listener
 	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("app: CONVEYOR_DATA_DIR cannot be used: %w", err)
 	}
-	for _, open := range []func(context.Context) error{a.openJournal, a.openStores, a.openSandbox, a.openSource, a.reclaim, a.openLedger, a.openTargets, a.openGitHub} {
+	for _, open := range []func(context.Context) error{a.openJournal, a.openStores, a.openSandbox, a.openSource, a.openImages, a.reclaim, a.openLedger, a.openTargets, a.openGitHub} {
 		if err := open(ctx); err != nil {
 			return nil, err
 		}

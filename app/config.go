@@ -42,6 +42,14 @@ type Config struct {
 	CommandApps []int64  // Apps, by number, whose comments may command
 	OpenPages   bool     // the list of runs is shown to everyone who reaches the server
 
+	Images          string   // "on", as when empty, or "off"
+	ImageRegistries []string // hosts that images may come from; all that are public when empty
+	ImageMirrors    []string // "docker.io=mirror.example:5000": asked first
+	ImageAuthFile   string   // logins of registries, as docker's config.json has them
+	ImageDirs       []string // folders of tarballs and layouts that plans may name
+	ImageMaxBytes   int64    // of one image, unpacked; 0 is the store's default
+	ImageStoreBytes int64    // of all that are kept; 0 is the store's default
+
 	SweepEvery time.Duration // how often GitHub's log is searched for webhooks that did not arrive; 0 is never
 	SweepHeads time.Duration // how often heads without a check are looked for; 0 is never
 
@@ -108,7 +116,8 @@ func (c Config) checkServer() (problems []string) {
 	if c.ExecDir != "" && !filepath.IsAbs(c.ExecDir) {
 		say("CONVEYOR_EXEC_DIR %q is not an absolute folder.", c.ExecDir)
 	}
-	return append(problems, c.checkEgress()...)
+	problems = append(problems, c.checkEgress()...)
+	return append(problems, c.checkImages()...)
 }
 
 func (c Config) checkApp() (problems []string) {

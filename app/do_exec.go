@@ -51,7 +51,7 @@ func (a *App) exec(ctx context.Context, w *runWork, e pipeline.Exec) error {
 	}
 	var rest sync.WaitGroup // what is put away while the end is made durable
 	defer rest.Wait()
-	result, err := a.step(ctx, s, *spec, e.Attempt, &rest)
+	result, err := a.step(ctx, w, s, *spec, e.Attempt, &rest)
 	switch cause := context.Cause(ctx); {
 	case errors.Is(cause, engine.ErrHandBack):
 		return a.lose(ctx, w, pipeline.StepLost{Step: e.Step, Attempt: e.Attempt, Reason: cutOff(cause), Stopped: true})
@@ -90,7 +90,7 @@ func cutOff(cause error) string {
 }
 
 // step runs one step in a fresh copy of the source. An error is ours, never the step's.
-func (a *App) step(ctx context.Context, s pipeline.State, spec pipeline.Step, attempt int, rest *sync.WaitGroup) (_ pipeline.Result, err error) {
+func (a *App) step(ctx context.Context, w *runWork, s pipeline.State, spec pipeline.Step, attempt int, rest *sync.WaitGroup) (_ pipeline.Result, err error) {
 	if s.Trust < pipeline.Writer && !a.sandbox.Isolation().FitForStrangers() {
 		return pipeline.Result{Outcome: pipeline.Failed, Reason: "this server has no sandbox that is fit for code from outside"}, nil
 	}
@@ -118,8 +118,23 @@ func (a *App) step(ctx context.Context, s pipeline.State, spec pipeline.Step, at
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
 
+	root, release, fault, err := a.imageRoot(ctx, w, spec, log)
+	if release != nil {
+		defer release()
+	}
+	switch {
+	case ctx.Err() != nil:
+		fmt.Fprintf(log, "\nThis attempt ended early: %s.\n", cutOff(context.Cause(ctx)))
+		return pipeline.Result{}, ctx.Err()
+	case err != nil:
+		return pipeline.Result{}, err
+	case fault != "":
+		fmt.Fprintf(log, "\n%s\n", fault)
+		return pipeline.Result{Outcome: pipeline.Failed, Reason: fault}, nil
+	}
+
 	box := sandbox.Spec{
-		ID: id, Script: spec.Run, Workspace: ws.Dir(), Env: environ(s, spec), Output: log,
+		ID: id, Script: spec.Run, Workspace: ws.Dir(), Env: environ(s, spec), Output: log, Root: root,
 		Limits: sandbox.Limits{Wall: spec.Timeout.Std()}, Writes: ws.Written(),
 	}
 	network, remark := a.wayOut(s.Trust, spec, &box)

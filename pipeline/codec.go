@@ -20,6 +20,7 @@ var readers = map[string]func([]byte) (Event, error){
 	StepStarted{}.Kind():     read[StepStarted],
 	StepFinished{}.Kind():    read[StepFinished],
 	StepLost{}.Kind():        read[StepLost],
+	ImageResolved{}.Kind():   read[ImageResolved],
 	CancelRequested{}.Kind(): read[CancelRequested],
 	DeadlinePassed{}.Kind():  read[DeadlinePassed],
 	Reported{}.Kind():        read[Reported],

@@ -38,6 +38,7 @@ type Stage struct {
 // Step is one command list in one sandbox, in a fresh copy of the source.
 type Step struct {
 	Name     string            `json:"name"`
+	Image    string            `json:"image,omitempty"` // whose file system it sees; empty for the tools of the host
 	Run      string            `json:"run"`
 	Env      map[string]string `json:"env,omitempty"`
 	Timeout  Duration          `json:"timeout"` // always set: the parser fills in the default

@@ -23,11 +23,12 @@ type State struct {
 	Attempt    int      // of the commit's run, from 1
 	Buttons    []Button // of its last check, once it is over
 	notes      map[string]note
-	Only       string      // the stage that it ends with; empty for a whole run
-	Steps      []StepState // all steps of all stages, in the plan's order
-	Cancel     string      // why it was cancelled; empty when it was not
-	OutOfTime  string      // why its time was up; empty when it was not
-	Reported   bool        // the repository's stream knows how it ended
+	Only       string            // the stage that it ends with; empty for a whole run
+	Steps      []StepState       // all steps of all stages, in the plan's order
+	Images     map[string]Digest // what the names of images stand for in this run
+	Cancel     string            // why it was cancelled; empty when it was not
+	OutOfTime  string            // why its time was up; empty when it was not
+	Reported   bool              // the repository's stream knows how it ended
 	Told       map[string]Told
 	Requested  time.Time
 	Began      time.Time // when the first attempt of any step started; zero before
@@ -105,6 +106,8 @@ func Apply(s State, e Event) State {
 			}
 			return true
 		}, e.At).skipAfterFailure()
+	case ImageResolved:
+		return s.resolved(e)
 	case CancelRequested:
 		return s.cancelled(e)
 	case DeadlinePassed:

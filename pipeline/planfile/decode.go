@@ -59,7 +59,7 @@ func stageNames(root *value) (names []string) {
 
 func step(v *value) pipeline.Step {
 	s := pipeline.Step{
-		Name: v.get("name").text(), Run: v.get("run").text(),
+		Name: v.get("name").text(), Image: v.get("image").text(), Run: v.get("run").text(),
 		Timeout: orDefault(v.get("timeout"), pipeline.Duration(defaultTimeout)),
 		Reports: pipeline.Reports{
 			JUnit: strings.TrimPrefix(v.get("reports").get("junit").text(), "./"),

@@ -103,7 +103,7 @@ func stepRule() *rule {
 	return &rule{
 		about: "One list of commands in one sandbox.", example: `{"name": "unit", "run": "go test ./...", "timeout": "10m"}`,
 		kind: mapping, hint: "write - name: unit, and run: with its commands below",
-		later: laterKeys("image", "needs", "services", "cache", "matrix", "if", "buildspec", "strategy"),
+		later: laterKeys("needs", "services", "cache", "matrix", "if", "buildspec", "strategy"),
 		keys: []key{
 			{name: "name", needed: true, missing: "give the step a name, for example name: unit", rule: &rule{
 				about: "The step's name, unique in the file.", example: `"unit"`, kind: text, words: aName(),
@@ -111,6 +111,10 @@ func stepRule() *rule {
 			{name: "run", needed: true, missing: "say what the step does, for example run: go test ./...", rule: &rule{
 				about: "The commands, run by a shell that stops at the first one that fails. They are never filled in: what the event says comes as environment variables.", example: `"npm ci && npm test"`,
 				kind: text, words: &wording{lines: true, longest: 64 << 10, says: "say what the step does, for example run: go test ./..."},
+			}},
+			{name: "image", rule: &rule{
+				about: "The image whose file system the step sees, read-only, in place of the tools of Conveyor's machine. It needs a shell; its entrypoint and user are not used. A tag is looked up once in a run.", example: `"node:20"`,
+				kind: text, words: &wording{check: imageName, longest: 512, says: "write a name and a tag, for example node:20, or a digest: node@sha256:…"},
 			}},
 			{name: "env", rule: &rule{
 				about: "Environment variables of the step, in plain text. Secrets do not belong here.", example: `{"CGO_ENABLED": "0"}`,

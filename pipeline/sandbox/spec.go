@@ -25,6 +25,13 @@ func (s Spec) Check() error {
 	case s.Output == nil:
 		return fmt.Errorf("sandbox: nothing takes the output")
 	}
+	if s.Root != nil {
+		for _, layer := range s.Root.Layers {
+			if layer == "" || layer[0] != '/' {
+				return fmt.Errorf("sandbox: the layer %q of the image %s is no absolute path", layer, s.Root.Name)
+			}
+		}
+	}
 	for _, e := range s.Env {
 		name, _, ok := strings.Cut(e, "=")
 		switch {
@@ -46,8 +53,8 @@ const ProxyAddress = "127.0.0.1:3128"
 // sandbox's business.
 func Reserved(name string) bool { return name == "PATH" || strings.HasPrefix(name, "LD_") }
 
-// Environ is what a step's shell gets: what the sandbox sets, then what the spec says. Nothing of the server's own
-// environment is in it.
+// Environ is what a step's shell gets: what the sandbox sets, then the image, then what the spec says. Nothing of the
+// server's own environment is in it.
 func (s Spec) Environ(path, home, tmp string) []string {
 	set := []string{"PATH=" + path, "HOME=" + home, "TMPDIR=" + tmp, "LANG=C.UTF-8", "CI=true"}
 	if s.Out != nil {
@@ -56,6 +63,7 @@ func (s Spec) Environ(path, home, tmp string) []string {
 		}
 		set = append(set, "no_proxy=localhost,127.0.0.1,::1", "NO_PROXY=localhost,127.0.0.1,::1")
 	}
+	set = s.Root.environ(set)
 	env := make([]string, 0, len(set)+len(s.Env))
 	at := make(map[string]int, cap(env))
 	for _, e := range append(set, s.Env...) {

@@ -22,7 +22,7 @@ var rooms = []struct {
 }{
 	{"conveyor", nil, nil},
 	{"pipeline", nil, nil},
-	{"pipeline/planfile", []string{"pipeline"}, []string{"github.com/goccy/go-yaml/...", "github.com/bmatcuk/doublestar/v4"}},
+	{"pipeline/planfile", []string{"pipeline", "pipeline/image"}, []string{"github.com/goccy/go-yaml/...", "github.com/bmatcuk/doublestar/v4"}},
 	{"pipeline/report", []string{"pipeline"}, nil},
 	{"pipeline/engine", []string{"pipeline", "pipeline/journal"}, nil},
 	{"pipeline/journal", nil, nil},
@@ -36,6 +36,8 @@ var rooms = []struct {
 	{"pipeline/sandbox/fake", []string{"pipeline/sandbox"}, nil},
 	{"pipeline/sandbox/sandboxtest", []string{"pipeline/sandbox"}, []string{"golang.org/x/sys/unix"}},
 	{"pipeline/egress", nil, nil},
+	{"pipeline/image", nil, []string{"github.com/google/go-containerregistry/pkg/name"}},
+	{"pipeline/image/store", []string{"pipeline/image"}, []string{"github.com/google/go-containerregistry/...", "github.com/docker/cli/cli/config/...", "golang.org/x/sys/unix", "golang.org/x/sync/..."}},
 	{"pipeline/source", []string{"pipeline"}, nil},
 	{"pipeline/source/git", []string{"pipeline", "pipeline/source"}, []string{"golang.org/x/sys/unix", "golang.org/x/sync/..."}},
 	{"pipeline/source/sourcetest", []string{"pipeline", "pipeline/source"}, nil},
