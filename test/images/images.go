@@ -19,7 +19,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"testing"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -31,6 +30,13 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 )
 
+// TB is what is needed of a test: whoever measures without one has it, too. Fatal does not return.
+type TB interface {
+	Helper()
+	Fatal(args ...any)
+	Cleanup(func())
+}
+
 // Entry is one of a layer: a folder when the name ends with a slash, a link when it leads somewhere, else a file.
 type Entry struct {
 	Name, Text string
@@ -39,13 +45,13 @@ type Entry struct {
 }
 
 // Layer makes a layer of entries.
-func Layer(t testing.TB, entries ...Entry) v1.Layer {
+func Layer(t TB, entries ...Entry) v1.Layer {
 	t.Helper()
 	return Raw(t, Archive(t, entries...))
 }
 
 // Archive is the bytes of a layer, before they are compressed.
-func Archive(t testing.TB, entries ...Entry) []byte {
+func Archive(t TB, entries ...Entry) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
@@ -76,7 +82,7 @@ func Archive(t testing.TB, entries ...Entry) []byte {
 }
 
 // Raw makes a layer of bytes, whatever they are.
-func Raw(t testing.TB, archive []byte) v1.Layer {
+func Raw(t TB, archive []byte) v1.Layer {
 	t.Helper()
 	l, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(archive)), nil }, tarball.WithCompressionLevel(gzip.BestSpeed))
 	if err != nil {
@@ -86,7 +92,7 @@ func Raw(t testing.TB, archive []byte) v1.Layer {
 }
 
 // Image makes an image for this machine.
-func Image(t testing.TB, env []string, layers ...v1.Layer) v1.Image {
+func Image(t TB, env []string, layers ...v1.Layer) v1.Image {
 	t.Helper()
 	img, err := mutate.AppendLayers(empty.Image, layers...)
 	if err == nil {
@@ -99,7 +105,7 @@ func Image(t testing.TB, env []string, layers ...v1.Layer) v1.Image {
 }
 
 // Config is the configuration of an image with these variables.
-func Config(t testing.TB, img v1.Image, env []string) *v1.ConfigFile {
+func Config(t TB, img v1.Image, env []string) *v1.ConfigFile {
 	t.Helper()
 	c, err := img.ConfigFile()
 	if err != nil {
@@ -115,7 +121,7 @@ func Config(t testing.TB, img v1.Image, env []string) *v1.ConfigFile {
 var Tools = []string{"bash", "sh", "cat", "cp", "echo", "env", "false", "grep", "head", "id", "ls", "mkdir", "printf", "rm", "seq", "setsid", "sleep", "stat", "tail", "touch", "tr", "true", "uname", "wc", "yes"}
 
 // FromHost is a layer with programs of this machine, and the libraries that they are linked with.
-func FromHost(t testing.TB, programs ...string) v1.Layer {
+func FromHost(t TB, programs ...string) v1.Layer {
 	t.Helper()
 	files := map[string]string{} // here by there
 	for _, program := range programs {
@@ -140,7 +146,7 @@ func FromHost(t testing.TB, programs ...string) v1.Layer {
 }
 
 // libraries asks the loader what a program is linked with. A static one is linked with nothing.
-func libraries(t testing.TB, path string) (libs []string) {
+func libraries(t TB, path string) (libs []string) {
 	t.Helper()
 	out, err := exec.Command("ldd", path).Output()
 	if err != nil {
@@ -168,11 +174,11 @@ func sorted(files map[string]string) (names []string) {
 type Server struct {
 	Host string // "127.0.0.1:1234"
 	URL  string
-	t    testing.TB
+	t    TB
 }
 
 // Serve starts a registry, which ends with the test. Each wrap stands before it, the last one first.
-func Serve(t testing.TB, wrap ...func(http.Handler) http.Handler) *Server {
+func Serve(t TB, wrap ...func(http.Handler) http.Handler) *Server {
 	t.Helper()
 	h := registry.New(registry.Logger(nowhere()))
 	for _, w := range wrap {
@@ -202,7 +208,7 @@ func (s *Server) Push(path string, img v1.Image) (ref, digest string) {
 }
 
 // Tree is what lies below a folder: names, and what they are.
-func Tree(t testing.TB, dir string) (found []string) {
+func Tree(t TB, dir string) (found []string) {
 	t.Helper()
 	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
 		if err != nil || path == dir {

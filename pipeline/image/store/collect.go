@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/conveyor-ci/conveyor/pipeline/image"
 )
 
 // Collect removes the images that were not used for the longest time until the layers are within the limit, and every
@@ -21,6 +23,20 @@ func (s *Store) Collect() error {
 		return fmt.Errorf("image: remove what is not used: %w", err)
 	}
 	return nil
+}
+
+// tidy removes the layers that a failed pull has completed, unless it is going to be tried again and there is room: then
+// they need not be pulled again.
+func (s *Store) tidy(failed error) {
+	s.mu.Lock()
+	full := s.bytes() > s.o.Keep
+	s.mu.Unlock()
+	if !full && !errors.Is(failed, image.ErrRefused) {
+		return
+	}
+	if err := s.Collect(); err != nil {
+		s.o.Log.Warn("the store of images keeps more than it should", "err", err)
+	}
 }
 
 // uncollected forgets what has to go, and moves it to where nothing is complete. Removing it takes long, and needs no lock.

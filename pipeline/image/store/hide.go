@@ -49,7 +49,7 @@ func (u *unpacker) hide(dir, mark string) error {
 // unhide makes a folder where this layer has hidden something: it shows what the layer puts into it, and nothing else.
 func (u *unpacker) unhide(name string, h *tar.Header) error {
 	delete(u.hides, name)
-	if err := errors.Join(u.root.Remove(name), u.root.Mkdir(name, 0o755), u.root.Lchown(name, u.FirstID, u.FirstID)); err != nil {
+	if err := errors.Join(u.root.Remove(name), u.root.Mkdir(name, 0o755), u.root.Lchown(name, u.first, u.first)); err != nil {
 		return err
 	}
 	u.folders[name] = h

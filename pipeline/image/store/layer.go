@@ -24,8 +24,9 @@ type layer struct {
 
 // about is what is kept of a layer.
 type about struct {
-	Size  int64 `json:"size"`  // bytes of its files
-	Alone bool  `json:"alone"` // it shows nothing of the layers below it
+	Size    int64 `json:"size"`    // bytes of its files
+	Entries int64 `json:"entries"` // files, folders and whatever else
+	Alone   bool  `json:"alone"`   // it shows nothing of the layers below it
 }
 
 func (s *Store) layerDir(digest string) string {
@@ -36,17 +37,21 @@ func (s *Store) layerDir(digest string) string {
 func (s *Store) root(digest string) string { return filepath.Join(s.layerDir(digest), "fs") }
 
 // layer makes sure that a layer is here, and uses it until release. Two that want the same one do the work once.
-// left is how many bytes it may have.
-func (s *Store) layer(ctx context.Context, digest string, left int64, open func() (io.ReadCloser, error)) (a about, release func(), err error) {
+// What it takes is taken from the image's limits.
+func (s *Store) layer(ctx context.Context, digest string, l *limits, open func() (io.ReadCloser, error)) (a about, release func(), err error) {
 	unlock, err := s.locks.lock(ctx, "layer "+digest)
 	if err != nil {
 		return a, nil, err
 	}
 	defer unlock()
 	if a, ok := s.use(digest); ok {
+		if err := l.take(a.Size, a.Entries); err != nil {
+			s.unuse(digest)
+			return a, nil, err
+		}
 		return a, func() { s.unuse(digest) }, nil
 	}
-	if a, err = s.unpackLayer(ctx, digest, left, open); err != nil {
+	if a, err = s.unpackLayer(ctx, digest, l, open); err != nil {
 		return a, nil, err
 	}
 	s.mu.Lock()
@@ -74,7 +79,7 @@ func (s *Store) unuse(digest string) {
 
 // unpackLayer unpacks beside, makes all of it durable, and gives it its name: under its name a layer is complete, whenever
 // the machine stops.
-func (s *Store) unpackLayer(ctx context.Context, digest string, left int64, open func() (io.ReadCloser, error)) (a about, err error) {
+func (s *Store) unpackLayer(ctx context.Context, digest string, l *limits, open func() (io.ReadCloser, error)) (a about, err error) {
 	fresh, err := os.MkdirTemp(filepath.Join(s.o.Dir, freshDir), "layer-")
 	if err != nil {
 		return a, err
@@ -91,7 +96,7 @@ func (s *Store) unpackLayer(ctx context.Context, digest string, left int64, open
 	if err := os.Chown(fs, s.o.FirstID, s.o.FirstID); err != nil {
 		return a, err
 	}
-	if a, err = s.unpackProven(ctx, fs, digest, left, open); err != nil {
+	if a, err = s.unpackProven(ctx, fs, digest, l, open); err != nil {
 		return a, err
 	}
 	if err := writeJSON(filepath.Join(fresh, "about"), a); err != nil {
@@ -107,16 +112,16 @@ func (s *Store) unpackLayer(ctx context.Context, digest string, left int64, open
 }
 
 // unpackProven unpacks the stream, and proves that it was the one that the image names.
-func (s *Store) unpackProven(ctx context.Context, fs, digest string, left int64, open func() (io.ReadCloser, error)) (a about, err error) {
+func (s *Store) unpackProven(ctx context.Context, fs, digest string, l *limits, open func() (io.ReadCloser, error)) (a about, err error) {
 	from, err := open()
 	if err != nil {
 		return a, err
 	}
 	defer func() { err = errors.Join(err, from.Close()) }()
 	sum := sha256.New()
-	all := &measured{from: from, ctx: ctx, left: left}
+	all := &measured{from: from, ctx: ctx, left: s.o.MaxBytes}
 	stream := io.TeeReader(all, sum)
-	a.Size, a.Alone, err = unpack(fs, stream, limits{FirstID: s.o.FirstID, Bytes: left, Entries: s.o.MaxEntries})
+	a, err = unpack(fs, stream, s.o.FirstID, l)
 	if err == nil {
 		_, err = io.Copy(io.Discard, stream) // what stands behind the archive belongs to the digest
 	}

@@ -114,7 +114,7 @@ func TestALayerThatStandsInAnImageTwiceShowsOnTop(t *testing.T) {
 
 func TestHardLinksStayOneFile(t *testing.T) {
 	t.Parallel()
-	dir, size, err := laid(t, limits{}, images.Entry{Name: "a/"}, images.Entry{Name: "a/one", Text: "x"}, images.Entry{Name: "two", Header: kindOf('1', "a/one")}, images.Entry{Name: "a/three", Header: kindOf('1', "/a/one")})
+	dir, size, err := laid(t, bounds{}, images.Entry{Name: "a/"}, images.Entry{Name: "a/one", Text: "x"}, images.Entry{Name: "two", Header: kindOf('1', "a/one")}, images.Entry{Name: "a/three", Header: kindOf('1', "/a/one")})
 	if err != nil || size != 1 {
 		t.Fatal(size, err)
 	}

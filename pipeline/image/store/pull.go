@@ -49,12 +49,13 @@ func (s *Store) pull(ctx context.Context, ref image.Ref, digest string, tell fun
 			}
 		}
 	}()
+	l := newLimits(s.o.MaxBytes, int64(s.o.MaxEntries))
 	work, ctx := errgroup.WithContext(ctx)
 	work.SetLimit(atOnce)
-	for i, l := range layers {
+	for i, layer := range layers {
 		work.Go(func() (err error) {
-			open := func() (io.ReadCloser, error) { return p.count(l.Uncompressed()) }
-			got[i], releases[i], err = s.layer(ctx, config.RootFS.DiffIDs[i].String(), s.o.MaxBytes, open)
+			open := func() (io.ReadCloser, error) { return p.count(layer.Uncompressed()) }
+			got[i], releases[i], err = s.layer(ctx, config.RootFS.DiffIDs[i].String(), l, open)
 			if err == nil {
 				p.layer()
 			}
@@ -65,17 +66,12 @@ func (s *Store) pull(ctx context.Context, ref image.Ref, digest string, tell fun
 		return h, err
 	}
 	r := &record{Digest: digest, Name: ref.String(), Env: config.Config.Env, used: s.o.Now()}
-	var size int64
 	for i, id := range config.RootFS.DiffIDs {
-		size += got[i].Size
 		if got[i].Alone {
 			r.Layers = nil
 		}
 		// The same layer may stand in an image twice. The upper one shows all that the lower one could.
 		r.Layers = append(slices.DeleteFunc(r.Layers, func(l string) bool { return l == id.String() }), id.String())
-	}
-	if size > s.o.MaxBytes {
-		return h, tooLarge
 	}
 	if err := s.keep(r); err != nil {
 		return h, err

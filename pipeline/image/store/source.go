@@ -74,6 +74,9 @@ func (s *Store) fetch(ctx context.Context, repo name.Repository, identifier, dig
 	if err != nil {
 		return source{}, asked(repo, err)
 	}
+	if !found.MediaType.IsImage() && !found.MediaType.IsIndex() {
+		return source{}, refused("%s sends it in the form %.100q, which is not known here", repo.RegistryStr(), found.MediaType)
+	}
 	img, err := found.Image()
 	if err != nil {
 		if strings.Contains(err.Error(), "no child with platform") {

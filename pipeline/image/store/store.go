@@ -35,7 +35,7 @@ type Options struct {
 	Folders    []string            // in which tarballs and layouts may lie; none when empty
 
 	MaxBytes   int64 // of one image, unpacked; 10 GB when 0
-	MaxEntries int   // files and folders of one layer; a million when 0
+	MaxEntries int   // files and folders of one image; a million when 0
 	Keep       int64 // bytes of all layers together, beyond which the longest unused go; 50 GB when 0
 
 	Now func() time.Time
@@ -134,6 +134,7 @@ func (s *Store) Hold(ctx context.Context, ref image.Ref, digest string, tell fun
 	}
 	h, err := s.pull(ctx, ref, digest, tell)
 	if err != nil {
+		s.tidy(err)
 		return image.Held{}, fmt.Errorf("image: pull %s: %w", ref, err)
 	}
 	return h, nil

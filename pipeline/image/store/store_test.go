@@ -324,11 +324,23 @@ func TestAnImageThatIsTooLargeIsRefused(t *testing.T) {
 			if _, err := got(t, s, pushed(reg, images.Image(t, nil, layers...))); !errors.Is(err, image.ErrRefused) || !strings.Contains(err.Error(), "CONVEYOR_IMAGE_MAX_BYTES") {
 				t.Errorf("%v", err)
 			}
-			if err := s.Collect(); err != nil {
-				t.Error(err)
-			}
 			nothing(t, s)
 		})
+	}
+}
+
+func TestAllLayersOfAnImageShareItsLimitOfEntries(t *testing.T) {
+	t.Parallel()
+	reg, s := served(t, Options{MaxEntries: 5})
+	three := func(name string) v1.Layer {
+		return images.Layer(t, images.Entry{Name: name}, images.Entry{Name: name + "/"}, images.Entry{Name: name})
+	}
+	hold(t, s, pushed(reg, images.Image(t, nil, three("a"))))
+	if _, err := got(t, s, pushed(reg, images.Image(t, nil, three("b"), three("a")))); !errors.Is(err, image.ErrRefused) {
+		t.Errorf("%v", err)
+	}
+	if left, err := os.ReadDir(filepath.Join(s.o.Dir, layersDir)); err != nil || len(left) != 1 {
+		t.Errorf("%d layers are left, %v", len(left), err)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -17,11 +18,27 @@ import (
 	"github.com/conveyor-ci/conveyor/pipeline/image"
 )
 
-// limits bound one layer.
+// limits bound an image: its layers, which are unpacked at once, take from the same ones.
 type limits struct {
-	FirstID int
-	Bytes   int64
-	Entries int
+	bytes, entries atomic.Int64 // that may still come
+}
+
+func newLimits(bytes, entries int64) *limits {
+	l := &limits{}
+	l.bytes.Store(bytes)
+	l.entries.Store(entries)
+	return l
+}
+
+// take reports whether so many bytes and entries are still within the limits.
+func (l *limits) take(bytes, entries int64) error {
+	switch {
+	case bytes < 0 || l.bytes.Add(-bytes) < 0:
+		return tooLarge
+	case l.entries.Add(-entries) < 0:
+		return refused("it has more files and folders than an image may have")
+	}
+	return nil
 }
 
 // Marks of a layer that removes something of those below it.
@@ -46,25 +63,25 @@ const (
 // lies behind a link is never written to. The last part of a name is made new: what was there before is removed, not
 // opened. And all of it goes through an os.Root, so that a mistake in the first two still leaves nothing outside.
 type unpacker struct {
-	limits
+	first   int // id of this machine that stands for 0
+	limits  *limits
 	root    *os.Root
 	at      *os.Root // the folder of the last entry, whose path is atPath
 	atPath  string
 	folders map[string]*tar.Header // those made, by path; nil where no entry tells of it
 	hides   map[string]bool        // whiteouts made, by the path that they hide
 	size    int64
-	entries int
+	entries int64
 	alone   bool // the layer shows nothing of what is below it
 }
 
-// unpack lays out a layer below dir, which is empty. It returns the bytes of its files, and whether it stands alone: it
-// hides all layers below it. Errors that are the layer's own fault wrap image.ErrRefused.
-func unpack(dir string, layer io.Reader, l limits) (_ int64, alone bool, err error) {
+// unpack lays out a layer below dir, which is empty, and tells about it. Errors that are the layer's own fault wrap image.ErrRefused.
+func unpack(dir string, layer io.Reader, first int, l *limits) (a about, err error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return 0, false, err
+		return a, err
 	}
-	u := &unpacker{limits: l, root: root, at: root, folders: map[string]*tar.Header{".": nil}, hides: map[string]bool{}}
+	u := &unpacker{first: first, limits: l, root: root, at: root, folders: map[string]*tar.Header{".": nil}, hides: map[string]bool{}}
 	defer func() {
 		if u.at != root {
 			err = errors.Join(err, u.at.Close())
@@ -75,17 +92,18 @@ func unpack(dir string, layer io.Reader, l limits) (_ int64, alone bool, err err
 		h, err := r.Next()
 		switch {
 		case errors.Is(err, io.EOF):
-			return u.size, u.alone, u.finish()
+			return about{Size: u.size, Entries: u.entries, Alone: u.alone}, u.finish()
 		case errors.Is(err, tar.ErrHeader):
-			return 0, false, fmt.Errorf("%w: a layer is no tar archive, or a broken one", image.ErrRefused)
+			return a, fmt.Errorf("%w: a layer is no tar archive, or a broken one", image.ErrRefused)
 		case err != nil:
-			return 0, false, fmt.Errorf("read a layer: %w", err)
+			return a, fmt.Errorf("read a layer: %w", err)
 		}
-		if u.entries++; u.entries > l.Entries {
-			return 0, false, fmt.Errorf("%w: a layer has more than %d entries", image.ErrRefused, l.Entries)
+		u.entries++
+		if err := l.take(0, 1); err != nil {
+			return a, err
 		}
 		if err := u.entry(h, r); err != nil {
-			return 0, false, err
+			return a, err
 		}
 	}
 }
@@ -191,7 +209,7 @@ func (u *unpacker) make(dir, name string) error {
 	case !errors.Is(err, fs.ErrNotExist):
 		return err
 	}
-	if err := errors.Join(u.root.Mkdir(dir, 0o755), u.root.Lchown(dir, u.FirstID, u.FirstID)); err != nil {
+	if err := errors.Join(u.root.Mkdir(dir, 0o755), u.root.Lchown(dir, u.first, u.first)); err != nil {
 		return err
 	}
 	u.folders[dir] = nil
@@ -234,8 +252,8 @@ func (u *unpacker) clear(name, base string) error {
 }
 
 func (u *unpacker) file(base string, h *tar.Header, content io.Reader) error {
-	if h.Size < 0 || h.Size > u.Bytes-u.size {
-		return tooLarge
+	if err := u.limits.take(h.Size, 0); err != nil {
+		return err
 	}
 	f, err := u.at.OpenFile(base, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -288,7 +306,7 @@ func (u *unpacker) link(name, base string, h *tar.Header) error {
 
 // own gives an entry the id of this machine that stands for the image's.
 func (u *unpacker) own(base string, h *tar.Header) error {
-	return u.at.Lchown(base, u.FirstID+within(h.Uid), u.FirstID+within(h.Gid))
+	return u.at.Lchown(base, u.first+within(h.Uid), u.first+within(h.Gid))
 }
 
 func within(id int) int {
@@ -356,7 +374,7 @@ func (u *unpacker) finish() error {
 			continue
 		}
 		if err := errors.Join(
-			u.root.Lchown(name, u.FirstID+within(h.Uid), u.FirstID+within(h.Gid)), u.root.Chmod(name, mode(h)), u.root.Chtimes(name, time.Time{}, modified(h)),
+			u.root.Lchown(name, u.first+within(h.Uid), u.first+within(h.Gid)), u.root.Chmod(name, mode(h)), u.root.Chtimes(name, time.Time{}, modified(h)),
 		); err != nil {
 			return err
 		}

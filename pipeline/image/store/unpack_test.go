@@ -21,8 +21,11 @@ import (
 
 const first = 100000
 
+// bounds are limits in the making.
+type bounds struct{ bytes, entries int64 }
+
 // laid unpacks a layer beside a folder that nothing may touch.
-func laid(t *testing.T, l limits, entries ...images.Entry) (dir string, size int64, err error) {
+func laid(t *testing.T, l bounds, entries ...images.Entry) (dir string, size int64, err error) {
 	t.Helper()
 	top := t.TempDir()
 	dir = filepath.Join(top, "fs")
@@ -30,14 +33,14 @@ func laid(t *testing.T, l limits, entries ...images.Entry) (dir string, size int
 	if err := errors.Join(os.Mkdir(dir, 0o755), os.Mkdir(outside, 0o755), os.WriteFile(filepath.Join(outside, "secret"), []byte("secret"), 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	l.FirstID = first
-	if l.Bytes == 0 {
-		l.Bytes = 1 << 30
+	if l.bytes == 0 {
+		l.bytes = 1 << 30
 	}
-	if l.Entries == 0 {
-		l.Entries = 1000
+	if l.entries == 0 {
+		l.entries = 1000
 	}
-	size, _, err = unpack(dir, bytes.NewReader(images.Archive(t, entries...)), l)
+	a, err := unpack(dir, bytes.NewReader(images.Archive(t, entries...)), first, newLimits(l.bytes, l.entries))
+	size = a.Size
 	if got, err := os.ReadFile(filepath.Join(outside, "secret")); err != nil || string(got) != "secret" {
 		t.Errorf("what is outside was changed: %q, %v", got, err)
 	}
@@ -78,7 +81,7 @@ func TestALayerThatReachesOutIsRefusedAndTouchesNothing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if _, _, err := laid(t, limits{}, entries...); !errors.Is(err, image.ErrRefused) {
+			if _, _, err := laid(t, bounds{}, entries...); !errors.Is(err, image.ErrRefused) {
 				t.Errorf("it was not refused: %v", err)
 			}
 		})
@@ -94,7 +97,7 @@ func TestALinkIsReplacedAndNotWrittenThrough(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			dir, _, err := laid(t, limits{}, entries...)
+			dir, _, err := laid(t, bounds{}, entries...)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -113,7 +116,7 @@ func TestRightsAndOrdersToTheKernelAreLeftOut(t *testing.T) {
 			"SCHILY.xattr.security.capability": "\x01\x00\x00\x02\xff", "SCHILY.xattr.trusted.overlay.redirect": "/etc", "SCHILY.xattr.user.overlay.opaque": "y", "SCHILY.xattr.user.mine": "kept",
 		}
 	}
-	dir, _, err := laid(t, limits{},
+	dir, _, err := laid(t, bounds{},
 		images.Entry{Name: "su", Text: "#!", Header: attrs}, images.Entry{Name: "d/", Header: attrs}, images.Entry{Name: "t/", Header: withMode(0o1777)},
 		images.Entry{Name: "far", Text: "x", Header: func(h *tar.Header) { h.Uid, h.Gid = 1<<30, 65536 }},
 		images.Entry{Name: "disk", Header: func(h *tar.Header) { h.Typeflag, h.Size, h.Devmajor = tar.TypeBlock, 0, 8 }},
@@ -149,12 +152,12 @@ func TestLimitsEndALayer(t *testing.T) {
 		many[i] = images.Entry{Name: "same/"}
 	}
 	for name, c := range map[string]struct {
-		limits  limits
+		limits  bounds
 		entries []images.Entry
 	}{
-		"entries":      {limits{Entries: 1000}, many},
-		"one file":     {limits{Bytes: 99}, []images.Entry{{Name: "a", Text: strings.Repeat("x", 100)}}},
-		"all together": {limits{Bytes: 150}, []images.Entry{{Name: "a", Text: strings.Repeat("x", 100)}, {Name: "b", Text: strings.Repeat("x", 51)}}},
+		"entries":      {bounds{entries: 1000}, many},
+		"one file":     {bounds{bytes: 99}, []images.Entry{{Name: "a", Text: strings.Repeat("x", 100)}}},
+		"all together": {bounds{bytes: 150}, []images.Entry{{Name: "a", Text: strings.Repeat("x", 100)}, {Name: "b", Text: strings.Repeat("x", 51)}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -163,7 +166,7 @@ func TestLimitsEndALayer(t *testing.T) {
 			}
 		})
 	}
-	if _, size, err := laid(t, limits{Bytes: 100, Entries: 1}, images.Entry{Name: "a", Text: strings.Repeat("x", 100)}); err != nil || size != 100 {
+	if _, size, err := laid(t, bounds{bytes: 100, entries: 1}, images.Entry{Name: "a", Text: strings.Repeat("x", 100)}); err != nil || size != 100 {
 		t.Errorf("what is just within the limits: %d, %v", size, err)
 	}
 }
@@ -171,10 +174,10 @@ func TestLimitsEndALayer(t *testing.T) {
 func TestAnArchiveThatIsNoneIsRefusedAndOneThatEndsEarlyIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	whole := images.Archive(t, images.Entry{Name: "a", Text: strings.Repeat("x", 5000)})
-	if _, _, err := unpack(t.TempDir(), strings.NewReader(strings.Repeat("no archive at all ", 100)), limits{Bytes: 1 << 20, Entries: 10}); !errors.Is(err, image.ErrRefused) {
+	if _, err := unpack(t.TempDir(), strings.NewReader(strings.Repeat("no archive at all ", 100)), first, newLimits(1<<20, 10)); !errors.Is(err, image.ErrRefused) {
 		t.Errorf("%v", err)
 	}
-	if _, _, err := unpack(t.TempDir(), bytes.NewReader(whole[:3000]), limits{Bytes: 1 << 20, Entries: 10}); err == nil || errors.Is(err, image.ErrRefused) || !errors.Is(err, io.ErrUnexpectedEOF) {
+	if _, err := unpack(t.TempDir(), bytes.NewReader(whole[:3000]), first, newLimits(1<<20, 10)); err == nil || errors.Is(err, image.ErrRefused) || !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("%v", err)
 	}
 }
