@@ -155,7 +155,7 @@ func (m *measured) Read(p []byte) (int, error) {
 	}
 	n, err := m.from.Read(p)
 	if m.left -= int64(n); m.left < 0 {
-		m.failed = tooLarge
+		m.failed = errTooLarge
 	} else if err != nil && err != io.EOF {
 		m.failed = err
 	}
@@ -165,7 +165,7 @@ func (m *measured) Read(p []byte) (int, error) {
 	return n, err
 }
 
-var tooLarge = fmt.Errorf("%w: unpacked it is larger than CONVEYOR_IMAGE_MAX_BYTES allows", image.ErrRefused)
+var errTooLarge = fmt.Errorf("%w: unpacked it is larger than CONVEYOR_IMAGE_MAX_BYTES allows", image.ErrRefused)
 
 // syncAll makes everything of the folder's file system durable: one call for thousands of files.
 func syncAll(dir string) error {

@@ -89,7 +89,7 @@ func (s *Store) examine(from source) (*v1.ConfigFile, error) {
 		var wire int64
 		for _, l := range from.manifest.Layers {
 			if l.Size < 0 || l.Size > s.o.MaxBytes-wire {
-				return nil, tooLarge
+				return nil, errTooLarge
 			}
 			wire += l.Size
 		}

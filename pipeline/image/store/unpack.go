@@ -34,7 +34,7 @@ func newLimits(bytes, entries int64) *limits {
 func (l *limits) take(bytes, entries int64) error {
 	switch {
 	case bytes < 0 || l.bytes.Add(-bytes) < 0:
-		return tooLarge
+		return errTooLarge
 	case l.entries.Add(-entries) < 0:
 		return refused("it has more files and folders than an image may have")
 	}
