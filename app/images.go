@@ -35,6 +35,10 @@ func (a *App) openImages(context.Context) error {
 		Registries: a.config.ImageRegistries, Mirrors: mirrors, AuthFile: a.config.ImageAuthFile, Folders: a.config.ImageDirs,
 		MaxBytes: a.config.ImageMaxBytes, Keep: a.config.ImageStoreBytes, Now: a.clock, Log: a.log,
 	})
+	if errors.Is(err, store.ErrUnfit) {
+		a.log.Warn("no step can run in an image: put CONVEYOR_DATA_DIR on a disk of its own", "err", err)
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("app: images cannot be kept: %w", err)
 	}
@@ -52,7 +56,7 @@ func (a *App) imageRoot(ctx context.Context, w *runWork, spec pipeline.Step, log
 	case a.config.Images == "off":
 		return nil, nil, "this server runs no step in an image: CONVEYOR_IMAGES is off", nil
 	case a.images == nil:
-		return nil, nil, "this server runs no step in an image: it has no sandbox that can mount one", nil
+		return nil, nil, "this server runs no step in an image: it has no sandbox that can mount one, or no folder that can hold one; its log says which", nil
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, pullTime, fmt.Errorf("the pull took longer than %s", pullTime))
 	defer cancel()

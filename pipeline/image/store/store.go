@@ -94,7 +94,29 @@ func Open(o Options) (_ *Store, err error) {
 	if err := s.read(); err != nil {
 		return nil, errors.Join(fmt.Errorf("image: open the store: %w", err), s.Close())
 	}
+	if err := holdsMarks(filepath.Join(o.Dir, freshDir)); err != nil {
+		return nil, errors.Join(fmt.Errorf("%w: %s: %w", ErrUnfit, o.Dir, err), s.Close())
+	}
 	return s, nil
+}
+
+// ErrUnfit says that layers cannot be kept in a folder. It may lie on an overlay itself, as in a container.
+var ErrUnfit = errors.New("image: its file system does not take overlayfs's marks")
+
+// holdsMarks tries out what layers need of a file system.
+func holdsMarks(dir string) (err error) {
+	try, err := os.MkdirTemp(dir, "try-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(try)) }()
+	if err := unix.Mknod(filepath.Join(try, "gone"), unix.S_IFCHR, 0); err != nil {
+		return fmt.Errorf("mark what is removed: %w", err)
+	}
+	if err := unix.Setxattr(try, opaque, []byte("y"), 0); err != nil {
+		return fmt.Errorf("mark what is hidden: %w", err)
+	}
+	return nil
 }
 
 // Close gives the folder up. Nothing may be held any more.

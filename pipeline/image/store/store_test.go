@@ -15,6 +15,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"golang.org/x/sys/unix"
 
 	"github.com/conveyor-ci/conveyor/pipeline/image"
 	"github.com/conveyor-ci/conveyor/test/images"
@@ -460,5 +461,27 @@ func TestTheLongestUnusedGoesFirstAndWhatIsHeldStays(t *testing.T) {
 	held.Release()
 	if err := s.Collect(); err != nil || has(held) || !has(fourth) || !has(fifth) {
 		t.Errorf("what was released should be gone: %v", err)
+	}
+}
+
+func TestAFolderThatCannotHoldLayersIsFoundOutAtTheStart(t *testing.T) {
+	t.Parallel()
+	over, lower := t.TempDir(), t.TempDir()
+	inner := t.TempDir()
+	for _, d := range []string{"up", "work"} {
+		if err := os.Mkdir(filepath.Join(over, d), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := unix.Mount("test", inner, "overlay", 0, "lowerdir="+lower+",upperdir="+over+"/up,workdir="+over+"/work"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(inner, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	if _, err := Open(Options{Dir: filepath.Join(inner, "images"), FirstID: first}); !errors.Is(err, ErrUnfit) || !strings.Contains(err.Error(), inner) {
+		t.Errorf("%v", err)
 	}
 }
