@@ -121,8 +121,9 @@ type Promotion struct {
 	Void      []Void // approvals that were given and do not count any more
 	Card      *Card  // what ships, once it was found out; while it waits
 	CardHash  string
-	Held      string // why it could not start when its turn came
-	Voided    string // whose approval counts no more, and why, in words
+	Same      []string // cards that said the same, and showed a lock that has ended since
+	Held      string   // why it could not start when its turn came
+	Voided    string   // whose approval counts no more, and why, in words
 	Started   time.Time
 	Settled   *Release // of a rollback: the release it goes back to
 }
