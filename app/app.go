@@ -58,6 +58,7 @@ type App struct {
 	meter      *meter
 	changes    *changes
 	ledger     *ledger.Ledger
+	auditor    *auditor
 	unanswered *unanswered
 	durable    remembered // whether the journal can make a write durable
 	listener   net.Listener
@@ -276,6 +277,7 @@ func (a *App) openLedger(context.Context) (err error) {
 	if a.ledger, err = ledger.Open(a.config.DataDir); err != nil {
 		return fmt.Errorf("app: the audit ledger cannot be continued: %w", err)
 	}
+	a.auditor = &auditor{app: a, streams: map[string]*audited{}}
 	a.closers = append(a.closers, a.ledger.Close)
 	lines, head := a.ledger.Head()
 	a.log.Info("audit ledger opened", "lines", lines, "head", head, "key", a.ledger.KeyID())

@@ -123,6 +123,7 @@ type Promotion struct {
 	CardHash  string
 	Same      []string // cards that said the same, and showed a lock that has ended since
 	Held      string   // why it could not start when its turn came
+	Delayed   string   // why it has not started, although its gate is open; it is tried again
 	Voided    string   // whose approval counts no more, and why, in words
 	Started   time.Time
 	Settled   *Release // of a rollback: the release it goes back to
