@@ -274,7 +274,7 @@ func (a *App) reclaim(ctx context.Context) error {
 }
 
 func (a *App) openLedger(context.Context) (err error) {
-	if a.ledger, err = ledger.Open(a.config.DataDir); err != nil {
+	if a.ledger, err = ledger.Open(a.config.DataDir, a.config.LedgerKeyFile); err != nil {
 		return fmt.Errorf("app: the audit ledger cannot be continued: %w", err)
 	}
 	a.auditor = &auditor{app: a, streams: map[string]*audited{}}

@@ -53,7 +53,7 @@ type doctor struct {
 // settings are findings, too.
 func Diagnose(ctx context.Context, c Config, log *slog.Logger) []Finding {
 	all := settingsFinding(c)
-	all = append(all, folderFinding(c), sandboxFinding(ctx, c))
+	all = append(all, folderFinding(c), ledgerKeyFinding(c), sandboxFinding(ctx, c))
 	all = append(all, journalFinding(ctx, c)...)
 	if all[0].Level == Failed {
 		return append(all, Finding{Name: "GitHub", Level: Unknown, Says: "It is not asked while the settings are wrong."})
@@ -67,7 +67,7 @@ func Diagnose(ctx context.Context, c Config, log *slog.Logger) []Finding {
 	return append(all, d.examine(ctx)...)
 }
 
-// prove is the list on the set-up page of a server that runs.
+// prove is the list on the set-up page of a server that runs: what keeps it from being of use.
 func (a *App) prove(ctx context.Context) setup.Proof {
 	in := a.sandbox.Isolation()
 	all := []Finding{folderFinding(a.config), {Name: "Sandbox", Level: OK, Says: fmt.Sprintf("Steps are shut in by %s, at the level %s.", in.Runtime, in.Level)}}

@@ -94,7 +94,7 @@ func healthy(t *testing.T) *patient {
 	p.config = app.Config{
 		Listen: strings.TrimPrefix(server.URL, "http://"), PublicURL: server.URL, DataDir: dir, GitHubURL: gh.URL(), GitHubAPIURL: strings.TrimSuffix(gh.APIURL(), "/"),
 		AppID: p.app.ID, PrivateKey: appgithub.NewSecret(p.app.PEM), WebhookSecrets: []appgithub.Secret{appgithub.NewSecret(p.app.WebhookSecret)},
-		Sandbox: "none", Workers: 1,
+		Sandbox: "none", Workers: 1, LedgerKeyFile: filepath.Join(t.TempDir(), "audit.key"),
 	}
 	p.quiet()
 	return p

@@ -22,4 +22,6 @@ var (
 	ProposedName  = proposedName
 	FindingsTable = findingsTable
 	ClockFinding  = clockFinding
+
+	LedgerKeyFinding = ledgerKeyFinding
 )
