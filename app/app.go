@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -61,11 +60,9 @@ type App struct {
 	auditor    *auditor
 	unanswered *unanswered
 	durable    remembered // whether the journal can make a write durable
-	listener   net.Listener
+	front      *front
 	setup      *setup.Pages
 	probe      probe
-	server     *http.Server
-	hangUp     context.CancelFunc // ends the streams of those who follow a page live
 	closers    []func() error
 }
 
@@ -75,8 +72,8 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
 	return open(ctx, c, log, nil, setup.New(setup.Options{PublicURL: c.PublicURL, Log: log}))
 }
 
-// open is New for a server that may listen already, and whose set-up page is open.
-func open(ctx context.Context, c Config, log *slog.Logger, listener net.Listener, pages *setup.Pages) (_ *App, err error) {
+// open is New for a server that may serve already, and whose set-up page is open. With an error, it serves on.
+func open(ctx context.Context, c Config, log *slog.Logger, serving *front, pages *setup.Pages) (_ *App, err error) {
 	if problems := c.Check(); len(problems) > 0 {
 		return nil, &ConfigError{Problems: problems}
 	}
@@ -95,27 +92,18 @@ func open(ctx context.Context, c Config, log *slog.Logger, listener net.Listener
 			return nil, err
 		}
 	}
-	if a.listener = listener; listener == nil {
-		if a.listener, err = net.Listen("tcp", c.Listen); err != nil {
-			return nil, fmt.Errorf("app: CONVEYOR_LISTEN %s cannot be used: %w", c.Listen, err)
-		}
-	}
 	handler, err := a.handler()
 	if err != nil {
 		return nil, fmt.Errorf("app: %w", err)
 	}
-	up, hangUp := context.WithCancel(context.WithoutCancel(ctx))
-	a.hangUp = hangUp
-	a.server = newServer(handler, log)
-	a.server.BaseContext = func(net.Listener) context.Context { return up }
-	return a, nil
-}
-
-func newServer(handler http.Handler, log *slog.Logger) *http.Server {
-	return &http.Server{
-		Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
-		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	if a.front = serving; serving == nil {
+		if a.front, err = newFront(ctx, c.Listen, log); err != nil {
+			return nil, err
+		}
 	}
+	a.front.show(handler)
+	a.closers = append(a.closers, a.front.close)
+	return a, nil
 }
 
 // ConfigError is a configuration that cannot be used.
@@ -124,7 +112,7 @@ type ConfigError struct{ Problems []string }
 func (e *ConfigError) Error() string { return strings.Join(e.Problems, "\n") }
 
 // Addr is where the server listens.
-func (a *App) Addr() string { return a.listener.Addr().String() }
+func (a *App) Addr() string { return a.front.listener.Addr().String() }
 
 // Isolation is what keeps steps apart from this machine.
 func (a *App) Isolation() sandbox.Isolation { return a.sandbox.Isolation() }
@@ -145,8 +133,9 @@ func (a *App) Run(ctx context.Context) error {
 		a.log.Info("stopping: nothing new is begun, what runs may finish", "grace", a.config.Grace)
 	})
 	all.Go(func() {
-		if err := a.server.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {
-			stop(fmt.Errorf("app: the server stopped: %w", err))
+		a.front.begin()
+		if err := <-a.front.ended; err != nil {
+			stop(err)
 		}
 	})
 	all.Go(func() { a.forget(ctx) })
@@ -158,13 +147,8 @@ func (a *App) Run(ctx context.Context) error {
 	all.Go(func() { a.audit(auditing) })
 	err := work.Run(ctx)
 
-	endAudit() // it tells what was done until now, and ends
-	a.hangUp()
-	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-	defer cancel()
-	if a.server.Shutdown(closing) != nil {
-		_ = a.server.Close() // those who follow a log live are cut off; they come back by themselves
-	}
+	endAudit()          // it tells what was done until now, and ends
+	_ = a.front.close() // what is followed live is cut off; those who follow come back by themselves
 	all.Wait()
 	if cause := context.Cause(ctx); err == nil && cause != nil && !errors.Is(cause, context.Canceled) {
 		err = cause
