@@ -64,6 +64,7 @@ type App struct {
 	setup      *setup.Pages
 	probe      probe
 	closers    []func() error
+	parked     int // of a rehearsal: runs that wait for a worker, for ever
 }
 
 // New opens everything that c names, tries it out, and listens. Nothing is worked on before Run. Its error is for the
@@ -78,7 +79,7 @@ func open(ctx context.Context, c Config, log *slog.Logger, serving *front, pages
 		return nil, &ConfigError{Problems: problems}
 	}
 	policy, _ := c.egressPolicy() // checked above
-	a := &App{config: c, log: log, clock: time.Now, verifier: verifyClient(), egress: policy, meter: newMeter(), changes: newChanges(), unanswered: newUnanswered(), setup: pages}
+	a := &App{config: c, log: log, clock: c.clock(), verifier: verifyClient(), egress: policy, meter: newMeter(), changes: newChanges(), unanswered: newUnanswered(), setup: pages}
 	defer func() {
 		if err != nil {
 			_ = a.Close() // the first error is the one that matters

@@ -46,9 +46,19 @@ type Config struct {
 	SweepEvery time.Duration // how often GitHub's log is searched for webhooks that did not arrive; 0 is never
 	SweepHeads time.Duration // how often heads without a check are looked for; 0 is never
 
-	Rehearsal bool // nothing is run: no sandbox is looked for, and no step gets a worker; see Rehearse
+	Rehearsal   bool      // nothing is run: no sandbox is looked for, and no step gets a worker; see Rehearse
+	RehearsedAt time.Time // when a rehearsal begins, by its own clock; zero is now
 
 	Grace time.Duration // for running steps when the server stops
+}
+
+// clock is the time; of a rehearsal, the time at which what is rehearsed has happened, going on from there.
+func (c Config) clock() func() time.Time {
+	if !c.Rehearsal || c.RehearsedAt.IsZero() {
+		return time.Now
+	}
+	ago := time.Since(c.RehearsedAt)
+	return func() time.Time { return time.Now().Add(-ago) }
 }
 
 // minSecret is how short a webhook secret may be, in bytes: what GitHub makes itself is longer.
