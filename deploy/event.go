@@ -64,6 +64,7 @@ type GroupGone struct {
 type Commanded struct {
 	Command Command       `json:"command"`
 	Repo    pipeline.Repo `json:"repo"`
+	Counted bool          `json:"counted,omitempty"` // against what one person may ask in a while; earlier versions did not count
 }
 
 // RoleKnown says what the one who commands may do, as GitHub's permission API answered at that moment.

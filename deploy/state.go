@@ -26,6 +26,7 @@ type State struct {
 	Runs        map[pipeline.RunID]Run
 	Builds      []Build            // newest first
 	Commands    map[string]Pending // until answered
+	Spoken      map[int64]Spoken   // who has commanded lately, by number
 	Voided      []int64            // the newest comments whose approvals count no more
 	Locks       map[string]Lock    // by environment
 	Freezes     map[string]Freeze  // by environment; "" is all of them
