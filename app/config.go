@@ -29,6 +29,7 @@ type Config struct {
 
 	PrivateKeyFile    string // where the set-up puts the key; empty is in DataDir
 	WebhookSecretFile string // where it puts the secret
+	LedgerKeyFile     string // the key that signs the ledger; empty is in DataDir
 
 	Sandbox       string           // "auto", "crun", "runc", "runsc" or "none"
 	Network       pipeline.Network // the most that a step may reach; empty is nothing
@@ -53,11 +54,24 @@ type Config struct {
 	SweepEvery time.Duration // how often GitHub's log is searched for webhooks that did not arrive; 0 is never
 	SweepHeads time.Duration // how often heads without a check are looked for; 0 is never
 
-	Rehearsal bool // nothing is run: no sandbox is looked for, and no step gets a worker; see Rehearse
+	Rehearsal   bool      // nothing is run: no sandbox is looked for, and no step gets a worker; see Rehearse
+	RehearsedAt time.Time // when a rehearsal begins, by its own clock; zero is now
 
 	Grace time.Duration // for running steps when the server stops
 
 	Now func() time.Time // the clock; nil is the machine's
+}
+
+// clock is the time; of a rehearsal, the time at which what is rehearsed has happened, going on from there.
+func (c Config) clock() func() time.Time {
+	switch {
+	case c.Now != nil:
+		return c.Now
+	case !c.Rehearsal || c.RehearsedAt.IsZero():
+		return time.Now
+	}
+	ago := time.Since(c.RehearsedAt)
+	return func() time.Time { return time.Now().Add(-ago) }
 }
 
 // minSecret is how short a webhook secret may be, in bytes: what GitHub makes itself is longer.

@@ -34,6 +34,7 @@ type settings struct {
 
 	PrivateKeyFile    string `help:"File with the App's private key (PEM). Or set CONVEYOR_PRIVATE_KEY." env:"CONVEYOR_PRIVATE_KEY_FILE"`
 	WebhookSecretFile string `help:"File with the webhook secret; a second line holds the old one while it is changed. Or set CONVEYOR_WEBHOOK_SECRET." env:"CONVEYOR_WEBHOOK_SECRET_FILE"`
+	LedgerKeyFile     string `help:"File with the key that signs the ledger, best not in the data folder. It is made when there is no ledger yet." env:"CONVEYOR_LEDGER_KEY_FILE"`
 	RedisURLFile      string `help:"File with the address of a Redis that keeps the journal. Or set CONVEYOR_REDIS_URL." name:"redis-url-file" env:"CONVEYOR_REDIS_URL_FILE"`
 	AcceptLoss        bool   `help:"Start on a Redis without appendfsync always, although it can lose what it has acknowledged." env:"CONVEYOR_ACCEPT_LOSS"`
 
@@ -112,6 +113,7 @@ func (s *settings) config(getenv func(string) string) (app.Config, error) {
 		c.DataDir = abs
 	}
 	c.PrivateKeyFile, c.WebhookSecretFile = absolute(s.PrivateKeyFile), absolute(s.WebhookSecretFile)
+	c.LedgerKeyFile = absolute(s.LedgerKeyFile)
 	var problems, missing []string
 	read := func(name, file string) string {
 		value, err := secret(name, file, getenv)
