@@ -147,7 +147,11 @@ func (a *App) step(ctx context.Context, w *runWork, s pipeline.State, spec pipel
 		return pipeline.Result{}, fmt.Errorf("the sandbox failed: %w", err)
 	}
 	if ctx.Err() != nil {
-		fmt.Fprintf(log, "\nThis attempt ended early: %s.\n", cutOff(context.Cause(ctx)))
+		why := cutOff(context.Cause(ctx))
+		if at, _ := s.Deadline(); !a.now().Before(at) {
+			why = "the time of the whole run was up"
+		}
+		fmt.Fprintf(log, "\nThis attempt ended early: %s.\n", why)
 		return pipeline.Result{}, ctx.Err()
 	}
 	result := judge(verdict, spec)
