@@ -48,7 +48,7 @@ func TestAllStepsOfARunHaveTheImageThatItsTagWasWhenItBegan(t *testing.T) {
 	reg = images.Serve(t, func(registry http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			registry.ServeHTTP(w, r)
-			if r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/manifests/20") {
+			if strings.HasPrefix(r.UserAgent(), "conveyor ") && strings.HasSuffix(r.URL.Path, "/manifests/20") {
 				move.Do(func() { reg.Push("octo/tools:20", next) }) // as soon as it was looked up, the tag moves
 			}
 		})

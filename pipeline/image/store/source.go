@@ -32,7 +32,7 @@ type source struct {
 
 var platform = v1.Platform{OS: "linux", Architecture: runtime.GOARCH}
 
-// open finds an image where it is kept: the one with the digest, or the one that the reference stands for now.
+// open finds an image where it is kept: of a registry the one with the digest, of a file the one that is there now.
 func (s *Store) open(ctx context.Context, ref image.Ref, digest string) (source, error) {
 	switch ref.Kind {
 	case image.Tarball:
@@ -43,34 +43,69 @@ func (s *Store) open(ctx context.Context, ref image.Ref, digest string) (source,
 	return s.openRemote(ctx, ref.Name, digest)
 }
 
-// openRemote asks the mirrors of the registry, in their order, and then the registry itself.
-func (s *Store) openRemote(ctx context.Context, ref name.Reference, digest string) (source, error) {
+// look asks what a reference stands for, and for nothing else: registries that count pulls do not count that.
+func (s *Store) look(ctx context.Context, ref name.Reference) (digest string, err error) {
+	err = s.ask(ctx, ref, func(repo name.Repository) error {
+		if d, err := remote.Head(repo.Tag(ref.Identifier()), s.options(ctx)...); err == nil {
+			digest = d.Digest.String()
+			return nil
+		}
+		from, err := s.fetch(ctx, repo, ref.Identifier()) // why, or a registry that does not know how to be asked
+		digest = from.digest
+		return err
+	})
+	return digest, err
+}
+
+// openRemote opens the image with the digest.
+func (s *Store) openRemote(ctx context.Context, ref name.Reference, digest string) (from source, err error) {
+	err = s.ask(ctx, ref, func(repo name.Repository) error {
+		from, err = s.fetch(ctx, repo, digest)
+		return err
+	})
+	return from, err
+}
+
+// ask asks the mirrors of the registry, in their order, and then the registry itself.
+func (s *Store) ask(ctx context.Context, ref name.Reference, one func(name.Repository) error) error {
 	if !s.mayAsk(ref.Context().Registry) {
-		return source{}, refused("images from %s are not taken here: CONVEYOR_IMAGE_REGISTRIES does not name it", ref.Context().RegistryStr())
+		return refused("images from %s are not taken here: CONVEYOR_IMAGE_REGISTRIES does not name it", ref.Context().RegistryStr())
 	}
+	var trouble error
 	for _, mirror := range s.o.Mirrors[hostOf(ref.Context().RegistryStr())] {
 		repo, err := repository(mirror, ref.Context().RepositoryStr())
 		if err != nil {
-			return source{}, err
+			return err
 		}
-		from, err := s.fetch(ctx, repo, ref.Identifier(), digest)
-		if err == nil || ctx.Err() != nil {
-			return from, err
+		if err = one(repo); err == nil || ctx.Err() != nil {
+			return err
 		}
-		s.o.Log.Warn("a mirror does not have an image", "mirror", mirror, "image", ref.Name(), "err", err)
+		s.o.Log.Warn("a mirror does not give an image", "mirror", mirror, "image", ref.Name(), "err", err)
+		if !errors.Is(err, image.ErrNone) && trouble == nil {
+			trouble = fmt.Errorf("its mirror %s: %w", hostOf(mirror), err)
+		}
 	}
-	return s.fetch(ctx, ref.Context(), ref.Identifier(), digest)
+	err := one(ref.Context())
+	if errors.Is(err, image.ErrNone) && trouble != nil {
+		return fmt.Errorf("%w; and %v", trouble, err) // the mirror may have what the registry does not give
+	}
+	return err
 }
 
-func (s *Store) fetch(ctx context.Context, repo name.Repository, identifier, digest string) (source, error) {
+func (s *Store) options(ctx context.Context) []remote.Option {
+	return []remote.Option{
+		remote.WithContext(ctx), remote.WithTransport(s.net), remote.WithAuthFromKeychain(logins(s.o.AuthFile)), remote.WithPlatform(platform),
+		remote.WithUserAgent("conveyor"), remote.WithRetryBackoff(remote.Backoff{Duration: 1e8, Factor: 3, Jitter: 0.1, Steps: 3}),
+	}
+}
+
+// fetch opens the image that a tag or a digest names.
+func (s *Store) fetch(ctx context.Context, repo name.Repository, identifier string) (source, error) {
 	var ref name.Reference = repo.Tag(identifier)
-	if digest != "" {
-		ref = repo.Digest(digest)
-	} else if strings.Contains(identifier, ":") {
+	if strings.Contains(identifier, ":") {
 		ref = repo.Digest(identifier)
 	}
-	found, err := remote.Get(ref, remote.WithContext(ctx), remote.WithTransport(s.net), remote.WithAuthFromKeychain(logins(s.o.AuthFile)),
-		remote.WithPlatform(platform), remote.WithUserAgent("conveyor"), remote.WithRetryBackoff(remote.Backoff{Duration: 1e8, Factor: 3, Jitter: 0.1, Steps: 3}))
+	found, err := remote.Get(ref, s.options(ctx)...)
 	if err != nil {
 		return source{}, asked(repo, err)
 	}

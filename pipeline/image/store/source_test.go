@@ -38,6 +38,40 @@ func TestAMirrorIsAskedFirstAndTheRegistryWhenItHasNothing(t *testing.T) {
 	}
 }
 
+func TestAMirrorInTroubleIsNotThePlansFault(t *testing.T) {
+	t.Parallel()
+	reg, mirror := images.Serve(t), images.Serve(t)
+	for name, c := range map[string]struct {
+		mirror string
+		fault  bool
+	}{"down": {"127.0.0.1:1", false}, "without it": {mirror.Host, true}} {
+		s := open(t, Options{Registries: []string{reg.Host}, Mirrors: map[string][]string{reg.Host: {c.mirror}}})
+		_, err := s.Resolve(t.Context(), parse(t, reg.Host+"/octo/x:1"))
+		if err == nil || errors.Is(err, image.ErrNone) != c.fault || !c.fault && !strings.Contains(err.Error(), "its mirror 127.0.0.1:1") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestARegistryThatCannotBeAskedForADigestIsAskedForTheManifest(t *testing.T) {
+	t.Parallel()
+	var refused atomic.Bool
+	reg, s := served(t, Options{}, func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+			if q.Method == http.MethodHead && strings.HasPrefix(q.UserAgent(), "conveyor ") {
+				refused.Store(true)
+				w.WriteHeader(http.StatusMethodNotAllowed)
+				return
+			}
+			next.ServeHTTP(w, q)
+		})
+	})
+	ref, digest := reg.Push("x:1", one(t, "hello"))
+	if got, err := s.Resolve(t.Context(), parse(t, ref)); err != nil || got != digest || !refused.Load() {
+		t.Errorf("%s, %v", got, err)
+	}
+}
+
 func TestDockersOwnRegistryHasOneMirrorUnderBothItsNames(t *testing.T) {
 	t.Parallel()
 	mirror := images.Serve(t)
@@ -87,7 +121,7 @@ func TestALoginGoesToItsRegistryOnly(t *testing.T) {
 	var denied atomic.Int64
 	needs := func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
-			if user, password, _ := q.BasicAuth(); q.Method != http.MethodPost && q.Method != http.MethodPut && q.Method != http.MethodHead && (user != "octo" || password != "hunter2") {
+			if user, password, _ := q.BasicAuth(); user != "octo" || password != "hunter2" {
 				denied.Add(1)
 				w.Header().Set("WWW-Authenticate", `Basic realm="registry"`)
 				w.WriteHeader(http.StatusUnauthorized)

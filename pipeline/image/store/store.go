@@ -133,11 +133,17 @@ func (s *Store) Resolve(ctx context.Context, ref image.Ref) (digest string, err 
 	if pinned := ref.Pinned(); pinned != "" {
 		return pinned, nil
 	}
-	from, err := s.open(ctx, ref, "")
+	if ref.Kind == image.Registry {
+		digest, err = s.look(ctx, ref.Name)
+	} else {
+		var from source
+		from, err = s.open(ctx, ref, "")
+		digest = from.digest
+	}
 	if err != nil {
 		return "", fmt.Errorf("image: look up %s: %w", ref, err)
 	}
-	return from.digest, nil
+	return digest, nil
 }
 
 // Hold makes sure that the image with this digest, which the reference stood for, is unpacked here, and keeps it until it
