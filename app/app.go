@@ -30,6 +30,7 @@ import (
 	artifactdir "github.com/conveyor-ci/conveyor/pipeline/artifact/dir"
 	"github.com/conveyor-ci/conveyor/pipeline/egress"
 	"github.com/conveyor-ci/conveyor/pipeline/engine"
+	"github.com/conveyor-ci/conveyor/pipeline/history"
 	"github.com/conveyor-ci/conveyor/pipeline/journal"
 	"github.com/conveyor-ci/conveyor/pipeline/journal/redis"
 	"github.com/conveyor-ci/conveyor/pipeline/journal/sqlite"
@@ -49,6 +50,7 @@ type App struct {
 	journal    journal.Journal
 	artifacts  artifact.Store
 	logs       *logs.Store
+	history    *history.Store
 	source     *git.Source
 	sandbox    sandbox.Sandbox
 	targets    map[string]target.Target
@@ -213,6 +215,9 @@ func (a *App) openStores(context.Context) (err error) {
 		return fmt.Errorf("app: the log store cannot be opened: %w", err)
 	}
 	a.closers = append(a.closers, a.logs.Close)
+	if a.history, err = history.Open(filepath.Join(a.config.DataDir, "history")); err != nil {
+		return fmt.Errorf("app: the history of tests cannot be kept: %w", err)
+	}
 	return nil
 }
 

@@ -42,6 +42,8 @@ type Config struct {
 	CommandApps []int64  // Apps, by number, whose comments may command
 	OpenPages   bool     // the list of runs is shown to everyone who reaches the server
 
+	CodeScanning bool // analyses go on to GitHub's code scanning; the App needs security_events: write
+
 	SweepEvery time.Duration // how often GitHub's log is searched for webhooks that did not arrive; 0 is never
 	SweepHeads time.Duration // how often heads without a check are looked for; 0 is never
 

@@ -28,7 +28,7 @@ func (d *doctor) installations(ctx context.Context, r github.Registration) (all 
 	}
 	looked := 0
 	for _, p := range places {
-		f := placeFinding(p)
+		f := placeFinding(p, d.config.wanted())
 		all = append(all, f)
 		if p.SuspendedAt != nil {
 			continue
@@ -67,11 +67,11 @@ func count(n int, one, many string) string {
 const installationIn = "Installation in "
 
 // placeFinding says how an installation stands.
-func placeFinding(p github.Place) Finding {
+func placeFinding(p github.Place, want manifest) Finding {
 	f := Finding{Name: installationIn + p.Account.Login, Level: OK, Says: "It has all that the App asks for."}
-	missing, _ := compare(p.Permissions, asked().Permissions)
+	missing, _ := compare(p.Permissions, want.Permissions)
 	var deaf []string
-	for _, e := range asked().Events {
+	for _, e := range want.Events {
 		if !slices.Contains(p.Events, e) {
 			deaf = append(deaf, "`"+e+"`")
 		}

@@ -169,6 +169,7 @@ func (a *App) checkSummary(ctx context.Context, s pipeline.State, c pipeline.Che
 		}
 		fmt.Fprintf(&b, "\nThe last lines of **%s**:\n\n%s\n", st.Name, github.Block(string(tail)))
 	}
+	b.WriteString(reportSummary(c.Steps))
 	for _, st := range c.Steps {
 		if art := st.Result.Artifact; art != nil {
 			fmt.Fprintf(&b, "\nArtifact **%s**: `%s`, %d files, %s\n", art.Name, art.Digest, art.Files, bytesWords(art.Size))

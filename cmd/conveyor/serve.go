@@ -51,7 +51,10 @@ type settings struct {
 	Grace       time.Duration `help:"How long running steps may go on when the server is stopped." default:"20s" env:"CONVEYOR_GRACE"`
 	SweepEvery  time.Duration `help:"How often GitHub's log is searched for webhooks that did not arrive; 0 is never." default:"1m" env:"CONVEYOR_SWEEP_EVERY"`
 	SweepHeads  time.Duration `help:"How often open pull requests and branches without a check are looked for; 0 is never." default:"1h" env:"CONVEYOR_SWEEP_HEADS"`
-	LogFormat   string        `help:"text or json." enum:"text,json" default:"text" env:"CONVEYOR_LOG_FORMAT"`
+
+	CodeScanning bool `help:"Pass analyses (SARIF) on to GitHub's code scanning. The App then needs security_events: write." env:"CONVEYOR_CODE_SCANNING"`
+
+	LogFormat string `help:"text or json." enum:"text,json" default:"text" env:"CONVEYOR_LOG_FORMAT"`
 }
 
 type serve struct{ settings }

@@ -24,6 +24,7 @@ var rooms = []struct {
 	{"pipeline", nil, nil},
 	{"pipeline/planfile", []string{"pipeline"}, []string{"github.com/goccy/go-yaml/...", "github.com/bmatcuk/doublestar/v4"}},
 	{"pipeline/report", []string{"pipeline"}, nil},
+	{"pipeline/history", nil, nil},
 	{"pipeline/engine", []string{"pipeline", "pipeline/journal"}, nil},
 	{"pipeline/journal", nil, nil},
 	{"pipeline/journal/memory", []string{"pipeline/journal"}, nil},
