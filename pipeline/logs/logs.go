@@ -188,8 +188,13 @@ func (s *Store) Verify(name string) error {
 
 // create makes a log's file and the folders above it. It never opens one that exists.
 func (s *Store) create(name string) (*os.File, error) {
-	if err := s.root.MkdirAll(path.Dir(name), 0o700); err != nil {
-		return nil, err
+	for try := 0; ; try++ {
+		if err := s.root.MkdirAll(path.Dir(name), 0o700); err != nil {
+			return nil, err
+		}
+		f, err := s.root.OpenFile(name+logEnding, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+		if !errors.Is(err, fs.ErrNotExist) || try == 2 { // a sweep may have removed the folder, which was empty
+			return f, err
+		}
 	}
-	return s.root.OpenFile(name+logEnding, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 }
