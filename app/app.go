@@ -157,6 +157,7 @@ func (a *App) Run(ctx context.Context) error {
 	})
 	all.Go(func() { a.forget(ctx) })
 	all.Go(func() { a.sweep(ctx) })
+	all.Go(func() { a.forgetLogs(ctx) })
 	all.Go(func() { a.revokeLeft(ctx) })
 	all.Go(func() { a.changes.run(ctx, a.journal) })
 	auditing, endAudit := context.WithCancel(context.WithoutCancel(ctx))

@@ -54,6 +54,9 @@ type settings struct {
 
 	CodeScanning bool `help:"Pass analyses (SARIF) on to GitHub's code scanning. The App then needs security_events: write." env:"CONVEYOR_CODE_SCANNING"`
 
+	KeepLogs   time.Duration `help:"How long the logs of a finished run are kept; 0 is for ever." default:"2160h" env:"CONVEYOR_KEEP_LOGS"`
+	KeepLogsMB int64         `help:"How many megabytes of logs are kept, the newest; 0 is all." name:"keep-logs-mb" default:"0" env:"CONVEYOR_KEEP_LOGS_MB"`
+
 	LogFormat string `help:"text or json." enum:"text,json" default:"text" env:"CONVEYOR_LOG_FORMAT"`
 }
 

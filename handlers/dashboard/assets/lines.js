@@ -183,13 +183,18 @@ class Lines {
     this.noteEarlier();
   }
 
-  noteEarlier() {
+  // say puts a word of the page's own above the lines.
+  say(words) {
     if (!this.note) {
       this.note = document.createElement("p");
       this.note.className = "note";
       this.box.prepend(this.note);
     }
-    this.note.textContent = "The first " + (this.first - 1).toLocaleString("en") + " lines are not shown here: see Raw.";
+    this.note.textContent = words;
+  }
+
+  noteEarlier() {
+    this.say("The first " + (this.first - 1).toLocaleString("en") + " lines are not shown here: see Raw.");
   }
 
   // Following the end: it stops when the person scrolls up, and goes on when they come to the end again.
