@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/conveyor-ci/conveyor/app/github"
+	"github.com/conveyor-ci/conveyor/pipeline"
+	"github.com/conveyor-ci/conveyor/pipeline/history"
 )
 
 // Examine is the part of the doctor that asks GitHub, without its patience.
@@ -18,8 +20,16 @@ func Examine(ctx context.Context, c Config, now func() time.Time) []Finding {
 
 // The pieces that need no server to be tried.
 var (
+	ReportSummary = reportSummary
+	Failures      = failures
+	FlakyTests    = flakyOf
 	ManifestFor   = manifestFor
 	ProposedName  = proposedName
 	FindingsTable = findingsTable
 	ClockFinding  = clockFinding
 )
+
+// flakyOf is flaky with one branch.
+func flakyOf(ended map[string]history.Outcome, branch string, b history.Branch) []pipeline.Flaky {
+	return flaky(ended, branchOf{b, history.Key{Branch: "heads/" + branch}})
+}

@@ -20,7 +20,8 @@ import (
 const (
 	maxReports     = 200 // files of one form
 	maxAnnotations = 200
-	maxSARIF       = 32 << 20 // bytes of a file
+	maxSARIF       = 32 << 20  // bytes of a file
+	maxRead        = 512 << 20 // bytes of all reports
 	maxUnread      = 5
 )
 
@@ -43,13 +44,19 @@ func (a *App) readReports(ctx context.Context, s pipeline.State, spec pipeline.S
 	}
 	defer func() { _ = root.Close() }() // it was only read
 	read := reading{result: r, tested: &pipeline.Tested{}}
+	left := int64(maxRead)
 	for _, form := range forms(spec.Reports, report.NewFiles(paths), moduleOf(root)) {
 		names, err := doublestar.Glob(root.FS(), form.glob, doublestar.WithFilesOnly(), doublestar.WithNoFollow())
 		if err != nil || len(names) == 0 {
 			read.unread(form.name, form.glob, errors.New("no file matches"))
 		}
 		for _, name := range names[:min(len(names), maxReports)] {
-			found, err := readReport(root, name, form.read)
+			found, err := readReport(root, name, func(in io.Reader) (report.Findings, error) {
+				return form.read(&rationed{ctx: ctx, in: in, left: &left})
+			})
+			if err == nil && found.Truncated {
+				read.unread(form.name, name, errors.New("it is too long; only its beginning was read"))
+			}
 			if err != nil {
 				a.log.Info("a report could not be read", "stream", s.Run, "step", spec.Name, "err", err)
 				read.unread(form.name, name, err)
@@ -65,6 +72,25 @@ func (a *App) readReports(ctx context.Context, s pipeline.State, spec pipeline.S
 		a.compareCoverage(ctx, s, &read)
 	}
 	r.Tested = read.tested
+}
+
+// rationed ends the reading when the step has nothing left to be read, or nobody waits for it any more.
+type rationed struct {
+	ctx  context.Context
+	in   io.Reader
+	left *int64
+}
+
+func (r *rationed) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	if *r.left <= 0 {
+		return 0, fmt.Errorf("the step has more than %d MiB of reports", maxRead>>20)
+	}
+	n, err := r.in.Read(p[:min(int64(len(p)), *r.left)])
+	*r.left -= int64(n)
+	return n, err
 }
 
 // form is one form of reports, and how it is read.
