@@ -100,6 +100,7 @@ func (s *settings) config(getenv func(string) string) (app.Config, error) {
 		AcceptLoss: s.AcceptLoss, Sandbox: s.Sandbox, Tools: s.Tools, Workers: s.Workers, DeployRoots: s.DeployRoots, ExecDir: s.ExecDir,
 		Network: pipeline.Network(s.Network), EgressAllow: trimmed(s.EgressAllow), EgressPrivate: s.EgressPrivate,
 		CommandApps: s.CommandApps, OpenPages: s.OpenPages, Grace: s.Grace, SweepEvery: s.SweepEvery, SweepHeads: s.SweepHeads,
+		CodeScanning: s.CodeScanning, KeepLogs: s.KeepLogs, KeepLogsBytes: s.KeepLogsMB << 20,
 	}
 	if c.Workers == 0 {
 		c.Workers = runtime.NumCPU()
