@@ -30,6 +30,7 @@ import (
 	"github.com/conveyor-ci/conveyor/pipeline/egress"
 	"github.com/conveyor-ci/conveyor/pipeline/engine"
 	"github.com/conveyor-ci/conveyor/pipeline/image/store"
+	"github.com/conveyor-ci/conveyor/pipeline/history"
 	"github.com/conveyor-ci/conveyor/pipeline/journal"
 	"github.com/conveyor-ci/conveyor/pipeline/journal/redis"
 	"github.com/conveyor-ci/conveyor/pipeline/journal/sqlite"
@@ -49,6 +50,7 @@ type App struct {
 	journal    journal.Journal
 	artifacts  artifact.Store
 	logs       *logs.Store
+	history    *history.Store
 	source     *git.Source
 	sandbox    sandbox.Sandbox
 	images     *store.Store // nil where no step can run in one
@@ -145,6 +147,7 @@ func (a *App) Run(ctx context.Context) error {
 	})
 	all.Go(func() { a.forget(ctx) })
 	all.Go(func() { a.sweep(ctx) })
+	all.Go(func() { a.forgetLogs(ctx) })
 	all.Go(func() { a.revokeLeft(ctx) })
 	all.Go(func() { a.changes.run(ctx, a.journal) })
 	auditing, endAudit := context.WithCancel(context.WithoutCancel(ctx))
@@ -198,6 +201,9 @@ func (a *App) openStores(context.Context) (err error) {
 		return fmt.Errorf("app: the log store cannot be opened: %w", err)
 	}
 	a.closers = append(a.closers, a.logs.Close)
+	if a.history, err = history.Open(filepath.Join(a.config.DataDir, "history")); err != nil {
+		return fmt.Errorf("app: the history of tests cannot be kept: %w", err)
+	}
 	return nil
 }
 

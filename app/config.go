@@ -50,12 +50,16 @@ type Config struct {
 	ImageDirs       []string // folders of tarballs and layouts that plans may name
 	ImageMaxBytes   int64    // of one image, unpacked; 0 is the store's default
 	ImageStoreBytes int64    // of all that are kept; 0 is the store's default
+	CodeScanning    bool     // analyses go on to GitHub's code scanning; the App needs security_events: write
 
 	SweepEvery time.Duration // how often GitHub's log is searched for webhooks that did not arrive; 0 is never
 	SweepHeads time.Duration // how often heads without a check are looked for; 0 is never
 
 	Rehearsal   bool      // nothing is run: no sandbox is looked for, and no step gets a worker; see Rehearse
 	RehearsedAt time.Time // when a rehearsal begins, by its own clock; zero is now
+
+	KeepLogs      time.Duration // how long the logs of a finished run stay; 0 is for ever
+	KeepLogsBytes int64         // how much of them stays, the newest; 0 is all
 
 	Grace time.Duration // for running steps when the server stops
 
@@ -116,6 +120,9 @@ func (c Config) checkServer() (problems []string) {
 	}
 	if c.SweepHeads < 0 {
 		say("CONVEYOR_SWEEP_HEADS is %s; give a time like 1h, or 0 for never.", c.SweepHeads)
+	}
+	if c.KeepLogs < 0 || c.KeepLogsBytes < 0 {
+		say("CONVEYOR_KEEP_LOGS is %s and CONVEYOR_KEEP_LOGS_MB %d; give a time like 2160h and a number, or 0 for no end.", c.KeepLogs, c.KeepLogsBytes>>20)
 	}
 	for _, root := range c.DeployRoots {
 		if !filepath.IsAbs(root) || filepath.Clean(root) == "/" {

@@ -20,7 +20,7 @@ func (a *App) doctor(ctx context.Context, s deploy.State, p deploy.Pending) (dep
 	if err != nil && !a.useless(err) {
 		return f, err // GitHub is away: the answer is owed until it is back
 	}
-	installed := placeFinding(place)
+	installed := placeFinding(place, a.config.wanted())
 	installed.Name = "Installation"
 	if err != nil {
 		installed.Level, installed.Says = Unknown, "GitHub does not show it: "+lower(err)

@@ -155,7 +155,7 @@ func (a *App) step(ctx context.Context, w *runWork, s pipeline.State, spec pipel
 		return pipeline.Result{}, ctx.Err()
 	}
 	result := judge(verdict, spec)
-	a.readReports(ctx, s, spec, ws.Dir(), &result)
+	a.readReports(ctx, s, spec, attempt, ws.Dir(), &result)
 	switch {
 	case result.Outcome != pipeline.Passed || spec.Artifact == nil:
 	case s.Trust < pipeline.Writer:

@@ -102,7 +102,7 @@ func (d *doctor) branch(ctx context.Context, repo pipeline.Repo, slug string) ([
 
 // installedAt asks an installation how it stands and what it may see, at most so many.
 func (d *doctor) installedAt(ctx context.Context, p github.Place, most int) (at installed, total int) {
-	at = installed{finding: placeFinding(p), place: p}
+	at = installed{finding: placeFinding(p, d.config.wanted()), place: p}
 	if p.SuspendedAt != nil {
 		return at, 0
 	}
@@ -131,11 +131,11 @@ func count(n int, one, many string) string {
 const installationIn = "Installation in "
 
 // placeFinding says how an installation stands.
-func placeFinding(p github.Place) Finding {
+func placeFinding(p github.Place, want manifest) Finding {
 	f := Finding{Name: installationIn + p.Account.Login, Level: OK, Says: "It has all that the App asks for."}
-	missing, _ := compare(p.Permissions, asked().Permissions)
+	missing, _ := compare(p.Permissions, want.Permissions)
 	var deaf []string
-	for _, e := range asked().Events {
+	for _, e := range want.Events {
 		if !slices.Contains(p.Events, e) {
 			deaf = append(deaf, "`"+e+"`")
 		}

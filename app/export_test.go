@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/conveyor-ci/conveyor/app/github"
+	"github.com/conveyor-ci/conveyor/pipeline"
+	"github.com/conveyor-ci/conveyor/pipeline/history"
 )
 
 // Examine is the part of the doctor that asks GitHub, without its patience.
@@ -23,6 +25,9 @@ func ExamineSome(ctx context.Context, c Config, now func() time.Time, most int, 
 
 // The pieces that need no server to be tried.
 var (
+	ReportSummary = reportSummary
+	Failures      = failures
+	FlakyTests    = flakyOf
 	ManifestFor   = manifestFor
 	ProposedName  = proposedName
 	FindingsTable = findingsTable
@@ -30,3 +35,8 @@ var (
 
 	LedgerKeyFinding = ledgerKeyFinding
 )
+
+// flakyOf is flaky with one branch.
+func flakyOf(ended map[string]history.Outcome, branch string, b history.Branch) []pipeline.Flaky {
+	return flaky(ended, branchOf{b, history.Key{Branch: "heads/" + branch}})
+}

@@ -32,8 +32,8 @@ func SetUp(ctx context.Context, c Config, log *slog.Logger, announce func(link s
 	made := make(chan github.Credentials, 1)
 	var failed failure
 	pages := setup.New(setup.Options{
-		PublicURL: c.PublicURL, GitHubURL: c.GitHubURL, Name: proposedName(c.PublicURL), Asks: askedFor, Log: log, Problem: keep.halfway(),
-		Manifest: func(name string) (string, error) { return manifestFor(c.PublicURL, name) },
+		PublicURL: c.PublicURL, GitHubURL: c.GitHubURL, Name: proposedName(c.PublicURL), Asks: c.askedFor, Log: log, Problem: keep.halfway(),
+		Manifest: func(name string) (string, error) { return manifestFor(c, name) },
 		Taken: func(ctx context.Context, slug string) (bool, error) {
 			return github.AppExists(ctx, c.GitHubAPIURL, nil, slug)
 		},

@@ -29,6 +29,7 @@ var readers = map[string]func([]byte) (Event, error){
 	RepoChanged{}.Kind():     read[RepoChanged],
 	CheckOpening{}.Kind():    read[CheckOpening],
 	CheckTold{}.Kind():       read[CheckTold],
+	Uploaded{}.Kind():        read[Uploaded],
 }
 
 func read[E Event](data []byte) (Event, error) {

@@ -122,6 +122,7 @@ func (Noted) Kind() string           { return "noted" }
 func (RepoChanged) Kind() string     { return "repo_changed" }
 func (CheckOpening) Kind() string    { return "check_opening" }
 func (CheckTold) Kind() string       { return "check_told" }
+func (Uploaded) Kind() string        { return "uploaded" }
 
 // Outcome says how a step's attempt ended, and whose doing it was.
 type Outcome string
@@ -144,6 +145,7 @@ type Result struct {
 	Tests       int          `json:"tests,omitempty"`  // from the declared reports
 	TestsFailed int          `json:"tests_failed,omitempty"`
 	Annotations []Annotation `json:"annotations,omitempty"`
+	Tested      *Tested      `json:"tested,omitempty"` // what else the reports say
 	Artifact    *Artifact    `json:"artifact,omitempty"`
 }
 

@@ -47,10 +47,16 @@ type Step struct {
 	Network  Network           `json:"network,omitempty"` // what it asks for; what it gets is Trust.Network
 }
 
-// Reports are globs of files that the step writes and that become annotations.
+// Reports are globs of files that the step writes, by the form that they have: results of tests, of analyses, and coverage.
 type Reports struct {
-	JUnit string `json:"junit,omitempty"`
-	Go    string `json:"go,omitempty"` // what `go test` printed, plain or -json
+	JUnit     string `json:"junit,omitempty"`
+	Go        string `json:"go,omitempty"` // what `go test` printed, plain or -json
+	TRX       string `json:"trx,omitempty"`
+	Cucumber  string `json:"cucumber,omitempty"`
+	SARIF     string `json:"sarif,omitempty"`
+	Cobertura string `json:"cobertura,omitempty"`
+	JaCoCo    string `json:"jacoco,omitempty"`
+	LCOV      string `json:"lcov,omitempty"`
 }
 
 // ArtifactSpec says which files of the workspace make an artifact.

@@ -48,6 +48,7 @@ type StepState struct {
 	Started  time.Time
 	Finished time.Time
 	From     RunID // the run that has passed it, when it was not this one
+	Uploaded bool  // GitHub has its analyses, or will never have them
 }
 
 // Phase is where a step stands.
@@ -112,6 +113,14 @@ func Apply(s State, e Event) State {
 		return s.cancelled(e)
 	case DeadlinePassed:
 		return s.ranOut(e)
+	case Uploaded:
+		return s.onStep(e.Step, func(st *StepState) bool {
+			if st.Phase != Done || e.Attempt != st.Attempt {
+				return false
+			}
+			st.Uploaded = true
+			return true
+		}, time.Time{})
 	case Reported:
 		s.Reported = true
 	case Offered:

@@ -60,7 +60,13 @@ type settings struct {
 	Grace       time.Duration `help:"How long running steps may go on when the server is stopped." default:"20s" env:"CONVEYOR_GRACE"`
 	SweepEvery  time.Duration `help:"How often GitHub's log is searched for webhooks that did not arrive; 0 is never." default:"1m" env:"CONVEYOR_SWEEP_EVERY"`
 	SweepHeads  time.Duration `help:"How often open pull requests and branches without a check are looked for; 0 is never." default:"1h" env:"CONVEYOR_SWEEP_HEADS"`
-	LogFormat   string        `help:"text or json." enum:"text,json" default:"text" env:"CONVEYOR_LOG_FORMAT"`
+
+	CodeScanning bool `help:"Pass analyses (SARIF) on to GitHub's code scanning. The App then needs security_events: write." env:"CONVEYOR_CODE_SCANNING"`
+
+	KeepLogs   time.Duration `help:"How long the logs of a finished run are kept; 0 is for ever." default:"2160h" env:"CONVEYOR_KEEP_LOGS"`
+	KeepLogsMB int64         `help:"How many megabytes of logs are kept, the newest; 0 is all." name:"keep-logs-mb" default:"0" env:"CONVEYOR_KEEP_LOGS_MB"`
+
+	LogFormat string `help:"text or json." enum:"text,json" default:"text" env:"CONVEYOR_LOG_FORMAT"`
 }
 
 type serve struct{ settings }
@@ -105,6 +111,7 @@ func (s *settings) config(getenv func(string) string) (app.Config, error) {
 		Images: s.Images, ImageRegistries: s.ImageRegistries, ImageMirrors: s.ImageMirrors, ImageAuthFile: absolute(s.ImageAuthFile), ImageDirs: s.ImageDirs,
 		ImageMaxBytes: s.ImageMaxBytes, ImageStoreBytes: s.ImageStoreBytes,
 		CommandApps: s.CommandApps, OpenPages: s.OpenPages, Grace: s.Grace, SweepEvery: s.SweepEvery, SweepHeads: s.SweepHeads,
+		CodeScanning: s.CodeScanning, KeepLogs: s.KeepLogs, KeepLogsBytes: s.KeepLogsMB << 20,
 	}
 	if c.Workers == 0 {
 		c.Workers = runtime.NumCPU()

@@ -131,11 +131,8 @@ func stepRule() *rule {
 			}},
 			{name: "network", rule: networkRule()},
 			{name: "reports", rule: &rule{
-				about: "Files that the step writes and that become annotations of the changed lines.", example: `{"junit": "reports/*.xml"}`,
-				kind: mapping, least: 1, hint: "write for example reports: {junit: reports/*.xml}", keys: []key{
-					{name: "junit", rule: &rule{about: "Test reports in JUnit's XML form, as jest, pytest and Maven write them.", example: `"reports/*.xml"`, kind: text, words: aFileGlob()}},
-					{name: "go", rule: &rule{about: "What go test printed, plain, with -v or with -json.", example: `"test.log"`, kind: text, words: aFileGlob()}},
-				},
+				about: "Files that the step writes: results of tests and analyses, which become annotations, and coverage.", example: `{"junit": "reports/*.xml"}`,
+				kind: mapping, least: 1, hint: "write for example reports: {junit: reports/*.xml}", keys: reportKeys(),
 			}},
 			{name: "artifact", rule: &rule{
 				about: "Files of the workspace that are kept, named by their digest, and can be deployed.", example: `{"name": "site", "paths": ["dist/**"]}`,

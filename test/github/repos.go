@@ -38,6 +38,7 @@ type Repo struct {
 	suites       []*suite
 	runs         []*CheckRun
 	statuses     []*Status
+	analyses     []*Analysis
 	deployments  []*Deployment
 	environments []*environment
 	labels       []*label

@@ -24,6 +24,7 @@ var rooms = []struct {
 	{"pipeline", nil, nil},
 	{"pipeline/planfile", []string{"pipeline", "pipeline/image"}, []string{"github.com/goccy/go-yaml/...", "github.com/bmatcuk/doublestar/v4"}},
 	{"pipeline/report", []string{"pipeline"}, nil},
+	{"pipeline/history", nil, nil},
 	{"pipeline/engine", []string{"pipeline", "pipeline/journal"}, nil},
 	{"pipeline/journal", nil, nil},
 	{"pipeline/journal/memory", []string{"pipeline/journal"}, nil},
@@ -55,10 +56,10 @@ var rooms = []struct {
 	{"handlers", []string{"handlers/..."}, []string{"github.com/gin-gonic/gin/..."}},
 	{"handlers/webhook", []string{"deploy", "pipeline"}, []string{"github.com/gin-gonic/gin/...", "github.com/yuin/goldmark/...", "github.com/google/go-github/v60/github"}},
 	{"handlers/setup", nil, []string{"github.com/gin-gonic/gin/..."}},
-	{"handlers/dashboard", []string{"deploy", "pipeline", "pipeline/logs"}, []string{"github.com/gin-gonic/gin/..."}},
+	{"handlers/dashboard", []string{"deploy", "pipeline", "pipeline/logs"}, []string{"github.com/gin-gonic/gin/...", "github.com/buildkite/terminal-to-html/v3"}},
 	{"app/github", []string{"pipeline"}, []string{"github.com/google/go-github/v60/github", "github.com/bradleyfalzon/ghinstallation/v2", "github.com/golang-jwt/jwt/v4"}},
 	{"app", []string{"conveyor", "app/github", "handlers/...", "deploy/...", "pipeline/..."}, []string{"github.com/bmatcuk/doublestar/v4", "github.com/goccy/go-yaml", "github.com/prometheus/client_golang/..."}},
-	{"cmd/conveyor", []string{"app/...", "deploy", "deploy/ledger", "pipeline", "pipeline/planfile", "test/github"}, []string{"github.com/alecthomas/kong", "github.com/goccy/go-yaml"}},
+	{"cmd/conveyor", []string{"app/...", "deploy", "deploy/ledger", "pipeline", "pipeline/logs", "pipeline/planfile", "test/github"}, []string{"github.com/alecthomas/kong", "github.com/goccy/go-yaml"}},
 	{"cmd/demo", []string{"app/...", "test/github"}, []string{"github.com/goccy/go-yaml"}},
 }
 
