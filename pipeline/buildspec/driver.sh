@@ -207,7 +207,7 @@ while :; do
 	esac
 done
 rm -rf "./#@results"
-mkdir "./#@results" && cp "$dir/phases" "./#@results/"
+mkdir "./#@results" && cp "$dir/phases" "./#@results/" && printf %s "$PWD" >"./#@results/folder"
 for file in "$dir"/word.* "$dir"/exported.*; do
 	if [ -f "$file" ]; then cp "$file" "./#@results/"; fi
 done

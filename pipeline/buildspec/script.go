@@ -68,7 +68,7 @@ func Script(s Spec, given map[string]string) string {
 			add("runtimes", `cv_say "Runtime "%s" is asked for, and is not known here"`, quoted(v.Name+" "+v.Value))
 		}
 	}
-	for i, word := range s.words() {
+	for i, word := range s.Words() {
 		if strings.ContainsAny(word, "$`") {
 			here := "cat <<CV_END\n" + strings.Join(strings.Fields(word), " ") + "\nCV_END"
 			add("words", `( eval %s ) >"$cv_dir/word.%d"`, quoted(here), i)
@@ -86,8 +86,8 @@ var runtimes = map[string]string{
 	"php": "php --version", "dotnet": "dotnet --version", "docker": "docker --version", "android": "sdkmanager --version",
 }
 
-// words are what a shell fills in when the build is over, in one order: see Filled.
-func (s Spec) words() (words []string) {
+// Words are what a shell fills in when the build is over, in one order: see Filled.
+func (s Spec) Words() (words []string) {
 	for _, a := range s.Artifacts {
 		words = append(words, a.Name, a.Base)
 		words = append(words, a.Files...)

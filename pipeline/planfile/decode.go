@@ -60,7 +60,8 @@ func stageNames(root *value) (names []string) {
 func step(v *value) pipeline.Step {
 	s := pipeline.Step{
 		Name: v.get("name").text(), Image: v.get("image").text(), Run: v.get("run").text(),
-		Timeout: orDefault(v.get("timeout"), pipeline.Duration(defaultTimeout)),
+		Buildspec: strings.TrimPrefix(v.get("buildspec").text(), "./"),
+		Timeout:   orDefault(v.get("timeout"), pipeline.Duration(defaultTimeout)),
 		Reports: pipeline.Reports{
 			JUnit: strings.TrimPrefix(v.get("reports").get("junit").text(), "./"),
 			Go:    strings.TrimPrefix(v.get("reports").get("go").text(), "./"),
