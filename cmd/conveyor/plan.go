@@ -3,14 +3,17 @@ package main
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime/debug"
+	"strings"
 
 	"github.com/conveyor-ci/conveyor/pipeline"
+	"github.com/conveyor-ci/conveyor/pipeline/buildspec"
 	"github.com/conveyor-ci/conveyor/pipeline/planfile"
 )
 
 type validate struct {
-	File string `arg:"" optional:"" help:"The pipeline file." default:".github/conveyor.yml"`
+	File string `arg:"" optional:"" help:"The pipeline file, or a buildspec." default:".github/conveyor.yml"`
 }
 
 // Run prints the same mistakes, at the same places, as the check run would show. Its exit code is 1 when there are any.
@@ -18,6 +21,9 @@ func (v *validate) Run() error {
 	data, err := os.ReadFile(v.File)
 	if err != nil {
 		return fmt.Errorf("the pipeline file cannot be read: %w", err)
+	}
+	if isBuildspec(v.File, data) {
+		return v.buildspec(data)
 	}
 	plan, problems := planfile.Parse(v.File, data)
 	if len(problems) > 0 {
@@ -30,6 +36,36 @@ func (v *validate) Run() error {
 	}
 	fmt.Printf("%s is good: %d %s, %d %s, %d %s.\n", v.File, stages, noun("stage", stages), steps, noun("step", steps),
 		len(plan.Environments), noun("environment", len(plan.Environments)))
+	return nil
+}
+
+// isBuildspec goes by the name, and by what the file says of itself.
+func isBuildspec(name string, data []byte) bool {
+	return strings.HasPrefix(filepath.Base(name), "buildspec") || buildspec.Recognised(data)
+}
+
+// buildspec prints the mistakes of a buildspec, then what has no effect here. Only mistakes make the exit code 1.
+func (v *validate) buildspec(data []byte) error {
+	s, found := buildspec.Parse(v.File, data)
+	for _, secret := range s.Secrets {
+		found.Warnings = append(found.Warnings, pipeline.Problem{Line: secret.Line, Column: secret.Column,
+			Message: fmt.Sprintf("%s comes from the %s of AWS, which is not asked", secret.Name, secret.Store),
+			Hint:    "the step that names this file must give it a value in env"})
+	}
+	fmt.Fprint(os.Stderr, planfile.Format(v.File, data, found.Mistakes))
+	for i := range found.Warnings {
+		found.Warnings[i].Message = "warning: " + found.Warnings[i].Message
+	}
+	fmt.Fprint(os.Stderr, planfile.Format(v.File, data, found.Warnings))
+	if len(found.Mistakes) > 0 {
+		return saidError{}
+	}
+	commands := 0
+	for p := buildspec.Install; p <= buildspec.PostBuild; p++ {
+		commands += len(s.Section(p).Commands) + len(s.Section(p).Finally)
+	}
+	fmt.Printf("%s is good: version %s, %d %s, %d %s, %d %s.\n", v.File, s.Version, commands, noun("command", commands),
+		len(s.Artifacts), noun("artifact", len(s.Artifacts)), len(found.Warnings), noun("warning", len(found.Warnings)))
 	return nil
 }
 
