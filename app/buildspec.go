@@ -11,6 +11,7 @@ import (
 
 	"github.com/conveyor-ci/conveyor/pipeline"
 	"github.com/conveyor-ci/conveyor/pipeline/buildspec"
+	"github.com/conveyor-ci/conveyor/pipeline/sandbox"
 	"github.com/conveyor-ci/conveyor/pipeline/source"
 )
 
@@ -111,6 +112,11 @@ func (r *resolver) step(step pipeline.Step) []pipeline.Step {
 		one.BatchID = b.ID
 		one.Env = maps.Clone(step.Env)
 		for _, v := range b.Vars {
+			if sandbox.Reserved(v.Name) {
+				r.problems = append(r.problems, pipeline.Problem{Path: step.Buildspec, Line: 1, Column: 1,
+					Message: fmt.Sprintf("the batch sets %s for %s, which only commands can set", v.Name, b.ID), Hint: "export it in the install phase"})
+				continue
+			}
 			if _, given := step.Env[v.Name]; !given {
 				if one.Env == nil {
 					one.Env = map[string]string{}

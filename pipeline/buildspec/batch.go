@@ -33,6 +33,9 @@ func (r *reader) batch(n *yaml.Node) *Batch {
 	kinds := []string{"build-list", "build-graph", "build-matrix", "build-fanout"}
 	r.keys(n, "batch", append([]string{"fast-fail"}, kinds...)...)
 	b := &Batch{FastFail: r.flag(find(n, "fast-fail"), "fast-fail")}
+	if b.FastFail {
+		r.warn(find(n, "fast-fail"), "", "fast-fail has no effect: when one build fails, the others run to their end")
+	}
 	for _, kind := range kinds {
 		of := find(n, kind)
 		if absent(of) {
@@ -77,7 +80,7 @@ func (r *reader) list(n *yaml.Node, kind string) (builds []Member) {
 			continue
 		}
 		r.keys(item, kind, known...)
-		b := Member{IgnoreFailure: r.flag(find(item, "ignore-failure"), "ignore-failure")}
+		b := Member{IgnoreFailure: r.ignoreFailure(item)}
 		b.ID, _ = r.text(find(item, "identifier"), "identifier")
 		if b.ID == "" && kind == "build-graph" {
 			r.mistake(item, "give it one, for example identifier: build1", "%s is missing", quote("identifier"))
@@ -97,6 +100,14 @@ func (r *reader) list(n *yaml.Node, kind string) (builds []Member) {
 		builds = append(builds, b)
 	}
 	return builds
+}
+
+func (r *reader) ignoreFailure(n *yaml.Node) bool {
+	ignore := r.flag(find(n, "ignore-failure"), "ignore-failure")
+	if ignore {
+		r.warn(find(n, "ignore-failure"), "let its last command succeed, for example with || true", "ignore-failure has no effect: a build that fails makes its stage fail")
+	}
+	return ignore
 }
 
 func (r *reader) noDebug(n *yaml.Node) {
@@ -131,7 +142,7 @@ func (r *reader) matrix(n *yaml.Node) (builds []Member) {
 	var common Member
 	if static := find(n, "static"); !absent(static) && r.mapping(static, "static", "write ignore-failure or env below it") {
 		r.keys(static, "static", "ignore-failure", "env", "debug-session")
-		common.IgnoreFailure = r.flag(find(static, "ignore-failure"), "ignore-failure")
+		common.IgnoreFailure = r.ignoreFailure(static)
 		r.noDebug(static)
 		common.Vars = r.machine(find(static, "env"))
 	}
