@@ -30,3 +30,9 @@ var (
 
 	LedgerKeyFinding = ledgerKeyFinding
 )
+
+// LayBeside links the files of a buildspec's artifact into a folder of their own.
+var LayBeside = layBeside
+
+// Inside is a path of a buildspec, from the top of the workspace.
+var Inside = inside
