@@ -311,6 +311,43 @@ func longLog(t *testing.T, b *browser.Browser) {
 	calm(t, p, server)
 }
 
+func phasesFold(t *testing.T, b *browser.Browser) {
+	s := newShop(t)
+	s.define()
+	run := s.request(nil)
+	s.start(run, "unit", 1)
+	w := s.writer(run, "unit", 1)
+	const at = "[Container] 2026/11/23 14:03:35 "
+	say := func(text string) {
+		_, err := w.Write([]byte(text))
+		must(t, err)
+	}
+	say(at + "Entering phase INSTALL\ninstalled\n" + at + "Phase complete: INSTALL State: SUCCEEDED\n" + at + "Entering phase BUILD\nbuilding\n")
+	server := s.serve()
+	p := b.Page(t, 1280, 900)
+	p.Open(server.URL + address(run))
+	p.Until(`document.getElementById("log").innerText.includes("building")`)
+	press := func(n int) {
+		p.Eval(fmt.Sprintf(`document.querySelector('#log [data-n="%d"]').dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", bubbles: true }))`, n), nil)
+	}
+	press(1)
+	press(4) // it still runs, and is looked at
+	if text := p.Text("#log"); strings.Contains(text, "installed") || !strings.Contains(text, "building") || !strings.Contains(text, "INSTALL State: SUCCEEDED") {
+		t.Errorf("after INSTALL was folded the log shows:\n%s", text)
+	}
+	say("broken\n" + at + "Phase complete: BUILD State: FAILED\n")
+	must(t, w.Close())
+	p.Until(`document.querySelector("#log .failed")?.textContent.includes("BUILD State: FAILED")`)
+	press(4)
+	press(1)
+	if text := p.Text("#log"); !strings.Contains(text, "installed") || strings.Contains(text, "building") || strings.Contains(text, "broken") {
+		t.Errorf("after BUILD was folded and INSTALL unfolded the log shows:\n%s", text)
+	}
+	p.Eval(`lines.show(6)`, nil) // a link to a line unfolds what it is in
+	p.Until(`document.getElementById("log").innerText.includes("broken")`)
+	calm(t, p, server)
+}
+
 func noScripts(t *testing.T, b *browser.Browser) {
 	s := newShop(t)
 	s.define()

@@ -5,6 +5,7 @@ const blockLines = 200; // lines in a block, as in log.css
 const mostLines = 120000; // lines in the page; beyond, the earliest make room while the end is followed
 const mostShown = 10000; // characters of one line
 const trouble = /(?:^|[^\w/.-])(?:error|errors|fatal|panic|failed|failure|FAIL|exception|traceback)(?:[^\w/-]|$)/i;
+const phaseLine = /^\[Container\] \S+ \S+ (?:Entering phase ([A-Z_]+)|Phase complete: ([A-Z_]+) State: ([A-Z_]+))$/;
 const noTrouble = /\b(?:0|no) (?:errors?|failures?|failed)\b/i;
 
 class Lines {
@@ -14,6 +15,11 @@ class Lines {
     this.clear();
     box.addEventListener("scroll", () => this.scrolled(), { passive: true });
     box.addEventListener("click", (e) => this.clicked(e));
+    box.addEventListener("keydown", (e) => {
+      if ((e.key !== "Enter" && e.key !== " ") || !e.target.classList.contains("phase")) return;
+      e.preventDefault();
+      this.fold(e.target);
+    });
     // A block gets its true height when it comes near, and that must not push the end out of the window.
     this.heights = new ResizeObserver(() => { if (this.following) this.toEnd(); });
     this.heights.observe(box);
@@ -38,6 +44,7 @@ class Lines {
     this.marked = null; // {from, to} of the address
     this.goal = 0; // the line to scroll to as soon as it is there
     this.note = null;
+    this.phases = []; // of a buildspec: {from, to}, the numbers of their first and last lines; to is 0 while one runs
     this.epoch = (this.epoch || 0) + 1;
   }
 
@@ -146,7 +153,37 @@ class Lines {
     const line = this.open || { el: null, text: "", more: 0, back: false };
     const bare = this.draw(line, this.pen);
     this.open = null;
+    if (bare.startsWith("[Container]")) this.phase(line.el, bare);
     if (!this.firstError && trouble.test(bare) && !noTrouble.test(bare)) this.firstError = this.last;
+  }
+
+  // phase makes the lines of one phase of a buildspec fold: its first line is a button, its last stays to be seen.
+  phase(row, bare) {
+    const found = bare.match(phaseLine);
+    if (!found) return;
+    const [, enters, , how] = found;
+    if (enters) {
+      this.phases.push({ from: this.last, to: 0 });
+      row.classList.add("phase");
+      row.role = "button";
+      row.tabIndex = 0;
+      row.ariaExpanded = "true";
+    } else if (this.phases.length > 0) {
+      this.phases[this.phases.length - 1].to = this.last;
+      row.classList.add(how === "SUCCEEDED" ? "succeeded" : "failed");
+    }
+  }
+
+  fold(head) {
+    const phase = this.phases.find((p) => p.from === Number(head.dataset.n));
+    const folded = head.ariaExpanded === "true";
+    if (!phase || (folded && !phase.to)) return; // one that runs is looked at
+    this.pause();
+    head.ariaExpanded = String(!folded);
+    for (let n = phase.from + 1; n < phase.to; n++) {
+      const row = this.row(n);
+      if (row) row.hidden = folded;
+    }
   }
 
   newRow() {
@@ -231,6 +268,7 @@ class Lines {
       return;
     }
     this.goal = 0;
+    if (row.hidden) this.fold(this.row(this.phases.findLast((p) => p.from < n).from));
     const settle = (frames) => {
       this.box.scrollTop += row.getBoundingClientRect().top - this.box.getBoundingClientRect().top - this.box.clientHeight / 3;
       this.top = this.box.scrollTop;
@@ -249,6 +287,10 @@ class Lines {
   // clicked takes a click on a line's number as the wish for a link to it; with Shift, to all lines from the marked one.
   clicked(e) {
     const row = e.target.closest("[data-n]");
+    if (row?.classList.contains("phase") && e.clientX - row.getBoundingClientRect().left > parseFloat(getComputedStyle(row).paddingLeft) && getSelection().isCollapsed) {
+      this.fold(row);
+      return;
+    }
     if (!row || e.clientX - row.getBoundingClientRect().left > parseFloat(getComputedStyle(row).paddingLeft)) return;
     const n = Number(row.dataset.n);
     const from = e.shiftKey && this.marked ? this.marked.from : n;
