@@ -18,9 +18,16 @@ import (
 // buildspecs reads the buildspecs that a plan names, at the plan's commit, and puts them into its steps. A batch becomes a
 // step for each of its builds. What is wrong in a buildspec is a mistake of the plan, with its place in the buildspec.
 func (a *App) buildspecs(ctx context.Context, repo pipeline.Repo, at pipeline.Commit, plan pipeline.Plan, text []byte) (pipeline.Plan, []pipeline.Problem, error) {
-	r := &resolver{plan: text, texts: map[string]string{}, read: func(path string) ([]byte, error) {
+	return Resolve(plan, text, func(path string) ([]byte, error) {
 		return a.source.File(ctx, repo, at, path, buildspec.MaxBytes)
-	}}
+	})
+}
+
+// Resolve puts the buildspecs that a plan names into its steps, or says what is wrong in them. read gives a file of the
+// repository, source.ErrNoFile when there is none, and source.ErrTooLarge when it has more than buildspec.MaxBytes. text
+// is the plan's own.
+func Resolve(plan pipeline.Plan, text []byte, read func(path string) ([]byte, error)) (pipeline.Plan, []pipeline.Problem, error) {
+	r := &resolver{plan: text, texts: map[string]string{}, read: read}
 	if !slices.ContainsFunc(plan.Stages, func(s pipeline.Stage) bool {
 		return slices.ContainsFunc(s.Steps, func(step pipeline.Step) bool { return step.Buildspec != "" })
 	}) {
@@ -196,6 +203,9 @@ func (r *resolver) names(plan pipeline.Plan) {
 	if len(r.problems) > 0 {
 		return // one of them is why an artifact is missing
 	}
+	if all := weight(plan); all > maxSpecs {
+		r.wrong("buildspec", "make the batches or the buildspecs smaller", "the buildspecs of all steps have %d KiB together; at most %d are allowed", all>>10, maxSpecs>>10)
+	}
 	if len(steps) > maxPlanSteps {
 		r.wrong("buildspec", "make the batch smaller", "with the batches of its buildspecs the plan has %d steps; at most %d are allowed", len(steps), maxPlanSteps)
 	}
@@ -204,6 +214,18 @@ func (r *resolver) names(plan pipeline.Plan) {
 			r.wrong("artifact: "+env.Artifact, "the artifacts are "+strings.Join(slices.Sorted(maps.Keys(artifacts)), ", "), "no step makes an artifact named %s", env.Artifact)
 		}
 	}
+}
+
+// maxSpecs bounds the texts of all buildspecs of a plan, in bytes, once for each step: they stand in the run's first event.
+const maxSpecs = 1 << 20
+
+func weight(plan pipeline.Plan) (bytes int) {
+	for _, stage := range plan.Stages {
+		for _, step := range stage.Steps {
+			bytes += len(step.Spec)
+		}
+	}
+	return bytes
 }
 
 // maxPlanSteps bounds the steps of a plan with those of its batches, as the plan file bounds its own.

@@ -1,15 +1,19 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime/debug"
 	"strings"
 
+	"github.com/conveyor-ci/conveyor/app"
 	"github.com/conveyor-ci/conveyor/pipeline"
 	"github.com/conveyor-ci/conveyor/pipeline/buildspec"
 	"github.com/conveyor-ci/conveyor/pipeline/planfile"
+	"github.com/conveyor-ci/conveyor/pipeline/source"
 )
 
 type validate struct {
@@ -30,6 +34,14 @@ func (v *validate) Run() error {
 		fmt.Fprint(os.Stderr, planfile.Format(v.File, data, problems))
 		return saidError{}
 	}
+	if top, inRepository := strings.CutSuffix(filepath.ToSlash(v.File), pipeline.PlanPath); inRepository {
+		if plan, problems, err = app.Resolve(plan, data, inFolder(top)); err != nil {
+			return fmt.Errorf("a buildspec cannot be read: %w", err)
+		}
+		if len(problems) > 0 {
+			return v.wrong(top, data, problems)
+		}
+	}
 	steps, stages := 0, len(plan.Stages)
 	for _, stage := range plan.Stages {
 		steps += len(stage.Steps)
@@ -37,6 +49,33 @@ func (v *validate) Run() error {
 	fmt.Printf("%s is good: %d %s, %d %s, %d %s.\n", v.File, stages, noun("stage", stages), steps, noun("step", steps),
 		len(plan.Environments), noun("environment", len(plan.Environments)))
 	return nil
+}
+
+// inFolder reads files of a repository that lies in a folder.
+func inFolder(top string) func(string) ([]byte, error) {
+	return func(path string) ([]byte, error) {
+		data, err := os.ReadFile(filepath.FromSlash(top + path))
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil, source.ErrNoFile
+		case err == nil && len(data) > buildspec.MaxBytes:
+			return nil, source.ErrTooLarge
+		}
+		return data, err
+	}
+}
+
+// wrong prints mistakes that stand in several files.
+func (v *validate) wrong(top string, plan []byte, problems []pipeline.Problem) error {
+	for _, p := range problems {
+		name, data := v.File, plan
+		if p.Path != "" {
+			name = top + p.Path
+			data, _ = os.ReadFile(filepath.FromSlash(name)) // without it the line is not shown
+		}
+		fmt.Fprint(os.Stderr, planfile.Format(name, data, []pipeline.Problem{p}))
+	}
+	return saidError{}
 }
 
 // isBuildspec goes by the name, and by what the file says of itself.

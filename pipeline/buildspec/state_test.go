@@ -1,6 +1,7 @@
 package buildspec_test
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
@@ -139,13 +140,16 @@ func TestTheScriptGoesThroughThePhasesAsTheMachineDoes(t *testing.T) {
 				}
 				text += "}\n"
 			}
-			r := run(t, text)
-			wanted := play(on, func(p buildspec.Phase) bool {
-				return p >= buildspec.Install && p <= buildspec.PostBuild && mask&(1<<(p-buildspec.Install)) != 0
+			t.Run(fmt.Sprintf("%04b %s", mask, word), func(t *testing.T) {
+				t.Parallel()
+				r := run(t, text)
+				wanted := play(on, func(p buildspec.Phase) bool {
+					return p >= buildspec.Install && p <= buildspec.PostBuild && mask&(1<<(p-buildspec.Install)) != 0
+				})
+				if got := r.record.State; got.Failed != wanted.Failed || got.First != wanted.First || !slices.Equal(got.Ended, wanted.Ended[:len(got.Ended)]) || wanted.Ended[len(got.Ended)] != got.At {
+					t.Errorf("%s\ngot %+v, want %+v\n%s", text, got, wanted, r.log)
+				}
 			})
-			if got := r.record.State; got.Failed != wanted.Failed || got.First != wanted.First || !slices.Equal(got.Ended, wanted.Ended[:len(got.Ended)]) || wanted.Ended[len(got.Ended)] != got.At {
-				t.Errorf("%s\ngot %+v, want %+v\n%s", text, got, wanted, r.log)
-			}
 		}
 	}
 }

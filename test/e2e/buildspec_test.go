@@ -213,3 +213,36 @@ phases: {build: {commands: ['test "$WHICH $CODEBUILD_BATCH_BUILD_IDENTIFIER" = "
 		t.Errorf("%s: %s\n%s", run.Conclusion, run.Title, run.Summary)
 	}
 }
+
+func TestValidateReadsABuildspecAndThoseOfAPlan(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		name = filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	for _, c := range []struct {
+		file, text string
+		code       int
+		says       string
+	}{
+		{"buildspec.yml", "version: 0.2\nphases:\n  build:\n    commands: [make]\n  post-build: {}\n", 1, "buildspec.yml:5:3: there is no phase \"post-build\"; did you mean \"post_build\"?\n     5 |   post-build: {}\n       |   ^\n"},
+		{"buildspec.yml", "version: 0.2\nrun-as: root\nphases:\n  build: {commands: [make]}\n", 0, "buildspec.yml:2:9: warning: run-as: root has no effect"},
+		{"other.yaml", "version: 0.2\nphases:\n  build: {commands: [make]}\n", 0, "other.yaml is good: version 0.2, 1 command, 0 artifacts, 0 warnings."},
+		{".github/conveyor.yml", brought("")[".github/conveyor.yml"], 0, "is good: 1 stage, 1 step, 0 environments."},
+		{".github/conveyor.yml", brought("", "      - {name: b, buildspec: none.yml}")[".github/conveyor.yml"], 1, "conveyor.yml:8:30: there is no file none.yml, which the step b names"},
+		{"buildspec.yml", "version: 0.2\nenv: {secrets-manager: {KEY: a}}\nphases:\n  build: {commands: [make]}\n", 0, "KEY comes from the secrets-manager of AWS"},
+		{".github/conveyor.yml", brought("")[".github/conveyor.yml"], 1, "buildspec.yml:2:25: KEY comes from the secrets-manager of AWS, which is not asked; give the step shop a value for it in env, or remove it here"},
+	} {
+		code, out := say(t, nil, "conveyor", "validate", write(c.file, c.text))
+		if code != c.code || !strings.Contains(out, c.says) {
+			t.Errorf("%s\n%s: exit code %d and\n%s\nwant %d and %s", c.file, c.text, code, out, c.code, c.says)
+		}
+	}
+}

@@ -59,7 +59,7 @@ var rooms = []struct {
 	{"handlers/dashboard", []string{"deploy", "pipeline", "pipeline/logs"}, []string{"github.com/gin-gonic/gin/..."}},
 	{"app/github", []string{"pipeline"}, []string{"github.com/google/go-github/v60/github", "github.com/bradleyfalzon/ghinstallation/v2", "github.com/golang-jwt/jwt/v4"}},
 	{"app", []string{"conveyor", "app/github", "handlers/...", "deploy/...", "pipeline/..."}, []string{"github.com/bmatcuk/doublestar/v4", "github.com/goccy/go-yaml", "github.com/prometheus/client_golang/..."}},
-	{"cmd/conveyor", []string{"app/...", "deploy", "deploy/ledger", "pipeline", "pipeline/buildspec", "pipeline/planfile", "test/github"}, []string{"github.com/alecthomas/kong", "github.com/goccy/go-yaml"}},
+	{"cmd/conveyor", []string{"app/...", "deploy", "deploy/ledger", "pipeline", "pipeline/buildspec", "pipeline/planfile", "pipeline/source", "test/github"}, []string{"github.com/alecthomas/kong", "github.com/goccy/go-yaml"}},
 	{"cmd/demo", []string{"app/...", "test/github"}, []string{"github.com/goccy/go-yaml"}},
 }
 
