@@ -63,7 +63,8 @@ func Script(s Spec, given map[string]string) string {
 	}
 	for _, v := range s.Runtimes {
 		if ask := runtimes[strings.ToLower(v.Name)]; ask != "" {
-			add("runtimes", `cv_say "Runtime "%s" is asked for; this machine has: $(%s 2>&1 | head -n 1)"`, quoted(v.Name+" "+v.Value), ask)
+			add("runtimes", `cv_say "Runtime "%s" is asked for; this machine has: $(if command -v %s >/dev/null; then %s 2>&1 | head -n 1; else echo none; fi)"`,
+				quoted(v.Name+" "+v.Value), strings.Fields(ask)[0], ask)
 		} else {
 			add("runtimes", `cv_say "Runtime "%s" is asked for, and is not known here"`, quoted(v.Name+" "+v.Value))
 		}

@@ -246,3 +246,21 @@ func TestValidateReadsABuildspecAndThoseOfAPlan(t *testing.T) {
 		}
 	}
 }
+
+func TestABuildspecOfAStrangerIsTheOneOfTheBase(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	files := brought("version: 0.2\nphases: {build: {commands: ['cp page.html out.html', 'cat out.html']}}\nartifacts: {files: [out.html]}\n")
+	files[".github/conveyor.yml"] = strings.Replace(files[".github/conveyor.yml"], "pull_request: {}", "pull_request: {outside: run}", 1)
+	h.push("main", "author", "first", files)
+	h.quiet()
+	pull := h.stranger(map[string]string{"buildspec.yml": "version: 0.2\nphases: {build: {commands: [echo taken over, exit 9]}}\n", "page.html": "a stranger's page\n"})
+	run := h.concluded(pull.HeadSHA, "conveyor / build")
+	if run.Conclusion != "success" {
+		t.Errorf("%s: %s\n%s", run.Conclusion, run.Title, run.Summary)
+	}
+	if r := h.results(pull.HeadSHA)["shop"]; r.Artifact != nil {
+		t.Errorf("a stranger's artifact is kept: %+v", r.Artifact)
+	}
+	shows(t, "the log", strings.Join(h.attempts("shop"), ""), "a stranger's page", "The artifacts are not kept: the code comes from outside.")
+}
