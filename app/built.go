@@ -21,8 +21,9 @@ import (
 // keepBuilt stores one artifact of a buildspec. Why it could not be stored is a sentence for people.
 //
 // Most artifacts are folders below one base, and are stored from where they are. What is flattened, left out in part, or
-// comes from several bases is first laid out beside it, by hard links.
-func (a *App) keepBuilt(ctx context.Context, root *os.Root, dir, stood string, n int, art buildspec.Artifacts) (*pipeline.Artifact, string) {
+// comes from several bases is first laid out beside it, by hard links; and so is what holds links that lead out of the
+// workspace, which are left out.
+func (a *App) keepBuilt(ctx context.Context, b *building, root *os.Root, dir, stood string, n int, art buildspec.Artifacts) (*pipeline.Artifact, string) {
 	base, why := inside(art.Base, stood)
 	if why != "" {
 		return nil, why
@@ -38,15 +39,21 @@ func (a *App) keepBuilt(ctx context.Context, root *os.Root, dir, stood string, n
 		}
 		files = append(files, file)
 	}
-	if art.Flat || len(art.Exclude) > 0 || strings.ContainsAny(base, "*?[{") {
+	m, err := artifact.Manifest{}, artifact.ErrUnsafe
+	if !art.Flat && len(art.Exclude) == 0 && !strings.ContainsAny(base, "*?[{") {
+		m, err = a.putBelow(ctx, dir, base, files)
+	}
+	if errors.Is(err, artifact.ErrUnsafe) {
 		at := path.Join(buildspec.ResultsDir, fmt.Sprint(n))
 		defer func() { _ = root.RemoveAll(buildspec.ResultsDir) }() // the workspace itself goes soon
-		if err := layBeside(root, base, files, art, at); err != nil {
-			return nil, strings.TrimPrefix(err.Error(), "artifact: ")
+		out, laid := layBeside(root, base, files, art, at)
+		if len(out) > 0 {
+			a.say(b, "Left out are %d links that lead out of the workspace, or to a folder: %s", len(out), strings.Join(out[:min(len(out), 5)], ", "))
 		}
-		base, files = at, []string{"**"}
+		if err = laid; err == nil {
+			m, err = a.putBelow(ctx, dir, at, []string{"**"})
+		}
 	}
-	m, err := a.putBelow(ctx, dir, base, files)
 	if err != nil {
 		return nil, strings.TrimPrefix(err.Error(), "artifact: ")
 	}
@@ -70,17 +77,17 @@ func inside(name, stood string) (clean, why string) {
 	return clean, ""
 }
 
-// layBeside links what an artifact holds into a folder of its own. Links in the workspace are not followed.
-func layBeside(root *os.Root, base string, files []string, art buildspec.Artifacts, at string) error {
+// layBeside links what an artifact holds into a folder of its own. A link that leads to something else of the artifact
+// stays a link, one that leads to another file of the workspace becomes that file; out are those that are neither.
+func layBeside(root *os.Root, base string, files []string, art buildspec.Artifacts, at string) (out []string, err error) {
 	bases := []string{base}
 	if strings.ContainsAny(base, "*?[{") {
-		var err error
 		if bases, err = doublestar.Glob(root.FS(), base, doublestar.WithNoFollow()); err != nil {
-			return err
+			return out, err
 		}
 	}
 	if err := root.MkdirAll(at, 0o755); err != nil {
-		return err
+		return out, err
 	}
 	count := 0
 	for _, b := range bases {
@@ -90,34 +97,38 @@ func layBeside(root *os.Root, base string, files []string, art buildspec.Artifac
 		}
 		below, err := fs.Sub(root.FS(), path.Join(b, "."))
 		if err != nil {
-			return err
+			return out, err
 		}
 		for _, glob := range files {
 			names, err := doublestar.Glob(below, glob, doublestar.WithFilesOnly(), doublestar.WithNoFollow())
 			if err != nil {
-				return err
+				return out, err
 			}
 			for _, name := range names {
 				if strings.HasPrefix(path.Join(b, name), buildspec.ResultsDir+"/") || excluded(art.Exclude, name) {
 					continue
 				}
 				if count++; count > artifact.DefaultLimits.Files {
-					return fmt.Errorf("%w: more than %d files match", artifact.ErrTooBig, artifact.DefaultLimits.Files)
+					return out, fmt.Errorf("%w: more than %d files match", artifact.ErrTooBig, artifact.DefaultLimits.Files)
 				}
 				to := name
 				if art.Flat {
 					to = path.Base(name)
 				}
-				if err := link(root, path.Join(b, name), path.Join(at, to)); err != nil {
-					return err
+				laid, err := link(root, path.Join(b, name), path.Join(at, to), at)
+				if err != nil {
+					return out, err
+				}
+				if !laid {
+					out = append(out, fmt.Sprintf("%q", path.Join(b, name)))
 				}
 			}
 		}
 	}
 	if count == 0 {
-		return fmt.Errorf("%w: \"%s\"", artifact.ErrEmpty, strings.Join(files, "\", \""))
+		return out, fmt.Errorf("%w: \"%s\"", artifact.ErrEmpty, strings.Join(files, "\", \""))
 	}
-	return nil
+	return out, nil
 }
 
 func excluded(globs []string, name string) bool {
@@ -133,32 +144,39 @@ func excluded(globs []string, name string) bool {
 	return false
 }
 
-// link puts a file, or a symbolic link itself, under another name. Of two files of one name the later one counts.
-func link(root *os.Root, from, to string) error {
+// link puts a file under another name, or tells that it cannot be. Of two files of one name the later one counts.
+func link(root *os.Root, from, to, top string) (laid bool, err error) {
 	if err := root.MkdirAll(path.Dir(to), 0o755); err != nil {
-		return err
+		return false, err
 	}
 	if err := root.Remove(to); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+		return false, err
 	}
 	info, err := root.Lstat(from)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if info.Mode()&fs.ModeSymlink != 0 {
 		target, err := root.Readlink(from)
 		if err != nil {
-			return err
+			return false, err
 		}
-		return root.Symlink(target, to)
+		if !path.IsAbs(target) && strings.HasPrefix(path.Join(path.Dir(to), target), top+"/") {
+			return true, root.Symlink(target, to)
+		}
+		// What it leads to is opened without leaving the workspace. It is no hard link: that would be one to the link.
+		if info, err = root.Stat(from); err != nil || !info.Mode().IsRegular() {
+			return false, nil
+		}
+		return true, duplicate(root, from, to, info.Mode().Perm())
 	}
 	if !info.Mode().IsRegular() {
-		return nil
+		return false, nil
 	}
 	if root.Link(from, to) == nil {
-		return nil
+		return true, nil
 	}
-	return duplicate(root, from, to, info.Mode().Perm())
+	return true, duplicate(root, from, to, info.Mode().Perm())
 }
 
 // duplicate copies where the kernel refuses a hard link to a file of another user.

@@ -24,8 +24,12 @@ func laid(t *testing.T, dir, base string, files []string, art buildspec.Artifact
 			t.Error(err)
 		}
 	}()
-	if err := app.LayBeside(root, base, files, art, ".conveyor-build/0"); err != nil {
+	out, err := app.LayBeside(root, base, files, art, ".conveyor-build/0")
+	if err != nil {
 		return []string{err.Error()}
+	}
+	for _, name := range out {
+		names = append(names, name+" (out)")
 	}
 	at := filepath.Join(dir, ".conveyor-build/0")
 	err = filepath.WalkDir(at, func(path string, d fs.DirEntry, err error) error {
@@ -85,14 +89,20 @@ func TestAnArtifactOfABuildspecHoldsWhatItsKeysSay(t *testing.T) {
 func TestALinkOfABuildLeadsNoArtifactOutOfTheWorkspace(t *testing.T) {
 	t.Parallel()
 	dir := workspace(t)
-	for name, target := range map[string]string{"out-a/etc": "/etc", "out-a/passwd": "/etc/passwd", "out-link": "/etc", "out-a/up": "../.."} {
+	for name, target := range map[string]string{
+		"out-a/etc": "/etc", "out-a/passwd": "/etc/passwd", "out-link": "/etc", "out-a/up": "../..", "out-a/far": "../../../../../../etc/hostname",
+		"out-a/same": "x.txt", "out-a/near": "../other/o.txt", "out-a/folder": "../other",
+	} {
 		if err := os.Symlink(target, filepath.Join(dir, name)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	got := strings.Join(laid(t, dir, "out-*", []string{"**/*", "etc/passwd"}, buildspec.Artifacts{}), " ")
-	if strings.Contains(got, "etc/") || strings.Contains(got, "passwd") && !strings.Contains(got, "passwd (link)") || !strings.Contains(got, "x.txt") {
-		t.Errorf("it holds %s", got)
+	if want := `"out-a/etc" (out) "out-a/far" (out) "out-a/folder" (out) "out-a/passwd" (out) "out-a/up" (out) deep/y.txt near same (link) x.txt z.map z.txt`; got != want {
+		t.Errorf("it holds %s\nwant     %s", got, want)
+	}
+	if near, err := os.ReadFile(filepath.Join(dir, ".conveyor-build/0/near")); string(near) != "other/o.txt" {
+		t.Errorf("a link to another file is %q: %v", near, err)
 	}
 }
 

@@ -117,7 +117,7 @@ func (a *App) upload(ctx context.Context, s pipeline.State, b *building, root *o
 		if art.Name != "" {
 			a.say(b, "The artifact %s would be called %s by CodeBuild", name, art.Name)
 		}
-		kept, why := a.keepBuilt(ctx, root, dir, left.folder, i, art)
+		kept, why := a.keepBuilt(ctx, b, root, dir, left.folder, i, art)
 		if why != "" {
 			a.say(b, "The artifact %s cannot be kept: %s", name, why)
 			if failed == "" {
