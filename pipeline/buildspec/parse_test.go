@@ -161,3 +161,25 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestAFileFromWindowsIsReadAsAnyOther(t *testing.T) {
+	t.Parallel()
+	s, found := buildspec.Parse("buildspec.yml", []byte("\ufeffversion: 0.2\r\nphases:\r\n  build:\r\n    commands:\r\n      - echo one\r\n      - |\r\n        echo two\r\n        \techo three\r\n"))
+	if len(found.Mistakes) > 0 || strings.Join(s.Build.Commands, "|") != "echo one|echo two\n\techo three\n" {
+		t.Errorf("%q, %v", s.Build.Commands, found.Mistakes)
+	}
+}
+
+func TestTheRetryOfAPhaseNamesNoPatternThatTheSandboxCannotRead(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"RETRY", "RETRY-0", "RETRY-100", "RETRY-x", "RETRY-7-x", "RETRY-7x", "ABORT", "CONTINUE"} {
+		if _, message, _ := buildspec.ParseOnFailure(text); message != "" {
+			t.Errorf("%s: %s", text, message)
+		}
+	}
+	for _, text := range []string{"", "RETRY-101", "RETRY-999999999", `RETRY-\bx`, "RETRY-(?=x)", "RETRY-(", "ABORT-2", "retry", "STOP", "RETRY-" + strings.Repeat("(a{50}){20}", 9)} {
+		if o, message, hint := buildspec.ParseOnFailure(text); message == "" || hint == "" || o.Word != "" {
+			t.Errorf("%s is accepted as %+v", text, o)
+		}
+	}
+}
