@@ -133,8 +133,16 @@ func (a *App) step(ctx context.Context, w *runWork, s pipeline.State, spec pipel
 		return pipeline.Result{Outcome: pipeline.Failed, Reason: fault}, nil
 	}
 
+	script, env := spec.Run, environ(s, spec)
+	var build *building
+	if spec.Buildspec != "" {
+		if build, err = a.building(s, spec, attempt, log); err != nil {
+			return pipeline.Result{Outcome: pipeline.Failed, Reason: err.Error()}, nil
+		}
+		script, env = build.script, append(build.env, env...)
+	}
 	box := sandbox.Spec{
-		ID: id, Script: spec.Run, Workspace: ws.Dir(), Env: environ(s, spec), Output: log, Root: root,
+		ID: id, Script: script, Workspace: ws.Dir(), Env: env, Output: log, Root: root,
 		Limits: sandbox.Limits{Wall: spec.Timeout.Std()}, Writes: ws.Written(),
 	}
 	network, remark := a.wayOut(s.Trust, spec, &box)
@@ -156,6 +164,10 @@ func (a *App) step(ctx context.Context, w *runWork, s pipeline.State, spec pipel
 	}
 	result := judge(verdict, spec)
 	a.readReports(ctx, s, spec, attempt, ws.Dir(), &result)
+	if build != nil {
+		a.built(ctx, s, build, ws.Dir(), &result)
+		return result, nil
+	}
 	switch {
 	case result.Outcome != pipeline.Passed || spec.Artifact == nil:
 	case s.Trust < pipeline.Writer:

@@ -60,8 +60,9 @@ func stageNames(root *value) (names []string) {
 func step(v *value) pipeline.Step {
 	s := pipeline.Step{
 		Name: v.get("name").text(), Image: v.get("image").text(), Run: v.get("run").text(),
-		Timeout: orDefault(v.get("timeout"), pipeline.Duration(defaultTimeout)),
-		Reports: reports(v.get("reports")),
+		Buildspec: strings.TrimPrefix(v.get("buildspec").text(), "./"),
+		Timeout:   orDefault(v.get("timeout"), pipeline.Duration(defaultTimeout)),
+		Reports:   reports(v.get("reports")),
 	}
 	for _, f := range v.get("env").mapping() {
 		if s.Env == nil {

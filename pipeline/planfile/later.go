@@ -10,7 +10,6 @@ func laterKeys(names ...string) (keys []later) {
 		"cache":      "leave it out: each step starts from a fresh copy of the source",
 		"matrix":     "write one step for each combination, and set what differs in env",
 		"if":         "choose branches in on, or decide in run: if [ … ]; then …; fi",
-		"buildspec":  "copy the commands of the buildspec into run",
 		"window":     "ask for approve, and approve when the time has come",
 		"ssh":        "write target: {exec: <script>} with a script of the operator that copies the files by ssh",
 		"s3":         "write target: {exec: <script>} with a script of the operator that uploads the files",
