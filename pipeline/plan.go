@@ -44,6 +44,8 @@ type Step struct {
 	Reports  Reports           `json:"reports"`
 	Artifact *ArtifactSpec     `json:"artifact,omitempty"`
 	Network  Network           `json:"network,omitempty"` // what it asks for; what it gets is Trust.Network
+	Secrets  []SecretUse       `json:"secrets,omitempty"`
+	Cache    *CacheSpec        `json:"cache,omitempty"`
 }
 
 // Reports are globs of files that the step writes and that become annotations.
@@ -69,6 +71,8 @@ type Environment struct {
 	Target   Target   `json:"target"`
 	Verify   Verify   `json:"verify"`
 	Approve  *Approve `json:"approve,omitempty"`
+
+	Secrets []SecretUse `json:"secrets,omitempty"` // for its target only
 }
 
 // EnvOn says what brings an artifact here by itself. The zero value: nothing does, only After or a command.

@@ -16,6 +16,7 @@ func makeSense(root *value, m *mistakes) {
 		for _, step := range stage.get("steps").list() {
 			steps.add(step.get("name"), "step", m)
 			artifacts.add(step.get("artifact").get("name"), "artifact", m)
+			givenSense(step, m)
 			if count++; count == maxSteps+1 {
 				m.add(step.at, "join some of them", "the file has more than %d steps", maxSteps)
 			}
@@ -85,6 +86,7 @@ func environmentSense(env *field, earlier []*field, artifacts names, m *mistakes
 	orderSense(env, earlier, m)
 	addressSense(v, m)
 	approveSense(v.get("approve"), m)
+	placeSecretSense(v, m)
 	if expires := v.get("expires"); expires != nil && !perPull(v) {
 		m.add(expires.at, "remove it, or write on: pull_request", "only an environment with on: pull_request expires")
 	}
