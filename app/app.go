@@ -37,6 +37,7 @@ import (
 	"github.com/conveyor-ci/conveyor/pipeline/sandbox"
 	"github.com/conveyor-ci/conveyor/pipeline/sandbox/none"
 	"github.com/conveyor-ci/conveyor/pipeline/sandbox/oci"
+	"github.com/conveyor-ci/conveyor/pipeline/secret/age"
 	"github.com/conveyor-ci/conveyor/pipeline/source/git"
 )
 
@@ -49,6 +50,7 @@ type App struct {
 	journal    journal.Journal
 	artifacts  artifact.Store
 	logs       *logs.Store
+	secrets    *age.Store
 	source     *git.Source
 	sandbox    sandbox.Sandbox
 	targets    map[string]target.Target
@@ -213,6 +215,7 @@ func (a *App) openStores(context.Context) (err error) {
 		return fmt.Errorf("app: the log store cannot be opened: %w", err)
 	}
 	a.closers = append(a.closers, a.logs.Close)
+	a.secrets = Secrets(a.config)
 	return nil
 }
 

@@ -29,6 +29,7 @@ type Config struct {
 
 	PrivateKeyFile    string // where the set-up puts the key; empty is in DataDir
 	WebhookSecretFile string // where it puts the secret
+	SecretsKeyFile    string // the key of the store of secrets; empty is in DataDir
 
 	Sandbox       string           // "auto", "crun", "runc", "runsc" or "none"
 	Network       pipeline.Network // the most that a step may reach; empty is nothing

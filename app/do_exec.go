@@ -94,6 +94,13 @@ func (a *App) step(ctx context.Context, s pipeline.State, spec pipeline.Step, at
 	if s.Trust < pipeline.Writer && !a.sandbox.Isolation().FitForStrangers() {
 		return pipeline.Result{Outcome: pipeline.Failed, Reason: "this server has no sandbox that is fit for code from outside"}, nil
 	}
+	given, err := a.stepSecrets(s, spec)
+	if err != nil {
+		return pipeline.Result{}, fmt.Errorf("the secrets cannot be read: %w", err)
+	}
+	if given.why != "" {
+		return pipeline.Result{Outcome: pipeline.Failed, Reason: given.why}, nil
+	}
 	id := workID(s.Run, spec.Name, attempt)
 	t := s.Trigger
 	if err := a.source.Fetch(github.As(ctx, github.Conclusion), t.Repo, t.Ref, t.Commit, a.token(t.Repo, s.Run)); err != nil {
@@ -112,15 +119,18 @@ func (a *App) step(ctx context.Context, s pipeline.State, spec pipeline.Step, at
 		a.source.Expect(t.Repo, t.Commit)
 	}
 
-	log, err := a.logs.Writer(LogName(s.Run, spec.Name, attempt), nil, stepLogLimit)
+	log, err := a.logs.Writer(LogName(s.Run, spec.Name, attempt), given.masks(), stepLogLimit)
 	if err != nil {
 		return pipeline.Result{}, fmt.Errorf("no log: %w", err)
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
+	for _, note := range given.notes {
+		fmt.Fprintln(log, note)
+	}
 
 	box := sandbox.Spec{
 		ID: id, Script: spec.Run, Workspace: ws.Dir(), Env: environ(s, spec), Output: log,
-		Limits: sandbox.Limits{Wall: spec.Timeout.Std()}, Writes: ws.Written(),
+		Limits: sandbox.Limits{Wall: spec.Timeout.Std()}, Writes: ws.Written(), Secrets: given.secrets,
 	}
 	network, remark := a.wayOut(s.Trust, spec, &box)
 	_, _ = io.WriteString(log, remark)
@@ -129,7 +139,7 @@ func (a *App) step(ctx context.Context, s pipeline.State, spec pipeline.Step, at
 		_, _ = io.WriteString(log, network.Report())
 	}
 	if err != nil {
-		return pipeline.Result{}, fmt.Errorf("the sandbox failed: %w", err)
+		return pipeline.Result{}, fmt.Errorf("the sandbox failed: %w", maskError(err, given.masks()))
 	}
 	if ctx.Err() != nil {
 		fmt.Fprintf(log, "\nThis attempt ended early: %s.\n", cutOff(context.Cause(ctx)))
@@ -144,6 +154,7 @@ func (a *App) step(ctx context.Context, s pipeline.State, spec pipeline.Step, at
 	default:
 		a.keepArtifact(ctx, ws.Dir(), *spec.Artifact, &result)
 	}
+	maskResult(&result, given.masks())
 	return result, nil
 }
 

@@ -43,6 +43,8 @@ type settings struct {
 	EgressAllow   []string `help:"Hosts that steps may reach, separated by semicolons: example.com, *.example.com, example.com:8443, GET,HEAD example.com:80. The word registries stands for those of the usual package managers." sep:";" default:"registries" env:"CONVEYOR_EGRESS_ALLOW"`
 	EgressPrivate []string `help:"Ranges of private addresses that steps may reach, for a registry of your own: 10.0.5.0/24." env:"CONVEYOR_EGRESS_PRIVATE"`
 
+	SecretsKeyFile string `help:"File with the key (age) of the store of secrets, best on another disk than the data folder. Left out, it is made in the data folder." env:"CONVEYOR_SECRETS_KEY_FILE"`
+
 	Workers     int           `help:"Steps that run at once; 0 means one for each processor." default:"0" env:"CONVEYOR_WORKERS"`
 	DeployRoots []string      `help:"Absolute folders below which the static target may publish." env:"CONVEYOR_DEPLOY_ROOTS"`
 	ExecDir     string        `help:"Folder of the exec target's scripts." env:"CONVEYOR_EXEC_DIR"`
@@ -102,9 +104,10 @@ func (s *settings) config(getenv func(string) string) (app.Config, error) {
 		c.DataDir = abs
 	}
 	c.PrivateKeyFile, c.WebhookSecretFile = absolute(s.PrivateKeyFile), absolute(s.WebhookSecretFile)
+	c.SecretsKeyFile = absolute(s.SecretsKeyFile)
 	var problems, missing []string
 	read := func(name, file string) string {
-		value, err := secret(name, file, getenv)
+		value, err := fromEither(name, file, getenv)
 		switch {
 		case errors.Is(err, fs.ErrNotExist) && name != "CONVEYOR_REDIS_URL":
 			missing = append(missing, err.Error()) // the set-up writes it
@@ -151,7 +154,7 @@ func absolute(file string) string {
 	return file
 }
 
-func secret(name, file string, getenv func(string) string) (string, error) {
+func fromEither(name, file string, getenv func(string) string) (string, error) {
 	value := getenv(name)
 	switch {
 	case file == "":
