@@ -28,6 +28,7 @@ import (
 	"github.com/conveyor-ci/conveyor/pipeline"
 	"github.com/conveyor-ci/conveyor/pipeline/artifact"
 	artifactdir "github.com/conveyor-ci/conveyor/pipeline/artifact/dir"
+	"github.com/conveyor-ci/conveyor/pipeline/cache"
 	"github.com/conveyor-ci/conveyor/pipeline/egress"
 	"github.com/conveyor-ci/conveyor/pipeline/engine"
 	"github.com/conveyor-ci/conveyor/pipeline/journal"
@@ -51,6 +52,7 @@ type App struct {
 	artifacts  artifact.Store
 	logs       *logs.Store
 	secrets    *age.Store
+	cache      *cache.Store
 	source     *git.Source
 	sandbox    sandbox.Sandbox
 	targets    map[string]target.Target
@@ -96,7 +98,7 @@ func open(ctx context.Context, c Config, log *slog.Logger, listener net.Listener
 	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("app: CONVEYOR_DATA_DIR cannot be used: %w", err)
 	}
-	for _, open := range []func(context.Context) error{a.openJournal, a.openStores, a.openSandbox, a.openSource, a.reclaim, a.openLedger, a.openTargets, a.openGitHub} {
+	for _, open := range []func(context.Context) error{a.openJournal, a.openStores, a.openSandbox, a.openSource, a.openCache, a.reclaim, a.openLedger, a.openTargets, a.openGitHub} {
 		if err := open(ctx); err != nil {
 			return nil, err
 		}

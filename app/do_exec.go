@@ -127,10 +127,18 @@ func (a *App) step(ctx context.Context, s pipeline.State, spec pipeline.Step, at
 	for _, note := range given.notes {
 		fmt.Fprintln(log, note)
 	}
+	lent := a.lend(ctx, s, spec, id, ws.Dir(), log)
+	if lent != nil {
+		defer rest.Go(func() {
+			if err := lent.Close(); err != nil { // as with the workspace
+				a.log.Warn("a cache could not be taken back", "run", s.Run, "step", spec.Name, "err", err)
+			}
+		})
+	}
 
 	box := sandbox.Spec{
 		ID: id, Script: spec.Run, Workspace: ws.Dir(), Env: environ(s, spec), Output: log,
-		Limits: sandbox.Limits{Wall: spec.Timeout.Std()}, Writes: ws.Written(), Secrets: given.secrets,
+		Limits: sandbox.Limits{Wall: spec.Timeout.Std()}, Writes: ws.Written(), Secrets: given.secrets, Folders: folders(lent),
 	}
 	network, remark := a.wayOut(s.Trust, spec, &box)
 	_, _ = io.WriteString(log, remark)
@@ -153,6 +161,9 @@ func (a *App) step(ctx context.Context, s pipeline.State, spec pipeline.Step, at
 		fmt.Fprintf(log, "\nThe artifact %s is not kept: the code comes from outside.\n", spec.Artifact.Name)
 	default:
 		a.keepArtifact(ctx, ws.Dir(), *spec.Artifact, &result)
+	}
+	if result.Outcome == pipeline.Passed {
+		a.keep(ctx, s, spec, lent, log)
 	}
 	maskResult(&result, given.masks())
 	return result, nil

@@ -46,6 +46,7 @@ type settings struct {
 	SecretsKeyFile string `help:"File with the key (age) of the store of secrets, best on another disk than the data folder. Left out, it is made in the data folder." env:"CONVEYOR_SECRETS_KEY_FILE"`
 
 	Workers     int           `help:"Steps that run at once; 0 means one for each processor." default:"0" env:"CONVEYOR_WORKERS"`
+	CacheSize   int64         `help:"GiB that all caches of steps together may have." default:"10" env:"CONVEYOR_CACHE_SIZE"`
 	DeployRoots []string      `help:"Absolute folders below which the static target may publish." env:"CONVEYOR_DEPLOY_ROOTS"`
 	ExecDir     string        `help:"Folder of the exec target's scripts." env:"CONVEYOR_EXEC_DIR"`
 	CommandApps []int64       `help:"Apps, by number, whose comments may command as people's do." env:"CONVEYOR_COMMAND_APPS"`
@@ -104,7 +105,7 @@ func (s *settings) config(getenv func(string) string) (app.Config, error) {
 		c.DataDir = abs
 	}
 	c.PrivateKeyFile, c.WebhookSecretFile = absolute(s.PrivateKeyFile), absolute(s.WebhookSecretFile)
-	c.SecretsKeyFile = absolute(s.SecretsKeyFile)
+	c.SecretsKeyFile, c.CacheSize = absolute(s.SecretsKeyFile), s.CacheSize
 	var problems, missing []string
 	read := func(name, file string) string {
 		value, err := fromEither(name, file, getenv)
