@@ -198,7 +198,7 @@ func (s *Store) point(n name, r record) error {
 		return fmt.Errorf("cache: write a key: %w", err)
 	}
 	_, err = f.Write(text)
-	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
+	if err = errors.Join(err, f.Sync(), f.Close(), os.Chtimes(f.Name(), r.Saved, r.Saved)); err == nil { // see find
 		err = os.Rename(f.Name(), path)
 	}
 	if err != nil {
