@@ -78,7 +78,7 @@ func (s *secretsSet) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	value, err := readSecret(os.Stdin, os.Stderr, s.Name)
+	value, err := readSecret(ctx, os.Stdin, os.Stderr, s.Name)
 	if err != nil {
 		return err
 	}
@@ -216,17 +216,13 @@ func operator() string {
 
 // readSecret reads a value to the end of the input; from a terminal, one line that is not shown. The line end after a
 // single line belongs to the keyboard, not to the secret; a key of many lines is kept as it is.
-func readSecret(in *os.File, say io.Writer, name string) (secret.Value, error) {
+func readSecret(ctx context.Context, in *os.File, say io.Writer, name string) (secret.Value, error) {
 	show, err := hidden(in)
 	if err == nil {
 		fmt.Fprintf(say, "The value of %s (it is not shown): ", name)
-		text, err := bufio.NewReader(in).ReadString('\n')
-		show()
-		fmt.Fprintln(say)
-		if err != nil && !errors.Is(err, io.EOF) {
-			return secret.Value{}, fmt.Errorf("the value cannot be read: %w", err)
-		}
-		return secret.New(strings.TrimRight(text, "\r\n")), nil
+		defer fmt.Fprintln(say)
+		defer show()
+		return typed(ctx, in)
 	}
 	text, err := io.ReadAll(io.LimitReader(in, age.MaxSize+2))
 	if err != nil {
@@ -237,6 +233,29 @@ func readSecret(in *os.File, say io.Writer, name string) (secret.Value, error) {
 		value = one
 	}
 	return secret.New(value), nil
+}
+
+// typed is one line. Who gives up gets a terminal back that shows what is typed; the read that still waits ends with the
+// process.
+func typed(ctx context.Context, in *os.File) (secret.Value, error) {
+	type line struct {
+		text string
+		err  error
+	}
+	read := make(chan line, 1)
+	go func() {
+		text, err := bufio.NewReader(in).ReadString('\n')
+		read <- line{text, err}
+	}()
+	select {
+	case <-ctx.Done():
+		return secret.Value{}, errors.New("nothing was kept")
+	case l := <-read:
+		if l.err != nil && !errors.Is(l.err, io.EOF) {
+			return secret.Value{}, fmt.Errorf("the value cannot be read: %w", l.err)
+		}
+		return secret.New(strings.TrimRight(l.text, "\r\n")), nil
+	}
 }
 
 // hidden keeps a terminal from showing what is typed. An error means that it is none.
