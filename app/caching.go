@@ -59,18 +59,18 @@ func (a *App) lend(ctx context.Context, s pipeline.State, spec pipeline.Step, id
 }
 
 // keep makes what a step has left in its cache an entry for later runs, when the run may fill it.
-func (a *App) keep(ctx context.Context, s pipeline.State, spec pipeline.Step, lent *cache.Lent, log io.Writer) {
+func (a *App) keep(ctx context.Context, s pipeline.State, spec pipeline.Step, lent *cache.Lent, secrets []string, log io.Writer) {
 	if lent == nil || lent.Exact {
 		return
 	}
 	name := spec.Cache.Name()
-	size, err := lent.Keep(ctx)
+	size, err := lent.Keep(ctx, secrets...)
 	switch {
 	case errors.Is(err, cache.ErrMayNot):
 		fmt.Fprintf(log, "%s: what this run made is not kept: only pushes to %s fill the cache\n", name, s.Trigger.Repo.Branch)
 	case err != nil:
 		fmt.Fprintf(log, "%s: not kept: %s\n", name, strings.TrimPrefix(err.Error(), "cache: "))
-		if !errors.Is(err, cache.ErrTooBig) && ctx.Err() == nil {
+		if !errors.Is(err, cache.ErrTooBig) && !errors.Is(err, cache.ErrSecret) && ctx.Err() == nil {
 			a.log.Warn("a cache could not be kept", "run", s.Run, "step", spec.Name, "err", err)
 		}
 	default:

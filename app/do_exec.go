@@ -163,7 +163,7 @@ func (a *App) step(ctx context.Context, s pipeline.State, spec pipeline.Step, at
 		a.keepArtifact(ctx, ws.Dir(), *spec.Artifact, &result)
 	}
 	if result.Outcome == pipeline.Passed {
-		a.keep(ctx, s, spec, lent, log)
+		a.keep(ctx, s, spec, lent, given.masks(), log)
 	}
 	maskResult(&result, given.masks())
 	return result, nil

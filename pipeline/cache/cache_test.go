@@ -79,14 +79,6 @@ func write(t testing.TB, path, text string) {
 	}
 }
 
-func read(path string) string {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return err.Error()
-	}
-	return string(text)
-}
-
 func (b *bench) lend(asker cache.Asker, lock string) *cache.Lent {
 	b.t.Helper()
 	ws := workspace(b.t, lock)

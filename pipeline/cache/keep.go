@@ -23,16 +23,18 @@ import (
 // What Keep refuses.
 var (
 	ErrTooBig = errors.New("cache: it is larger than half of what all caches may have")
+	ErrSecret = errors.New("cache: it holds the value of a secret, and others may read it")
 	errThere  = errors.New("cache: the key is there already")
 )
 
 // Keep makes an entry of what the folders hold now, under the key that was asked for. The step must be over; the folders
 // are of no use for it any more. When the key names an entry already, that one stays. It is refused with ErrMayNot when
-// the run may not fill the cache.
+// the run may not fill the cache, and with ErrSecret when a file holds one of the words that must not be in it: code from
+// outside may read what is kept.
 //
 // What is no file, folder or link is left out. The order is: the files are on the disk, then they have their name, then
 // the key names them. So a crash leaves no key of what is not whole.
-func (l *Lent) Keep(ctx context.Context) (size int64, err error) {
+func (l *Lent) Keep(ctx context.Context, never ...string) (size int64, err error) {
 	if !l.asker.Fills || l.asker.Trust < pipeline.Writer {
 		return 0, ErrMayNot
 	}
@@ -40,7 +42,7 @@ func (l *Lent) Keep(ctx context.Context) (size int64, err error) {
 		return 0, nil
 	}
 	s := l.store
-	digest, size, files, err := l.measure(ctx)
+	digest, size, files, err := l.measure(ctx, newScan(never))
 	if err != nil {
 		return 0, err
 	}
@@ -59,7 +61,7 @@ func (l *Lent) Keep(ctx context.Context) (size int64, err error) {
 }
 
 // measure reads all that the folders hold, and takes out what cannot be kept.
-func (l *Lent) measure(ctx context.Context) (digest string, size int64, files int, err error) {
+func (l *Lent) measure(ctx context.Context, look *scan) (digest string, size int64, files int, err error) {
 	sum := sha256.New()
 	for i, f := range l.Folders {
 		fmt.Fprintf(sum, "folder %d\n", i)
@@ -91,7 +93,10 @@ func (l *Lent) measure(ctx context.Context) (digest string, size int64, files in
 					return ErrTooBig
 				}
 				fmt.Fprintf(sum, "f %o %d %q ", info.Mode().Perm(), info.Size(), rel)
-				return addFile(sum, path)
+				if err := addFile(sum, path, look); err != nil || !look.found {
+					return err
+				}
+				return ErrSecret
 			default: // a socket, a pipe, a device: no file that anyone could use later
 				return os.Remove(path)
 			}
@@ -105,14 +110,15 @@ func (l *Lent) measure(ctx context.Context) (digest string, size int64, files in
 }
 
 // addFile adds a file's content to a sum, so that no other content gives the same one.
-func addFile(sum hash.Hash, path string) error {
+func addFile(sum hash.Hash, path string, look *scan) error {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW, 0)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = f.Close() }()
 	own := sha256.New()
-	if _, err := io.Copy(own, f); err != nil {
+	look.next()
+	if _, err := io.Copy(io.MultiWriter(own, look), f); err != nil {
 		return err
 	}
 	fmt.Fprintf(sum, "%x\n", own.Sum(nil))
