@@ -292,6 +292,7 @@ func TestWhatIsLeftOfAKilledServerHoldsNoSecret(t *testing.T) {
 func TestAStepWithoutItsSecretFailsAndSaysHowToSetIt(t *testing.T) {
 	t.Parallel()
 	h := open(t)
+	h.secrets("this-is-for-production", "set", repo, "NPM_TOKEN", "--environment", "production") // and for no build
 	files := plan("true", "        secrets: [NPM_TOKEN]")
 	first := h.push("main", "author", "first", files)
 	run := h.concluded(first, "conveyor / test")
