@@ -36,7 +36,7 @@ func (a *App) lend(ctx context.Context, s pipeline.State, spec pipeline.Step, id
 		return nil
 	}
 	name := spec.Cache.Name()
-	key, err := cache.KeyOf(workspace, *spec.Cache)
+	key, err := cache.KeyOf(workspace, *spec.Cache, spec.Image)
 	if err == nil {
 		var lent *cache.Lent
 		if lent, err = a.cache.Lend(ctx, cache.AskerOf(s), id, *spec.Cache, key, workspace); err == nil {

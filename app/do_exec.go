@@ -20,6 +20,7 @@ import (
 	"github.com/conveyor-ci/conveyor/pipeline"
 	"github.com/conveyor-ci/conveyor/pipeline/artifact"
 	"github.com/conveyor-ci/conveyor/pipeline/engine"
+	"github.com/conveyor-ci/conveyor/pipeline/logs"
 	"github.com/conveyor-ci/conveyor/pipeline/sandbox"
 )
 
@@ -51,7 +52,7 @@ func (a *App) exec(ctx context.Context, w *runWork, e pipeline.Exec) error {
 	}
 	var rest sync.WaitGroup // what is put away while the end is made durable
 	defer rest.Wait()
-	result, err := a.step(ctx, s, *spec, e.Attempt, &rest)
+	result, err := a.step(ctx, w, s, *spec, e.Attempt, &rest)
 	switch cause := context.Cause(ctx); {
 	case errors.Is(cause, engine.ErrHandBack):
 		return a.lose(ctx, w, pipeline.StepLost{Step: e.Step, Attempt: e.Attempt, Reason: cutOff(cause), Stopped: true})
@@ -90,7 +91,7 @@ func cutOff(cause error) string {
 }
 
 // step runs one step in a fresh copy of the source. An error is ours, never the step's.
-func (a *App) step(ctx context.Context, s pipeline.State, spec pipeline.Step, attempt int, rest *sync.WaitGroup) (_ pipeline.Result, err error) {
+func (a *App) step(ctx context.Context, w *runWork, s pipeline.State, spec pipeline.Step, attempt int, rest *sync.WaitGroup) (_ pipeline.Result, err error) {
 	if s.Trust < pipeline.Writer && !a.sandbox.Isolation().FitForStrangers() {
 		return pipeline.Result{Outcome: pipeline.Failed, Reason: "this server has no sandbox that is fit for code from outside"}, nil
 	}
@@ -136,8 +137,23 @@ func (a *App) step(ctx context.Context, s pipeline.State, spec pipeline.Step, at
 		})
 	}
 
+	root, release, fault, err := a.imageRoot(ctx, w, spec, log)
+	if release != nil {
+		defer release()
+	}
+	switch {
+	case ctx.Err() != nil:
+		fmt.Fprintf(log, "\nThis attempt ended early: %s.\n", cutOff(context.Cause(ctx)))
+		return pipeline.Result{}, ctx.Err()
+	case err != nil:
+		return pipeline.Result{}, err
+	case fault != "":
+		fmt.Fprintf(log, "\n%s\n", fault)
+		return pipeline.Result{Outcome: pipeline.Failed, Reason: fault}, nil
+	}
+
 	box := sandbox.Spec{
-		ID: id, Script: spec.Run, Workspace: ws.Dir(), Env: environ(s, spec), Output: log,
+		ID: id, Script: spec.Run, Workspace: ws.Dir(), Env: environ(s, spec), Output: log, Root: root,
 		Limits: sandbox.Limits{Wall: spec.Timeout.Std()}, Writes: ws.Written(), Secrets: given.secrets, Folders: folders(lent),
 	}
 	network, remark := a.wayOut(s.Trust, spec, &box)
@@ -150,11 +166,16 @@ func (a *App) step(ctx context.Context, s pipeline.State, spec pipeline.Step, at
 		return pipeline.Result{}, fmt.Errorf("the sandbox failed: %w", maskError(err, given.masks()))
 	}
 	if ctx.Err() != nil {
-		fmt.Fprintf(log, "\nThis attempt ended early: %s.\n", cutOff(context.Cause(ctx)))
+		why := cutOff(context.Cause(ctx))
+		if at, _ := s.Deadline(); !a.now().Before(at) {
+			why = "the time of the whole run was up"
+		}
+		fmt.Fprintf(log, "\nThis attempt ended early: %s.\n", why)
 		return pipeline.Result{}, ctx.Err()
 	}
 	result := judge(verdict, spec)
-	a.readReports(ctx, s, spec, ws.Dir(), &result)
+	words := logs.NewWords(given.masks())
+	a.readReports(ctx, s, spec, attempt, ws.Dir(), words, &result)
 	switch {
 	case result.Outcome != pipeline.Passed || spec.Artifact == nil:
 	case s.Trust < pipeline.Writer:
@@ -165,7 +186,7 @@ func (a *App) step(ctx context.Context, s pipeline.State, spec pipeline.Step, at
 	if result.Outcome == pipeline.Passed {
 		a.keep(ctx, s, spec, lent, given.masks(), log)
 	}
-	maskResult(&result, given.masks())
+	result.Reason = words.Masked(result.Reason)
 	return result, nil
 }
 

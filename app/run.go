@@ -30,6 +30,8 @@ func (a *App) runs() engine.Machine[pipeline.State, pipeline.Event, pipeline.Eff
 				return a.outOfTime(ctx, w, e.Why)
 			case pipeline.TellCheck:
 				return a.tellCheck(ctx, w, e)
+			case pipeline.Upload:
+				return a.upload(ctx, w, e)
 			case pipeline.Report:
 				return a.report(ctx, w)
 			}

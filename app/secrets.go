@@ -111,18 +111,6 @@ func gather(uses []pipeline.SecretUse, find func(name string) (value secret.Valu
 	return g, nil
 }
 
-// maskResult takes secrets out of the words that leave the server: reports and reasons are the step's own text.
-func maskResult(r *pipeline.Result, masks []string) {
-	if len(masks) == 0 {
-		return
-	}
-	r.Reason = logs.Masked(r.Reason, masks)
-	for i := range r.Annotations {
-		n := &r.Annotations[i]
-		n.Title, n.Message = logs.Masked(n.Title, masks), logs.Masked(n.Message, masks)
-	}
-}
-
 // maskError is an error whose words are masked. It is for people only: nobody decides on it.
 func maskError(err error, masks []string) error {
 	if err == nil || len(masks) == 0 {

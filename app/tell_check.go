@@ -9,6 +9,7 @@ import (
 
 	"github.com/conveyor-ci/conveyor/app/github"
 	"github.com/conveyor-ci/conveyor/pipeline"
+	"github.com/conveyor-ci/conveyor/pipeline/logs"
 )
 
 // summaryTail is how many lines of a failed step's log the check shows.
@@ -167,8 +168,9 @@ func (a *App) checkSummary(ctx context.Context, s pipeline.State, c pipeline.Che
 		if err != nil || len(tail) == 0 {
 			continue
 		}
-		fmt.Fprintf(&b, "\nThe last lines of **%s**:\n\n%s\n", st.Name, github.Block(string(tail)))
+		fmt.Fprintf(&b, "\nThe last lines of **%s**:\n\n%s\n", st.Name, github.Block(string(logs.Plain(tail))))
 	}
+	b.WriteString(reportSummary(c.Steps))
 	for _, st := range c.Steps {
 		if art := st.Result.Artifact; art != nil {
 			fmt.Fprintf(&b, "\nArtifact **%s**: `%s`, %d files, %s\n", art.Name, art.Digest, art.Files, bytesWords(art.Size))

@@ -62,6 +62,7 @@ func Next(s State) (owed []Effect) {
 			owed = append(owed, TellCheck{Check: c.Name, Mark: c.Mark(), Patience: patience(c, told)})
 		}
 	}
+	owed = append(owed, s.uploads()...)
 	if s.Over() && !s.Reported {
 		owed = append(owed, Report{})
 	}

@@ -23,11 +23,12 @@ type State struct {
 	Attempt    int      // of the commit's run, from 1
 	Buttons    []Button // of its last check, once it is over
 	notes      map[string]note
-	Only       string      // the stage that it ends with; empty for a whole run
-	Steps      []StepState // all steps of all stages, in the plan's order
-	Cancel     string      // why it was cancelled; empty when it was not
-	OutOfTime  string      // why its time was up; empty when it was not
-	Reported   bool        // the repository's stream knows how it ended
+	Only       string            // the stage that it ends with; empty for a whole run
+	Steps      []StepState       // all steps of all stages, in the plan's order
+	Images     map[string]Digest // what the names of images stand for in this run
+	Cancel     string            // why it was cancelled; empty when it was not
+	OutOfTime  string            // why its time was up; empty when it was not
+	Reported   bool              // the repository's stream knows how it ended
 	Told       map[string]Told
 	Requested  time.Time
 	Began      time.Time // when the first attempt of any step started; zero before
@@ -47,6 +48,7 @@ type StepState struct {
 	Started  time.Time
 	Finished time.Time
 	From     RunID // the run that has passed it, when it was not this one
+	Uploaded bool  // GitHub has its analyses, or will never have them
 }
 
 // Phase is where a step stands.
@@ -105,10 +107,20 @@ func Apply(s State, e Event) State {
 			}
 			return true
 		}, e.At).skipAfterFailure()
+	case ImageResolved:
+		return s.resolved(e)
 	case CancelRequested:
 		return s.cancelled(e)
 	case DeadlinePassed:
 		return s.ranOut(e)
+	case Uploaded:
+		return s.onStep(e.Step, func(st *StepState) bool {
+			if st.Phase != Done || e.Attempt != st.Attempt {
+				return false
+			}
+			st.Uploaded = true
+			return true
+		}, time.Time{})
 	case Reported:
 		s.Reported = true
 	case Offered:

@@ -36,7 +36,7 @@ func TestASecretIsReadFromItsInputAsItIs(t *testing.T) {
 
 func TestATerminalIsAskedAndDoesNotShowWhatIsTyped(t *testing.T) {
 	t.Parallel()
-	hand, screen := terminal(t)
+	hand, screen := pseudoTerminal(t)
 	if _, err := hand.WriteString("first typed early\n"); err != nil { // the terminal shows what is typed before it is asked not to
 		t.Fatal(err)
 	}
@@ -83,8 +83,8 @@ func TestATerminalIsAskedAndDoesNotShowWhatIsTyped(t *testing.T) {
 	}
 }
 
-// terminal is a pair of ends: what is written to the hand is typed, and what is read from it was shown.
-func terminal(t *testing.T) (hand, screen *os.File) {
+// pseudoTerminal is a pair of ends: what is written to the hand is typed, and what is read from it was shown.
+func pseudoTerminal(t *testing.T) (hand, screen *os.File) {
 	t.Helper()
 	hand, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {

@@ -66,6 +66,7 @@ func (p *Pages) Routes(r gin.IRouter) {
 	page(run, "", p.run)
 	page(run, "/log/:step/:attempt", p.log)
 	run.GET("/state", p.state)
+	page(run, "/logs", p.names)
 }
 
 // open lets those in who hold the run's key. Everyone else learns nothing: not even that there is such a run.

@@ -206,6 +206,11 @@ func about(s pipeline.State) []fact {
 		facts = append(facts, fact{"Into", cut(plain(t.Base), 200)})
 	}
 	facts = append(facts, fact{"Started by", "@" + t.Actor.Login}, fact{"Delivery", t.Delivery}, fact{"Trust", s.Trust.String()})
+	for _, name := range s.Plan.ImageNames() {
+		if digest, known := s.Images[name]; known {
+			facts = append(facts, fact{"Image", cut(plain(name), 200) + " is " + string(digest)})
+		}
+	}
 	if s.Reused != nil {
 		facts = append(facts, fact{"Tested in", string(s.Reused.Run)}, fact{"Tree", s.Reused.Tree})
 	}

@@ -59,12 +59,9 @@ func stageNames(root *value) (names []string) {
 
 func step(v *value) pipeline.Step {
 	s := pipeline.Step{
-		Name: v.get("name").text(), Run: v.get("run").text(),
+		Name: v.get("name").text(), Image: v.get("image").text(), Run: v.get("run").text(),
 		Timeout: orDefault(v.get("timeout"), pipeline.Duration(defaultTimeout)),
-		Reports: pipeline.Reports{
-			JUnit: strings.TrimPrefix(v.get("reports").get("junit").text(), "./"),
-			Go:    strings.TrimPrefix(v.get("reports").get("go").text(), "./"),
-		},
+		Reports: reports(v.get("reports")),
 	}
 	for _, f := range v.get("env").mapping() {
 		if s.Env == nil {
@@ -78,6 +75,14 @@ func step(v *value) pipeline.Step {
 	}
 	s.Secrets, s.Cache = secrets(v.get("secrets")), cache(v.get("cache"))
 	return s
+}
+
+func reports(v *value) pipeline.Reports {
+	glob := func(form string) string { return strings.TrimPrefix(v.get(form).text(), "./") }
+	return pipeline.Reports{
+		JUnit: glob("junit"), Go: glob("go"), TRX: glob("trx"), Cucumber: glob("cucumber"),
+		SARIF: glob("sarif"), Cobertura: glob("cobertura"), JaCoCo: glob("jacoco"), LCOV: glob("lcov"),
+	}
 }
 
 func environment(name string, v *value) pipeline.Environment {

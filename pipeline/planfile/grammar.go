@@ -103,7 +103,7 @@ func stepRule() *rule {
 	return &rule{
 		about: "One list of commands in one sandbox.", example: `{"name": "unit", "run": "go test ./...", "timeout": "10m"}`,
 		kind: mapping, hint: "write - name: unit, and run: with its commands below",
-		later: laterKeys("image", "needs", "services", "matrix", "if", "buildspec", "strategy"),
+		later: laterKeys("needs", "services", "matrix", "if", "buildspec", "strategy"),
 		keys: []key{
 			{name: "name", needed: true, missing: "give the step a name, for example name: unit", rule: &rule{
 				about: "The step's name, unique in the file.", example: `"unit"`, kind: text, words: aName(),
@@ -111,6 +111,10 @@ func stepRule() *rule {
 			{name: "run", needed: true, missing: "say what the step does, for example run: go test ./...", rule: &rule{
 				about: "The commands, run by a shell that stops at the first one that fails. They are never filled in: what the event says comes as environment variables.", example: `"npm ci && npm test"`,
 				kind: text, words: &wording{lines: true, longest: 64 << 10, says: "say what the step does, for example run: go test ./..."},
+			}},
+			{name: "image", rule: &rule{
+				about: "The image whose file system the step sees, read-only, in place of the tools of Conveyor's machine. It needs a shell; its entrypoint and user are not used. A tag is looked up once in a run.", example: `"node:20"`,
+				kind: text, words: &wording{check: imageName, longest: 512, says: "write a name and a tag, for example node:20, or a digest: node@sha256:…"},
 			}},
 			{name: "env", rule: &rule{
 				about: "Environment variables of the step, in plain text. Secrets do not belong here.", example: `{"CGO_ENABLED": "0"}`,
@@ -129,11 +133,8 @@ func stepRule() *rule {
 			}},
 			{name: "network", rule: networkRule()},
 			{name: "reports", rule: &rule{
-				about: "Files that the step writes and that become annotations of the changed lines.", example: `{"junit": "reports/*.xml"}`,
-				kind: mapping, least: 1, hint: "write for example reports: {junit: reports/*.xml}", keys: []key{
-					{name: "junit", rule: &rule{about: "Test reports in JUnit's XML form, as jest, pytest and Maven write them.", example: `"reports/*.xml"`, kind: text, words: aFileGlob()}},
-					{name: "go", rule: &rule{about: "What go test printed, plain, with -v or with -json.", example: `"test.log"`, kind: text, words: aFileGlob()}},
-				},
+				about: "Files that the step writes: results of tests and analyses, which become annotations, and coverage.", example: `{"junit": "reports/*.xml"}`,
+				kind: mapping, least: 1, hint: "write for example reports: {junit: reports/*.xml}", keys: reportKeys(),
 			}},
 			{name: "artifact", rule: &rule{
 				about: "Files of the workspace that are kept, named by their digest, and can be deployed.", example: `{"name": "site", "paths": ["dist/**"]}`,

@@ -31,6 +31,7 @@ type Spec struct {
 	ID        string   // unique among what runs now; letters, digits and dashes only
 	Script    string   // handed to the shell (bash with errexit and pipefail where there is one, else sh -e) as a file, never in argv
 	Workspace string   // a folder of this machine, writable by Owner, seen as /workspace and the working directory
+	Root      *Root    // the image that the step runs in; nil is the host's tools. An adapter that cannot mount refuses it
 	Env       []string // "NAME=value"; PATH, HOME, TMPDIR, LANG and CI are set by the sandbox and can be overridden here, except PATH and LD_*
 	Output    io.Writer
 	Limits    Limits

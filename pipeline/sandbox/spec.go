@@ -31,6 +31,13 @@ func (s Spec) Check() error {
 	if err := s.checkGiven(); err != nil {
 		return fmt.Errorf("sandbox: %w", err)
 	}
+	if s.Root != nil {
+		for _, layer := range s.Root.Layers {
+			if layer == "" || layer[0] != '/' {
+				return fmt.Errorf("sandbox: the layer %q of the image %s is no absolute path", layer, s.Root.Name)
+			}
+		}
+	}
 	for _, e := range s.Env {
 		name, _, ok := strings.Cut(e, "=")
 		switch {
@@ -74,8 +81,8 @@ func Reserved(name string) bool { return name == "PATH" || strings.HasPrefix(nam
 // SecretsDir is the variable that names the folder of a step's secrets: CONVEYOR_SECRETS_DIR.
 const SecretsDir = secret.Dir
 
-// Environ is what a step's shell gets: what the sandbox sets, then what the spec says. Nothing of the server's own
-// environment is in it, and no secret.
+// Environ is what a step's shell gets: what the sandbox sets, then the image, then what the spec says. Nothing of the
+// server's own environment is in it, and no secret.
 func (s Spec) Environ(path, home, tmp, secrets string) []string {
 	set := []string{"PATH=" + path, "HOME=" + home, "TMPDIR=" + tmp, "LANG=C.UTF-8", "CI=true"}
 	if s.Out != nil {
@@ -87,6 +94,7 @@ func (s Spec) Environ(path, home, tmp, secrets string) []string {
 	if secrets != "" && len(s.Secrets) > 0 {
 		set = append(set, SecretsDir+"="+secrets)
 	}
+	set = s.Root.environ(set)
 	env := make([]string, 0, len(set)+len(s.Env))
 	at := make(map[string]int, cap(env))
 	for _, e := range append(set, s.Env...) {

@@ -16,8 +16,8 @@ import (
 
 // writeConfig writes the bundle's config.json.
 // https://github.com/opencontainers/runtime-spec/blob/v1.3.0/config.md
-func (s *Sandbox) writeConfig(path, root string, spec sandbox.Spec, l sandbox.Limits, g *group) error {
-	text, err := json.Marshal(s.config(root, spec, l, g))
+func (s *Sandbox) writeConfig(path, root, shell string, spec sandbox.Spec, l sandbox.Limits, g *group) error {
+	text, err := json.Marshal(s.config(root, shell, spec, l, g))
 	if err != nil {
 		return fmt.Errorf("write the bundle: %w", err)
 	}
@@ -27,7 +27,7 @@ func (s *Sandbox) writeConfig(path, root string, spec sandbox.Spec, l sandbox.Li
 	return nil
 }
 
-func (s *Sandbox) config(root string, spec sandbox.Spec, l sandbox.Limits, g *group) specs.Spec {
+func (s *Sandbox) config(root, shell string, spec sandbox.Spec, l sandbox.Limits, g *group) specs.Spec {
 	worse := 500 // when the machine itself runs out of memory, steps go before the server does
 	ids := []specs.LinuxIDMapping{{ContainerID: 0, HostID: uint32(s.options.FirstID), Size: idCount}}
 	linux := &specs.Linux{
@@ -64,7 +64,7 @@ func (s *Sandbox) config(root string, spec sandbox.Spec, l sandbox.Limits, g *gr
 		},
 		Process: &specs.Process{
 			User:            specs.User{UID: userID, GID: userID},
-			Args:            []string{"/bin/sh", "-c", s.firstProcess(spec)},
+			Args:            []string{"/bin/sh", "-c", s.firstProcess(shell, spec)},
 			Env:             spec.Environ(s.host.path, homeDir, "/tmp", secretsDir),
 			Cwd:             workDir,
 			Capabilities:    &specs.LinuxCapabilities{},
@@ -84,7 +84,7 @@ func (s *Sandbox) config(root string, spec sandbox.Spec, l sandbox.Limits, g *gr
 //
 // Secrets that are variables, too, are read from a file: so they are in no bundle, and in the environment of the script
 // alone.
-func (s *Sandbox) firstProcess(spec sandbox.Spec) string {
+func (s *Sandbox) firstProcess(shell string, spec sandbox.Spec) string {
 	variables := ""
 	if secret.Script(spec.Secrets) != "" {
 		variables = ". " + variablesFile + "; "
@@ -93,7 +93,7 @@ func (s *Sandbox) firstProcess(spec sandbox.Spec) string {
 	if s.engine.says > 2 {
 		shut = " " + says + ">&-"
 	}
-	return "echo >&" + says + "; (" + variables + "exec " + s.host.shell + " " + scriptFile + " </dev/null 2>&1" + shut + "); exit $?"
+	return "echo >&" + says + "; (" + variables + "exec " + shell + " " + scriptFile + " </dev/null 2>&1" + shut + "); exit $?"
 }
 
 // rlimits only ever lower what the server has: raising would need a capability that it may not have.
