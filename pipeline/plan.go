@@ -49,10 +49,12 @@ type Step struct {
 	Artifact *ArtifactSpec     `json:"artifact,omitempty"`
 	Network  Network           `json:"network,omitempty"` // what it asks for; what it gets is Trust.Network
 
-	Buildspec string   `json:"buildspec,omitempty"` // the path of a buildspec, which is run in the place of Run
-	Spec      string   `json:"spec,omitempty"`      // its text, at the commit of the plan
-	BatchID   string   `json:"batch_id,omitempty"`  // the build of the buildspec's batch that the step is
-	Makes     []string `json:"makes,omitempty"`     // the artifacts that the buildspec names besides Artifact
+	Buildspec string      `json:"buildspec,omitempty"` // the path of a buildspec, which is run in the place of Run
+	Spec      string      `json:"spec,omitempty"`      // its text, at the commit of the plan
+	BatchID   string      `json:"batch_id,omitempty"`  // the build of the buildspec's batch that the step is
+	Makes     []string    `json:"makes,omitempty"`     // the artifacts that the buildspec names besides Artifact
+	Secrets   []SecretUse `json:"secrets,omitempty"`
+	Cache     *CacheSpec  `json:"cache,omitempty"`
 }
 
 // Reports are globs of files that the step writes, by the form that they have: results of tests, of analyses, and coverage.
@@ -84,6 +86,8 @@ type Environment struct {
 	Target   Target   `json:"target"`
 	Verify   Verify   `json:"verify"`
 	Approve  *Approve `json:"approve,omitempty"`
+
+	Secrets []SecretUse `json:"secrets,omitempty"` // for its target only
 }
 
 // EnvOn says what brings an artifact here by itself. The zero value: nothing does, only After or a command.

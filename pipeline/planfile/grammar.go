@@ -103,7 +103,7 @@ func stepRule() *rule {
 	return &rule{
 		about: "One list of commands in one sandbox.", example: `{"name": "unit", "run": "go test ./...", "timeout": "10m"}`,
 		kind: mapping, hint: "write - name: unit, and run: with its commands below",
-		later:  laterKeys("needs", "services", "cache", "matrix", "if", "strategy"),
+		later:  laterKeys("needs", "services", "matrix", "if", "strategy"),
 		either: []string{"run", "buildspec"}, lacks: "say what the step does, for example run: go test ./...",
 		keys: []key{
 			{name: "name", needed: true, missing: "give the step a name, for example name: unit", rule: &rule{
@@ -130,6 +130,8 @@ func stepRule() *rule {
 				rest: &rule{about: "The variable's value. Numbers, true and false are passed on as they are written.", example: `"0"`,
 					kind: text, scalar: true, words: &wording{lines: true, longest: 32 << 10}},
 			}},
+			{name: "secrets", rule: secretsRule("The repository's secrets that the step is given, each as a file /run/secrets/NAME. Only code of people who may write gets any.")},
+			{name: "cache", rule: cacheRule()},
 			{name: "timeout", rule: &rule{
 				about: "How long the step may take, 30m when left out and 6h at most.", example: `"30m"`,
 				kind: text, words: between(time.Second, maxTimeout),

@@ -7,7 +7,7 @@ func laterKeys(names ...string) (keys []later) {
 		"strategy":   "leave it out: a deployment switches from the old release to the new one at once",
 		"needs":      "leave it out: stages run in the order in which they are written; put the step into a later stage",
 		"services":   "start what the step needs in its run, in the background, before the tests",
-		"cache":      "leave it out: each step starts from a fresh copy of the source",
+		"cache":      "write it in a step",
 		"matrix":     "write one step for each combination, and set what differs in env",
 		"if":         "choose branches in on, or decide in run: if [ … ]; then …; fi",
 		"window":     "ask for approve, and approve when the time has come",

@@ -18,6 +18,7 @@ func makeSense(root *value, m *mistakes) {
 			artifacts.add(step.get("artifact").get("name"), "artifact", m)
 			buildspecs = buildspecs || step.get("buildspec") != nil
 			pathsSense(step, m)
+			givenSense(step, m)
 			if count++; count == maxSteps+1 {
 				m.add(step.at, "join some of them", "the file has more than %d steps", maxSteps)
 			}
@@ -101,6 +102,7 @@ func environmentSense(env *field, earlier []*field, artifacts names, buildspecs 
 	orderSense(env, earlier, m)
 	addressSense(v, m)
 	approveSense(v.get("approve"), m)
+	placeSecretSense(v, m)
 	if expires := v.get("expires"); expires != nil && !perPull(v) {
 		m.add(expires.at, "remove it, or write on: pull_request", "only an environment with on: pull_request expires")
 	}
