@@ -33,6 +33,7 @@ import (
 	"github.com/conveyor-ci/conveyor/pipeline/journal/redis"
 	"github.com/conveyor-ci/conveyor/pipeline/journal/sqlite"
 	"github.com/conveyor-ci/conveyor/pipeline/logs"
+	"github.com/conveyor-ci/conveyor/pipeline/provenance"
 	"github.com/conveyor-ci/conveyor/pipeline/sandbox"
 	"github.com/conveyor-ci/conveyor/pipeline/sandbox/none"
 	"github.com/conveyor-ci/conveyor/pipeline/sandbox/oci"
@@ -56,6 +57,7 @@ type App struct {
 	meter      *meter
 	changes    *changes
 	ledger     *ledger.Ledger
+	signer     *provenance.Key
 	unanswered *unanswered
 	durable    remembered // whether the journal can make a write durable
 	listener   net.Listener
@@ -86,7 +88,7 @@ func open(ctx context.Context, c Config, log *slog.Logger, listener net.Listener
 	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("app: CONVEYOR_DATA_DIR cannot be used: %w", err)
 	}
-	for _, open := range []func(context.Context) error{a.openJournal, a.openStores, a.openSandbox, a.openSource, a.reclaim, a.openLedger, a.openTargets, a.openGitHub} {
+	for _, open := range []func(context.Context) error{a.openJournal, a.openStores, a.openSandbox, a.openSource, a.reclaim, a.openLedger, a.openProvenance, a.openTargets, a.openGitHub} {
 		if err := open(ctx); err != nil {
 			return nil, err
 		}

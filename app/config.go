@@ -26,6 +26,8 @@ type Config struct {
 	PrivateKey     github.Secret   // PEM
 	WebhookSecrets []github.Secret // one or, while it is changed, two
 
+	ProvenanceKeyFile string // the key that signs provenances; empty is in DataDir
+
 	PrivateKeyFile    string // where the set-up puts the key; empty is in DataDir
 	WebhookSecretFile string // where it puts the secret
 

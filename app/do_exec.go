@@ -133,6 +133,7 @@ func (a *App) step(ctx context.Context, s pipeline.State, spec pipeline.Step, at
 		fmt.Fprintf(log, "\nThe artifact %s is not kept: the code comes from outside.\n", spec.Artifact.Name)
 	default:
 		a.keepArtifact(ctx, ws.Dir(), *spec.Artifact, &result)
+		a.attest(ctx, s, spec, attempt, &result)
 	}
 	return result, nil
 }

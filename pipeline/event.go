@@ -146,4 +146,6 @@ type Artifact struct {
 	Digest Digest `json:"digest"`
 	Files  int    `json:"files"`
 	Size   int64  `json:"size"` // bytes
+	// Where its provenance is kept: the digest of an artifact that holds the signed bundle. Empty when there is none.
+	Provenance Digest `json:"provenance,omitempty"`
 }

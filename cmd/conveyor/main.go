@@ -21,6 +21,7 @@ type cli struct {
 	Replay   replay   `cmd:"" help:"Show what a webhook would do: the decision, and each call to GitHub. Nothing is run, and nobody is told."`
 	Schema   schema   `cmd:"" help:"Print the JSON Schema of the pipeline file, for editors."`
 	Audit    audit    `cmd:"" help:"Prove or print the ledger of approvals and deployments, offline."`
+	Verify   verify   `cmd:"" help:"Prove where an artifact comes from, offline."`
 	Version  version  `cmd:"" help:"Print the version."`
 }
 

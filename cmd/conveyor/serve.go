@@ -36,6 +36,8 @@ type settings struct {
 	RedisURLFile      string `help:"File with the address of a Redis that keeps the journal. Or set CONVEYOR_REDIS_URL." name:"redis-url-file" env:"CONVEYOR_REDIS_URL_FILE"`
 	AcceptLoss        bool   `help:"Start on a Redis without appendfsync always, although it can lose what it has acknowledged." env:"CONVEYOR_ACCEPT_LOSS"`
 
+	ProvenanceKeyFile string `help:"File with the key that signs where artifacts come from; made when it is not there. Left out, it is in the data folder." env:"CONVEYOR_PROVENANCE_KEY_FILE"`
+
 	Sandbox     string        `help:"auto, crun, runc, runsc, or none (no isolation, for trusted code only)." default:"auto" env:"CONVEYOR_SANDBOX"`
 	Tools       []string      `help:"Folders outside of /usr that steps may see, read-only." env:"CONVEYOR_TOOLS"`
 	Workers     int           `help:"Steps that run at once; 0 means one for each processor." default:"0" env:"CONVEYOR_WORKERS"`
@@ -96,6 +98,7 @@ func (s *settings) config(getenv func(string) string) (app.Config, error) {
 		c.DataDir = abs
 	}
 	c.PrivateKeyFile, c.WebhookSecretFile = absolute(s.PrivateKeyFile), absolute(s.WebhookSecretFile)
+	c.ProvenanceKeyFile = absolute(s.ProvenanceKeyFile)
 	var problems, missing []string
 	read := func(name, file string) string {
 		value, err := secret(name, file, getenv)

@@ -42,6 +42,8 @@ var rooms = []struct {
 	{"pipeline/artifact/dir", []string{"pipeline", "pipeline/artifact"}, []string{"github.com/klauspost/compress/...", "golang.org/x/sys/unix"}},
 	{"pipeline/artifact/memory", []string{"pipeline", "pipeline/artifact"}, nil},
 	{"pipeline/artifact/artifacttest", []string{"pipeline", "pipeline/artifact"}, []string{"pgregory.net/rapid"}},
+	{"pipeline/provenance", []string{"pipeline"}, nil},
+	{"pipeline/provenance/provenancetest", nil, nil},
 	{"pipeline/logs", nil, nil},
 	{"deploy", []string{"pipeline"}, nil},
 	{"deploy/ledger", []string{"deploy", "pipeline"}, nil},
@@ -55,7 +57,7 @@ var rooms = []struct {
 	{"handlers/dashboard", []string{"deploy", "pipeline", "pipeline/logs"}, []string{"github.com/gin-gonic/gin/..."}},
 	{"app/github", []string{"pipeline"}, []string{"github.com/google/go-github/v60/github", "github.com/bradleyfalzon/ghinstallation/v2", "github.com/golang-jwt/jwt/v4"}},
 	{"app", []string{"conveyor", "app/github", "handlers/...", "deploy/...", "pipeline/..."}, []string{"github.com/bmatcuk/doublestar/v4", "github.com/goccy/go-yaml", "github.com/prometheus/client_golang/..."}},
-	{"cmd/conveyor", []string{"app/...", "deploy", "deploy/ledger", "pipeline", "pipeline/planfile", "test/github"}, []string{"github.com/alecthomas/kong", "github.com/goccy/go-yaml"}},
+	{"cmd/conveyor", []string{"app/...", "deploy", "deploy/ledger", "pipeline", "pipeline/artifact", "pipeline/planfile", "pipeline/provenance", "test/github"}, []string{"github.com/alecthomas/kong", "github.com/goccy/go-yaml"}},
 	{"cmd/demo", []string{"app/...", "test/github"}, []string{"github.com/goccy/go-yaml"}},
 }
 
