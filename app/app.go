@@ -64,7 +64,8 @@ type App struct {
 	setup      *setup.Pages
 	probe      probe
 	server     *http.Server
-	hangUp     context.CancelFunc // ends the streams of those who follow a page live
+	failed     func(ctx context.Context, step pipeline.Step, as sandbox.Spec) // told of a step that failed, while its workspace is there
+	hangUp     context.CancelFunc                                             // ends the streams of those who follow a page live
 	closers    []func() error
 }
 

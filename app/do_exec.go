@@ -114,6 +114,10 @@ func (a *App) step(ctx context.Context, s pipeline.State, spec pipeline.Step, at
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
 
+	tree, err := a.source.Tree(ctx, t.Repo, t.Commit)
+	if err != nil {
+		return pipeline.Result{}, fmt.Errorf("the source could not be named: %w", err)
+	}
 	verdict, err := a.sandbox.Run(ctx, sandbox.Spec{
 		ID: id, Script: spec.Run, Workspace: ws.Dir(), Env: environ(s, spec), Output: log,
 		Limits: sandbox.Limits{Wall: spec.Timeout.Std()},
@@ -126,7 +130,11 @@ func (a *App) step(ctx context.Context, s pipeline.State, spec pipeline.Step, at
 		return pipeline.Result{}, ctx.Err()
 	}
 	result := judge(verdict, spec)
+	result.Inputs = pipeline.StepDigest(spec, tree, "")
 	a.readReports(ctx, s, spec, ws.Dir(), &result)
+	if result.Outcome != pipeline.Passed && a.failed != nil {
+		a.failed(ctx, spec, sandbox.Spec{ID: id, Workspace: ws.Dir(), Env: environ(s, spec)})
+	}
 	switch {
 	case result.Outcome != pipeline.Passed || spec.Artifact == nil:
 	case s.Trust < pipeline.Writer:

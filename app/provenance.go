@@ -31,15 +31,15 @@ func (a *App) openProvenance(context.Context) (err error) {
 // attest signs where a step's artifact comes from, and keeps that as an artifact of its own. It is done here, outside of
 // the sandbox, after the step has ended: nothing that a step can reach holds the key, or decides what is signed.
 func (a *App) attest(ctx context.Context, s pipeline.State, spec pipeline.Step, attempt int, r *pipeline.Result) {
-	if r.Outcome != pipeline.Passed || r.Artifact == nil {
+	if r.Outcome != pipeline.Passed || r.Artifact == nil || a.signer == nil {
 		return
 	}
-	if err := a.sign(ctx, s, spec, attempt, r.Artifact); err != nil {
+	if err := a.sign(ctx, s, spec, attempt, r.Inputs, r.Artifact); err != nil {
 		r.Outcome, r.Reason, r.Artifact = pipeline.Infrastructure, "the artifact's provenance could not be kept: "+err.Error(), nil
 	}
 }
 
-func (a *App) sign(ctx context.Context, s pipeline.State, spec pipeline.Step, attempt int, made *pipeline.Artifact) error {
+func (a *App) sign(ctx context.Context, s pipeline.State, spec pipeline.Step, attempt int, inputs pipeline.Digest, made *pipeline.Artifact) error {
 	m, err := a.artifacts.Manifest(ctx, made.Digest)
 	if err != nil {
 		return err
@@ -50,7 +50,7 @@ func (a *App) sign(ctx context.Context, s pipeline.State, spec pipeline.Step, at
 		Artifact: made.Name, Digest: made.Digest,
 		Builder: a.builder(), Repository: a.repositoryURL(t.Repo), RepoID: t.Repo.ID, Event: t.Kind, Ref: t.Ref, Commit: t.Commit,
 		PlanCommit: s.PlanFrom, Plan: planDigest(s.Plan), Trust: s.Trust, Isolation: in.Level + ", " + in.Runtime,
-		Run: s.Run, Step: spec.Name, Attempt: attempt, Started: step.Started, Finished: a.now().UTC(),
+		Run: s.Run, Step: spec.Name, StepDigest: inputs, Attempt: attempt, Started: step.Started, Finished: a.now().UTC(),
 	}
 	for _, f := range m.Files {
 		if f.Link == "" {

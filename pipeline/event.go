@@ -129,6 +129,7 @@ type Result struct {
 	TestsFailed int          `json:"tests_failed,omitempty"`
 	Annotations []Annotation `json:"annotations,omitempty"`
 	Artifact    *Artifact    `json:"artifact,omitempty"`
+	Inputs      Digest       `json:"inputs,omitempty"` // the StepDigest of what ran
 }
 
 // Annotation points at a line of the tree.

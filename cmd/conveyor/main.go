@@ -17,6 +17,7 @@ import (
 type cli struct {
 	Serve    serve    `cmd:"" help:"Hear webhooks, run pipelines, deploy. Everything is set by flags, a file or CONVEYOR_ variables."`
 	Doctor   doctor   `cmd:"" help:"Look at everything that must be well, and say what to do about what is not."`
+	Run      run      `cmd:"" help:"Run the working tree here as a server would, changes that are not committed included."`
 	Validate validate `cmd:"" help:"Check a pipeline file, and print each mistake with its place."`
 	Replay   replay   `cmd:"" help:"Show what a webhook would do: the decision, and each call to GitHub. Nothing is run, and nobody is told."`
 	Schema   schema   `cmd:"" help:"Print the JSON Schema of the pipeline file, for editors."`

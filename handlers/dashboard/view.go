@@ -212,5 +212,10 @@ func about(s pipeline.State) []fact {
 	if s.PlanFrom != "" && s.PlanFrom != t.Commit {
 		facts = append(facts, fact{"Plan read at", string(s.PlanFrom)})
 	}
+	for _, st := range s.Steps {
+		if st.Result.Inputs != "" {
+			facts = append(facts, fact{"Step " + st.Name, string(st.Result.Inputs)})
+		}
+	}
 	return facts
 }
