@@ -27,7 +27,6 @@ import (
 	"github.com/conveyor-ci/conveyor/handlers/setup"
 	"github.com/conveyor-ci/conveyor/pipeline"
 	"github.com/conveyor-ci/conveyor/pipeline/artifact"
-	artifactdir "github.com/conveyor-ci/conveyor/pipeline/artifact/dir"
 	"github.com/conveyor-ci/conveyor/pipeline/engine"
 	"github.com/conveyor-ci/conveyor/pipeline/journal"
 	"github.com/conveyor-ci/conveyor/pipeline/journal/redis"
@@ -149,6 +148,7 @@ func (a *App) Run(ctx context.Context) error {
 		}
 	})
 	all.Go(func() { a.forget(ctx) })
+	all.Go(func() { a.collect(ctx) })
 	all.Go(func() { a.sweep(ctx) })
 	all.Go(func() { a.revokeLeft(ctx) })
 	all.Go(func() { a.changes.run(ctx, a.journal) })
@@ -194,16 +194,13 @@ func (a *App) openJournal(ctx context.Context) (err error) {
 	return nil
 }
 
-func (a *App) openStores(context.Context) (err error) {
+func (a *App) openStores(ctx context.Context) (err error) {
 	if a.linkKey, err = linkKey(a.config.DataDir); err != nil {
 		return err
 	}
-	store, err := artifactdir.Open(filepath.Join(a.config.DataDir, "artifacts"), a.log)
-	if err != nil {
-		return fmt.Errorf("app: the artifact store cannot be opened: %w", err)
+	if err := a.openArtifacts(ctx); err != nil {
+		return err
 	}
-	a.artifacts = store
-	a.closers = append(a.closers, store.Close)
 	if a.logs, err = logs.Open(filepath.Join(a.config.DataDir, "logs")); err != nil {
 		return fmt.Errorf("app: the log store cannot be opened: %w", err)
 	}

@@ -40,6 +40,7 @@ var rooms = []struct {
 	{"pipeline/source/sourcetest", []string{"pipeline", "pipeline/source"}, nil},
 	{"pipeline/artifact", []string{"pipeline"}, []string{"github.com/bmatcuk/doublestar/v4", "golang.org/x/sys/unix"}},
 	{"pipeline/artifact/dir", []string{"pipeline", "pipeline/artifact"}, []string{"github.com/klauspost/compress/...", "golang.org/x/sys/unix"}},
+	{"pipeline/artifact/s3", []string{"pipeline", "pipeline/artifact"}, []string{"github.com/minio/minio-go/v7/..."}},
 	{"pipeline/artifact/memory", []string{"pipeline", "pipeline/artifact"}, nil},
 	{"pipeline/artifact/artifacttest", []string{"pipeline", "pipeline/artifact"}, []string{"pgregory.net/rapid"}},
 	{"pipeline/provenance", []string{"pipeline"}, nil},
