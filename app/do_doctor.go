@@ -20,7 +20,7 @@ func (a *App) doctor(ctx context.Context, s deploy.State, p deploy.Pending) (dep
 	if err != nil && !a.useless(err) {
 		return f, err // GitHub is away: the answer is owed until it is back
 	}
-	installed := placeFinding(place)
+	installed := placeFinding(place, a.config.wanted())
 	installed.Name = "Installation"
 	if err != nil {
 		installed.Level, installed.Says = Unknown, "GitHub does not show it: "+lower(err)
@@ -42,7 +42,8 @@ func (a *App) doctor(ctx context.Context, s deploy.State, p deploy.Pending) (dep
 	if len(stages) == 0 {
 		stages = nil // the plan is not known, so that nothing can be said of its stages
 	}
-	for _, finding := range branchFindings(ctx, in, s.Repo, a.config.AppID, slug, stages) {
+	required, _ := branchFindings(ctx, in, s.Repo, a.config.AppID, slug, stages) // what is not known is a finding
+	for _, finding := range required {
 		finding.Name = strings.TrimSuffix(finding.Name, " of "+s.Repo.Slug())
 		found = append(found, finding)
 	}

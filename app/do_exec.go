@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -32,6 +33,9 @@ func (a *App) exec(ctx context.Context, w *runWork, e pipeline.Exec) error {
 	if spec == nil || s.Over() {
 		return nil
 	}
+	if at, why := s.Deadline(); !a.now().Before(at) {
+		return a.outOfTime(ctx, w, why) // or the step would begin beside the alarm, and win time for the run
+	}
 	if step.Phase == pipeline.Running && step.Attempt == e.Attempt {
 		if step.Token == w.Token {
 			return a.lose(ctx, w, pipeline.StepLost{Step: e.Step, Attempt: e.Attempt, Reason: "the worker failed in the middle of it"})
@@ -47,7 +51,7 @@ func (a *App) exec(ctx context.Context, w *runWork, e pipeline.Exec) error {
 	}
 	var rest sync.WaitGroup // what is put away while the end is made durable
 	defer rest.Wait()
-	result, err := a.step(ctx, s, *spec, e.Attempt, &rest)
+	result, err := a.step(ctx, w, s, *spec, e.Attempt, &rest)
 	switch cause := context.Cause(ctx); {
 	case errors.Is(cause, engine.ErrHandBack):
 		return a.lose(ctx, w, pipeline.StepLost{Step: e.Step, Attempt: e.Attempt, Reason: cutOff(cause), Stopped: true})
@@ -86,7 +90,7 @@ func cutOff(cause error) string {
 }
 
 // step runs one step in a fresh copy of the source. An error is ours, never the step's.
-func (a *App) step(ctx context.Context, s pipeline.State, spec pipeline.Step, attempt int, rest *sync.WaitGroup) (_ pipeline.Result, err error) {
+func (a *App) step(ctx context.Context, w *runWork, s pipeline.State, spec pipeline.Step, attempt int, rest *sync.WaitGroup) (_ pipeline.Result, err error) {
 	if s.Trust < pipeline.Writer && !a.sandbox.Isolation().FitForStrangers() {
 		return pipeline.Result{Outcome: pipeline.Failed, Reason: "this server has no sandbox that is fit for code from outside"}, nil
 	}
@@ -118,22 +122,48 @@ func (a *App) step(ctx context.Context, s pipeline.State, spec pipeline.Step, at
 	if err != nil {
 		return pipeline.Result{}, fmt.Errorf("the source could not be named: %w", err)
 	}
-	verdict, err := a.sandbox.Run(ctx, sandbox.Spec{
-		ID: id, Script: spec.Run, Workspace: ws.Dir(), Env: environ(s, spec), Output: log,
-		Limits: sandbox.Limits{Wall: spec.Timeout.Std()},
-	})
+	root, release, fault, err := a.imageRoot(ctx, w, spec, log)
+	if release != nil {
+		defer release()
+	}
+	switch {
+	case ctx.Err() != nil:
+		fmt.Fprintf(log, "\nThis attempt ended early: %s.\n", cutOff(context.Cause(ctx)))
+		return pipeline.Result{}, ctx.Err()
+	case err != nil:
+		return pipeline.Result{}, err
+	case fault != "":
+		fmt.Fprintf(log, "\n%s\n", fault)
+		return pipeline.Result{Outcome: pipeline.Failed, Reason: fault}, nil
+	}
+
+	box := sandbox.Spec{
+		ID: id, Script: spec.Run, Workspace: ws.Dir(), Env: environ(s, spec), Output: log, Root: root,
+		Limits: sandbox.Limits{Wall: spec.Timeout.Std()}, Writes: ws.Written(),
+	}
+	network, remark := a.wayOut(s.Trust, spec, &box)
+	_, _ = io.WriteString(log, remark)
+	verdict, err := a.sandbox.Run(ctx, box)
+	if network != nil {
+		_, _ = io.WriteString(log, network.Report())
+	}
 	if err != nil {
 		return pipeline.Result{}, fmt.Errorf("the sandbox failed: %w", err)
 	}
 	if ctx.Err() != nil {
-		fmt.Fprintf(log, "\nThis attempt ended early: %s.\n", cutOff(context.Cause(ctx)))
+		why := cutOff(context.Cause(ctx))
+		if at, _ := s.Deadline(); !a.now().Before(at) {
+			why = "the time of the whole run was up"
+		}
+		fmt.Fprintf(log, "\nThis attempt ended early: %s.\n", why)
 		return pipeline.Result{}, ctx.Err()
 	}
 	result := judge(verdict, spec)
-	result.Inputs = pipeline.StepDigest(spec, tree, "")
-	a.readReports(ctx, s, spec, ws.Dir(), &result)
+	result.Inputs = pipeline.StepDigest(spec, tree, w.Latest().Images[spec.Image])
+	a.readReports(ctx, s, spec, attempt, ws.Dir(), &result)
 	if result.Outcome != pipeline.Passed && a.failed != nil {
-		a.failed(ctx, spec, sandbox.Spec{ID: id, Workspace: ws.Dir(), Env: environ(s, spec)})
+		_, _ = a.wayOut(s.Trust, spec, &box) // the one before has ended
+		a.failed(ctx, spec, box)
 	}
 	switch {
 	case result.Outcome != pipeline.Passed || spec.Artifact == nil:
@@ -141,7 +171,7 @@ func (a *App) step(ctx context.Context, s pipeline.State, spec pipeline.Step, at
 		fmt.Fprintf(log, "\nThe artifact %s is not kept: the code comes from outside.\n", spec.Artifact.Name)
 	default:
 		a.keepArtifact(ctx, ws.Dir(), *spec.Artifact, &result)
-		a.attest(ctx, s, spec, attempt, &result)
+		a.attest(ctx, w.Latest(), spec, attempt, &result)
 	}
 	return result, nil
 }

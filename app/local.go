@@ -65,8 +65,10 @@ func (l Local) Run(ctx context.Context) (passed bool, err error) {
 	if err := os.Chmod(dir, 0o711); err != nil { // a step's user passes through to its workspace, and sees nothing else
 		return false, fmt.Errorf("app: no room for the run: %w", err)
 	}
+	config := Config{DataDir: dir, Sandbox: l.Sandbox, Tools: l.Tools, Workers: l.Workers, Network: pipeline.ListedHosts}
+	policy, _ := config.egressPolicy() // the usual one has no mistakes
 	r := &local{Local: l, say: newTerminal(l.Out), App: &App{
-		config: Config{DataDir: dir, Sandbox: l.Sandbox, Tools: l.Tools, Workers: l.Workers}, log: l.Log, clock: time.Now, journal: memory.New(time.Now),
+		config: config, egress: policy, log: l.Log, clock: time.Now, journal: memory.New(time.Now),
 	}}
 	defer func() { err = errors.Join(err, r.Close()) }()
 	for _, open := range []func(context.Context) error{r.openBox, r.openSource, r.openKept} {
@@ -152,11 +154,38 @@ func (r *local) request(ctx context.Context) (pipeline.Requested, error) {
 	if plan.Stages, err = only(plan.Stages, r.Only); err != nil {
 		return pipeline.Requested{}, err
 	}
+	if err := r.openCached(ctx, plan); err != nil {
+		return pipeline.Requested{}, err
+	}
 	now := time.Now().UTC()
 	return pipeline.Requested{
 		Run: pipeline.NewRunID(repo.ID, "local"), Trust: pipeline.Writer, Plan: plan, PlanFrom: planted.Commit, At: now,
 		Trigger: pipeline.Trigger{Kind: pipeline.Push, Delivery: "local", Repo: repo, Commit: planted.Commit, Ref: "refs/heads/" + planted.Branch, Branch: planted.Branch, At: now},
 	}, nil
+}
+
+// openCached opens the images that were pulled before, where a step needs one. They outlive the run, in the person's
+// cache.
+func (r *local) openCached(ctx context.Context, plan pipeline.Plan) error {
+	for _, stage := range plan.Stages {
+		for _, step := range stage.Steps {
+			if step.Image == "" {
+				continue
+			}
+			dir := r.config.DataDir
+			if cache, err := os.UserCacheDir(); err == nil {
+				dir = filepath.Join(cache, "conveyor")
+			}
+			keeper := &App{config: r.config, log: r.log, clock: r.clock, sandbox: r.sandbox}
+			keeper.config.DataDir = dir
+			if err := keeper.openImages(ctx); err != nil {
+				return err
+			}
+			r.images, r.closers = keeper.images, append(r.closers, keeper.closers...)
+			return nil
+		}
+	}
+	return nil
 }
 
 // only leaves the stage, or the stage of the one step, that is named.

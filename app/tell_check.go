@@ -9,6 +9,7 @@ import (
 
 	"github.com/conveyor-ci/conveyor/app/github"
 	"github.com/conveyor-ci/conveyor/pipeline"
+	"github.com/conveyor-ci/conveyor/pipeline/logs"
 )
 
 // summaryTail is how many lines of a failed step's log the check shows.
@@ -47,7 +48,7 @@ func (a *App) tellCheck(ctx context.Context, w *runWork, e pipeline.TellCheck) e
 	id, confirmed, err := in.UpsertCheck(ctx, s.Trigger.Repo, github.CheckRun{
 		ID: told.ID, Unknown: unknown, ExternalID: check.External, Name: check.Name, Commit: s.Trigger.Commit,
 		Status: check.Status, Conclusion: check.Conclusion, DetailsURL: a.RunURL(s.Run),
-		Title: check.Title, Summary: a.checkSummary(ctx, s, check), StartedAt: check.Started, CompletedAt: check.Finished,
+		Title: check.Title, Summary: a.checkSummary(ctx, s, check) + a.newsWords(ctx, in, check.Conclusion), StartedAt: check.Started, CompletedAt: check.Finished,
 		Annotations: check.Annotations, Confirmed: told.Confirmed, Actions: actions(check.Buttons),
 	})
 	event := pipeline.CheckTold{Check: e.Check, ID: id, Mark: check.Mark(), Confirmed: confirmed}
@@ -69,6 +70,21 @@ func (a *App) tellCheck(ctx context.Context, w *runWork, e pipeline.TellCheck) e
 	}
 	_, appendErr := w.Append(ctx, events...)
 	return errors.Join(err, appendErr)
+}
+
+// newsWords tell readers at GitHub that what they see is older than it could be: this is the last news before a pause that
+// the limits ask for. Of what is over nothing more is to come.
+func (a *App) newsWords(ctx context.Context, in *github.Installation, c pipeline.Conclusion) string {
+	at := in.NextNews(ctx)
+	if c != "" || at.Sub(a.now()) < noticed {
+		return ""
+	}
+	return "\nGitHub limits us, next update at " + clockWords(at) + " or later. The run's page is up to date.\n"
+}
+
+// clockWords are a time as people read it; the minute is the one in which something happens, or the one after.
+func clockWords(at time.Time) string {
+	return at.UTC().Add(time.Minute - time.Nanosecond).Format("15:04 MST")
 }
 
 // classOf says that an end is told before a beginning.
@@ -152,8 +168,9 @@ func (a *App) checkSummary(ctx context.Context, s pipeline.State, c pipeline.Che
 		if err != nil || len(tail) == 0 {
 			continue
 		}
-		fmt.Fprintf(&b, "\nThe last lines of **%s**:\n\n%s\n", st.Name, github.Block(string(tail)))
+		fmt.Fprintf(&b, "\nThe last lines of **%s**:\n\n%s\n", st.Name, github.Block(string(logs.Plain(tail))))
 	}
+	b.WriteString(reportSummary(c.Steps))
 	for _, st := range c.Steps {
 		if art := st.Result.Artifact; art != nil {
 			fmt.Fprintf(&b, "\nArtifact **%s**: `%s`, %d files, %s\n", art.Name, art.Digest, art.Files, bytesWords(art.Size))
@@ -183,6 +200,9 @@ func stepWords(st pipeline.StepState) string {
 	case pipeline.Running:
 		return "running"
 	case pipeline.NotRun:
+		if st.Result.Reason != "" {
+			return "not run: " + st.Result.Reason
+		}
 		return "not run"
 	}
 	words := strings.ReplaceAll(string(st.Result.Outcome), "_", " ")

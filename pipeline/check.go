@@ -134,6 +134,10 @@ func (s State) title(c Check, passed int) string {
 		return fmt.Sprintf("%d of %d steps passed", passed, len(c.Steps))
 	case c.Conclusion == WasCancelled && s.Cancel != "":
 		return "Cancelled: " + s.Cancel
+	case c.Conclusion == RanOutOfTime && s.OutOfTime != "":
+		return "Out of time: " + s.OutOfTime
+	case c.Conclusion == WasCancelled && s.OutOfTime != "" && s.Conclusion() == RanOutOfTime:
+		return "Not run: the run was out of time"
 	case c.Conclusion == WasCancelled:
 		return "Not run: an earlier stage failed"
 	case c.Conclusion != "":

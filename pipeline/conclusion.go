@@ -72,10 +72,10 @@ func (s State) conclude(steps []StepState) Conclusion {
 		switch {
 		case st.Phase == Waiting || st.Phase == Running:
 			return ""
+		case st.Result.Outcome == TimedOut: // run or not
+			timedOut = true
 		case st.Phase == NotRun || st.Result.Outcome == Cancelled:
 			stopped = true
-		case st.Result.Outcome == TimedOut:
-			timedOut = true
 		case st.Result.Outcome != Passed:
 			failed = true
 		}

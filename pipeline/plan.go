@@ -10,6 +10,7 @@ type Plan struct {
 	Version      int           `json:"version"`
 	On           On            `json:"on"`
 	Stages       []Stage       `json:"stages"`
+	Timeout      Duration      `json:"timeout,omitempty"`      // of a whole run, from its first step on; 0 stands for DefaultTimeout
 	Environments []Environment `json:"environments,omitempty"` // in promotion order, as written
 }
 
@@ -37,17 +38,25 @@ type Stage struct {
 // Step is one command list in one sandbox, in a fresh copy of the source.
 type Step struct {
 	Name     string            `json:"name"`
+	Image    string            `json:"image,omitempty"` // whose file system it sees; empty for the tools of the host
 	Run      string            `json:"run"`
 	Env      map[string]string `json:"env,omitempty"`
 	Timeout  Duration          `json:"timeout"` // always set: the parser fills in the default
 	Reports  Reports           `json:"reports"`
 	Artifact *ArtifactSpec     `json:"artifact,omitempty"`
+	Network  Network           `json:"network,omitempty"` // what it asks for; what it gets is Trust.Network
 }
 
-// Reports are globs of files that the step writes and that become annotations.
+// Reports are globs of files that the step writes, by the form that they have: results of tests, of analyses, and coverage.
 type Reports struct {
-	JUnit string `json:"junit,omitempty"`
-	Go    string `json:"go,omitempty"` // what `go test` printed, plain or -json
+	JUnit     string `json:"junit,omitempty"`
+	Go        string `json:"go,omitempty"` // what `go test` printed, plain or -json
+	TRX       string `json:"trx,omitempty"`
+	Cucumber  string `json:"cucumber,omitempty"`
+	SARIF     string `json:"sarif,omitempty"`
+	Cobertura string `json:"cobertura,omitempty"`
+	JaCoCo    string `json:"jacoco,omitempty"`
+	LCOV      string `json:"lcov,omitempty"`
 }
 
 // ArtifactSpec says which files of the workspace make an artifact.

@@ -20,6 +20,7 @@ func TestInABrowser(t *testing.T) {
 		"nothing of a hostile log runs":                            hostileLogIsText,
 		"a log appears while it is written":                        liveLog,
 		"the state changes under the reader's hands":               liveState,
+		"groups of lines are folded when they have ended well":     foldedGroups,
 		"after the server came back no line is lost or doubled":    comesBack,
 		"a tab that nobody sees gives its log's connection back":   unseenTab,
 		"scrolling up stops following and the button resumes it":   followStops,

@@ -28,6 +28,7 @@ type Options struct {
 	Run       func(context.Context, pipeline.RunID) (pipeline.State, error)
 	Repo      func(ctx context.Context, id int64) (deploy.State, error)
 	Runs      func(ctx context.Context, limit int) ([]pipeline.State, error)
+	Held      func(pipeline.State) (until time.Time, why string) // news of a run for GitHub; zero when none is held back. why may be empty
 	Changed   func(ctx context.Context, stream string) <-chan struct{}
 	Logs      *logs.Store
 	Manifest  func(context.Context, pipeline.Artifact) ([]byte, error) // the list of its files, of which the digest is taken
@@ -69,6 +70,7 @@ func (p *Pages) Routes(r gin.IRouter) {
 	run.GET("/state", p.state)
 	page(run, "/artifact/:artifact/manifest.json", func(c *gin.Context) { p.made(c, p.o.Manifest) })
 	page(run, "/artifact/:artifact/provenance.sigstore.json", func(c *gin.Context) { p.made(c, p.o.Signed) })
+	page(run, "/logs", p.names)
 }
 
 // open lets those in who hold the run's key. Everyone else learns nothing: not even that there is such a run.

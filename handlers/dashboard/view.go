@@ -138,6 +138,9 @@ func (p *Pages) view(ctx context.Context, s pipeline.State) (liveView, error) {
 	v.Withheld = s.Over() && s.Conclusion() != pipeline.Success
 	v.Places = p.places(s, repo)
 	v.Next = next(s, repo, v.Places, v.WhyURL)
+	if until, why := p.o.Held(s); !until.IsZero() {
+		v.Next = append(v.Next, heldBack(until, why))
+	}
 	return v, nil
 }
 
@@ -148,6 +151,8 @@ func because(s pipeline.State) string {
 		return pipeline.PlanPath + " has " + count(len(s.Problems), "mistake")
 	case c == pipeline.WasCancelled:
 		return s.Cancel
+	case c == pipeline.RanOutOfTime && s.OutOfTime != "":
+		return "out of time: " + s.OutOfTime
 	case c == pipeline.Skipped:
 		return plain(s.Skip)
 	case s.Reused != nil:
@@ -206,6 +211,11 @@ func about(s pipeline.State) []fact {
 		facts = append(facts, fact{"Into", cut(plain(t.Base), 200)})
 	}
 	facts = append(facts, fact{"Started by", "@" + t.Actor.Login}, fact{"Delivery", t.Delivery}, fact{"Trust", s.Trust.String()})
+	for _, name := range s.Plan.ImageNames() {
+		if digest, known := s.Images[name]; known {
+			facts = append(facts, fact{"Image", cut(plain(name), 200) + " is " + string(digest)})
+		}
+	}
 	if s.Reused != nil {
 		facts = append(facts, fact{"Tested in", string(s.Reused.Run)}, fact{"Tree", s.Reused.Tree})
 	}

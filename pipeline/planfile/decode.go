@@ -9,7 +9,7 @@ import (
 
 // decode makes the plan of a file that has no mistakes.
 func decode(root *value) pipeline.Plan {
-	p := pipeline.Plan{Version: 1}
+	p := pipeline.Plan{Version: 1, Timeout: orDefault(root.get("timeout"), 0)}
 	p.On.Push = filter(root.get("on").get("push"))
 	p.On.PullRequest = filter(root.get("on").get("pull_request"))
 	p.On.MergeGroup = filter(root.get("on").get("merge_group"))
@@ -59,12 +59,9 @@ func stageNames(root *value) (names []string) {
 
 func step(v *value) pipeline.Step {
 	s := pipeline.Step{
-		Name: v.get("name").text(), Run: v.get("run").text(),
+		Name: v.get("name").text(), Image: v.get("image").text(), Run: v.get("run").text(),
 		Timeout: orDefault(v.get("timeout"), pipeline.Duration(defaultTimeout)),
-		Reports: pipeline.Reports{
-			JUnit: strings.TrimPrefix(v.get("reports").get("junit").text(), "./"),
-			Go:    strings.TrimPrefix(v.get("reports").get("go").text(), "./"),
-		},
+		Reports: reports(v.get("reports")),
 	}
 	for _, f := range v.get("env").mapping() {
 		if s.Env == nil {
@@ -72,10 +69,19 @@ func step(v *value) pipeline.Step {
 		}
 		s.Env[f.key] = f.value.word
 	}
+	s.Network = pipeline.Network(v.get("network").text())
 	if a := v.get("artifact"); a != nil {
 		s.Artifact = &pipeline.ArtifactSpec{Name: a.get("name").text(), Paths: texts(a.get("paths"), true)}
 	}
 	return s
+}
+
+func reports(v *value) pipeline.Reports {
+	glob := func(form string) string { return strings.TrimPrefix(v.get(form).text(), "./") }
+	return pipeline.Reports{
+		JUnit: glob("junit"), Go: glob("go"), TRX: glob("trx"), Cucumber: glob("cucumber"),
+		SARIF: glob("sarif"), Cobertura: glob("cobertura"), JaCoCo: glob("jacoco"), LCOV: glob("lcov"),
+	}
 }
 
 func environment(name string, v *value) pipeline.Environment {

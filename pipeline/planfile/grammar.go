@@ -19,6 +19,10 @@ func grammar() *rule {
 				missing: "say which events start a run, for example on: {push: {branches: [main]}, pull_request: {}}; nothing is assumed here"},
 			{name: "stages", needed: true, rule: stagesRule(),
 				missing: "write at least one stage with a step that has run"},
+			{name: "timeout", rule: &rule{
+				about: "How long a whole run may take from the start of its first step, waits between steps included: 6h when left out and 7d at most. A run of which nothing could begin ends after 24h.", example: `"2h"`,
+				kind: text, words: between(time.Second, maxRun),
+			}},
 			{name: "environments", rule: environmentsRule()},
 		},
 	}
@@ -87,11 +91,19 @@ func stagesRule() *rule {
 	}
 }
 
+func networkRule() *rule {
+	const says = "write none, allowed (the hosts on the operator's list, as when it is left out) or full (every public host)"
+	return &rule{
+		about:   "What the step may reach, through a proxy named in http_proxy and https_proxy: none, allowed (the hosts on the operator's list; when left out) or full (every public host). Code from outside gets less.",
+		example: `"none"`, kind: text, hint: says, words: &wording{oneOf: []string{"none", "allowed", "full"}, says: says},
+	}
+}
+
 func stepRule() *rule {
 	return &rule{
 		about: "One list of commands in one sandbox.", example: `{"name": "unit", "run": "go test ./...", "timeout": "10m"}`,
 		kind: mapping, hint: "write - name: unit, and run: with its commands below",
-		later: laterKeys("image", "needs", "services", "cache", "matrix", "if", "buildspec", "strategy"),
+		later: laterKeys("needs", "services", "cache", "matrix", "if", "buildspec", "strategy"),
 		keys: []key{
 			{name: "name", needed: true, missing: "give the step a name, for example name: unit", rule: &rule{
 				about: "The step's name, unique in the file.", example: `"unit"`, kind: text, words: aName(),
@@ -99,6 +111,10 @@ func stepRule() *rule {
 			{name: "run", needed: true, missing: "say what the step does, for example run: go test ./...", rule: &rule{
 				about: "The commands, run by a shell that stops at the first one that fails. They are never filled in: what the event says comes as environment variables.", example: `"npm ci && npm test"`,
 				kind: text, words: &wording{lines: true, longest: 64 << 10, says: "say what the step does, for example run: go test ./..."},
+			}},
+			{name: "image", rule: &rule{
+				about: "The image whose file system the step sees, read-only, in place of the tools of Conveyor's machine. It needs a shell; its entrypoint and user are not used. A tag is looked up once in a run.", example: `"node:20"`,
+				kind: text, words: &wording{check: imageName, longest: 512, says: "write a name and a tag, for example node:20, or a digest: node@sha256:…"},
 			}},
 			{name: "env", rule: &rule{
 				about: "Environment variables of the step, in plain text. Secrets do not belong here.", example: `{"CGO_ENABLED": "0"}`,
@@ -113,12 +129,10 @@ func stepRule() *rule {
 				about: "How long the step may take, 30m when left out and 6h at most.", example: `"30m"`,
 				kind: text, words: between(time.Second, maxTimeout),
 			}},
+			{name: "network", rule: networkRule()},
 			{name: "reports", rule: &rule{
-				about: "Files that the step writes and that become annotations of the changed lines.", example: `{"junit": "reports/*.xml"}`,
-				kind: mapping, least: 1, hint: "write for example reports: {junit: reports/*.xml}", keys: []key{
-					{name: "junit", rule: &rule{about: "Test reports in JUnit's XML form, as jest, pytest and Maven write them.", example: `"reports/*.xml"`, kind: text, words: aFileGlob()}},
-					{name: "go", rule: &rule{about: "What go test printed, plain, with -v or with -json.", example: `"test.log"`, kind: text, words: aFileGlob()}},
-				},
+				about: "Files that the step writes: results of tests and analyses, which become annotations, and coverage.", example: `{"junit": "reports/*.xml"}`,
+				kind: mapping, least: 1, hint: "write for example reports: {junit: reports/*.xml}", keys: reportKeys(),
 			}},
 			{name: "artifact", rule: &rule{
 				about: "Files of the workspace that are kept, named by their digest, and can be deployed.", example: `{"name": "site", "paths": ["dist/**"]}`,
@@ -140,6 +154,7 @@ func stepRule() *rule {
 const (
 	defaultTimeout = 30 * time.Minute
 	maxTimeout     = 6 * time.Hour
+	maxRun         = 7 * 24 * time.Hour
 )
 
 // aName is the wording of all names that people give in the file.

@@ -3,7 +3,7 @@ package planfile
 // laterKeys picks the keys that the next versions bring to a place, with what to write until then.
 func laterKeys(names ...string) (keys []later) {
 	instead := map[string]string{
-		"image":      "leave it out: steps run with the tools of Conveyor's machine; install there what they need",
+		"image":      "write it at each step that is to run in an image",
 		"strategy":   "leave it out: a deployment switches from the old release to the new one at once",
 		"needs":      "leave it out: stages run in the order in which they are written; put the step into a later stage",
 		"services":   "start what the step needs in its run, in the background, before the tests",

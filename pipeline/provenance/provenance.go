@@ -38,6 +38,8 @@ type Claim struct {
 	Plan       pipeline.Digest // of what the plan says
 	Trust      pipeline.Trust
 	Isolation  string // what kept the step apart
+	Image      string // that the step ran in; empty for the tools of the machine
+	ImageID    pipeline.Digest
 
 	Run        pipeline.RunID
 	Step       string

@@ -31,7 +31,7 @@ func claim() provenance.Claim {
 		Artifact: "site", Digest: digest("a"), Files: []provenance.File{{Path: "a <b>&\u2028.html", Digest: digest("b")}, {Path: "index.html", Digest: digest("c")}},
 		Builder: "https://conveyor.example.com", Repository: "https://github.com/octo/shop", RepoID: 7, Event: pipeline.Push, Ref: "refs/heads/main",
 		Commit: pipeline.Commit(strings.Repeat("e", 40)), PlanCommit: pipeline.Commit(strings.Repeat("e", 40)), Plan: digest("d"),
-		Trust: pipeline.Writer, Isolation: "ns, crun", Run: "run/7/guid", Step: "site", StepDigest: digest("f"), Attempt: 1, Started: at, Finished: at.Add(time.Second),
+		Trust: pipeline.Writer, Isolation: "ns, crun", Image: "node:20", ImageID: digest("1"), Run: "run/7/guid", Step: "site", StepDigest: digest("f"), Attempt: 1, Started: at, Finished: at.Add(time.Second),
 	}
 }
 
@@ -48,7 +48,7 @@ func TestASignedClaimComesBackAsItWas(t *testing.T) {
 	}
 	want := claim()
 	if got.Digest != want.Digest || got.Run != want.Run || got.Trust != want.Trust || got.Plan != want.Plan || got.StepDigest != want.StepDigest ||
-		!got.Finished.Equal(want.Finished) || len(got.Files) != 2 || got.Files[0] != want.Files[0] || got.RepoID != 7 || got.Isolation != want.Isolation {
+		!got.Finished.Equal(want.Finished) || len(got.Files) != 2 || got.Files[0] != want.Files[0] || got.RepoID != 7 || got.Isolation != want.Isolation || got.Image != want.Image || got.ImageID != want.ImageID {
 		t.Errorf("%+v", got)
 	}
 	for _, d := range []pipeline.Digest{digest("a"), digest("b"), digest("c")} {
@@ -179,6 +179,7 @@ func TestAClaimThatLacksSomethingIsNotSigned(t *testing.T) {
 		"no builder":     func(c *provenance.Claim) { c.Builder = "" },
 		"a short commit": func(c *provenance.Claim) { c.Commit = "eeee" },
 		"no plan":        func(c *provenance.Claim) { c.Plan = "" },
+		"no image's id":  func(c *provenance.Claim) { c.ImageID = "" },
 		"no run":         func(c *provenance.Claim) { c.Run = "" },
 		"no such tier":   func(c *provenance.Claim) { c.Trust = 9 },
 		"too many files": func(c *provenance.Claim) { c.Files = make([]provenance.File, provenance.MaxFiles+1) },

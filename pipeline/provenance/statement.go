@@ -78,17 +78,23 @@ type internal struct {
 }
 
 type dependency struct {
-	URI    string    `json:"uri"`
-	Digest gitCommit `json:"digest"`
+	URI    string `json:"uri"`
+	Digest struct {
+		Commit pipeline.Commit `json:"gitCommit,omitempty"`
+		SHA256 string          `json:"sha256,omitempty"`
+	} `json:"digest"`
 }
 
-type gitCommit struct {
-	Commit pipeline.Commit `json:"gitCommit"`
-}
+// imageURI begins the name of an image.
+const imageURI = "oci://"
 
 // payload is the claim as it is signed.
 func (c Claim) payload() ([]byte, error) {
-	for _, d := range []pipeline.Digest{c.Digest, c.Plan} {
+	digests := []pipeline.Digest{c.Digest, c.Plan}
+	if c.Image != "" || c.ImageID != "" {
+		digests = append(digests, c.ImageID)
+	}
+	for _, d := range digests {
 		if !d.Valid() {
 			return nil, fmt.Errorf("provenance: %q is not a digest", d)
 		}
@@ -109,7 +115,13 @@ func (c Claim) payload() ([]byte, error) {
 		digest := hexOf(c.StepDigest)
 		build.Internal.StepDigest = &digest
 	}
-	build.Dependencies = []dependency{{"git+" + c.Repository + "@" + c.Ref, gitCommit{c.Commit}}}
+	build.Dependencies = make([]dependency, 1, 2)
+	build.Dependencies[0].URI, build.Dependencies[0].Digest.Commit = "git+"+c.Repository+"@"+c.Ref, c.Commit
+	if c.Image != "" {
+		image := dependency{URI: imageURI + c.Image}
+		image.Digest.SHA256 = hexOf(c.ImageID).SHA256
+		build.Dependencies = append(build.Dependencies, image)
+	}
 	run.Builder.ID = c.Builder
 	run.Metadata.Invocation, run.Metadata.Started, run.Metadata.Finished = string(c.Run), c.Started.UTC(), c.Finished.UTC()
 	return json.Marshal(s)
@@ -130,7 +142,7 @@ func read(payload []byte) (Claim, error) {
 		return Claim{}, fmt.Errorf("it tells %q, and not a SLSA provenance of version 1", s.PredicateType)
 	case build.Type != BuildType:
 		return Claim{}, fmt.Errorf("the build is a %q, and not one of Conveyor", build.Type)
-	case len(s.Subject) == 0 || len(build.Dependencies) != 1:
+	case len(s.Subject) == 0 || len(build.Dependencies) == 0:
 		return Claim{}, errors.New("it names no artifact or no commit")
 	}
 	c := Claim{
@@ -145,6 +157,10 @@ func read(payload []byte) (Claim, error) {
 	}
 	if build.Internal.StepDigest != nil {
 		c.StepDigest = digestOf(*build.Internal.StepDigest)
+	}
+	if len(build.Dependencies) > 1 {
+		image := build.Dependencies[1]
+		c.Image, c.ImageID = strings.TrimPrefix(image.URI, imageURI), digestOf(sum{image.Digest.SHA256})
 	}
 	if same, err := c.payload(); err != nil || !bytes.Equal(same, payload) {
 		return Claim{}, errors.New("it is not a statement as Conveyor writes it")

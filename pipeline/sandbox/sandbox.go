@@ -8,6 +8,7 @@ package sandbox
 import (
 	"context"
 	"io"
+	"net"
 	"time"
 )
 
@@ -28,9 +29,19 @@ type Spec struct {
 	ID        string   // unique among what runs now; letters, digits and dashes only
 	Script    string   // handed to the shell (bash with errexit and pipefail where there is one, else sh -e) as a file, never in argv
 	Workspace string   // a folder of this machine, writable by Owner, seen as /workspace and the working directory
+	Root      *Root    // the image that the step runs in; nil is the host's tools. An adapter that cannot mount refuses it
 	Env       []string // "NAME=value"; PATH, HOME, TMPDIR, LANG and CI are set by the sandbox and can be overridden here, except PATH and LD_*
 	Output    io.Writer
 	Limits    Limits
+
+	// Out, when it is there, is the step's way out: it is called once, with a listener on the box's own loopback, and
+	// answers as an HTTP proxy until ctx ends, when it returns. The step finds its address in http_proxy and https_proxy.
+	// Without it the step reaches nothing.
+	Out func(ctx context.Context, l net.Listener) error
+
+	// Writes is the folder of this machine in which what is written to the workspace lies, when it is not the workspace
+	// itself. What is in it counts against the limits of disk and files.
+	Writes string
 }
 
 // Limits bound one step. Zero values are replaced by the adapter's defaults; none is unlimited.
@@ -40,6 +51,8 @@ type Limits struct {
 	PIDs   int64         // processes and threads
 	CPUs   float64       // processor seconds per second
 	Tmp    int64         // bytes of /tmp and the home folder, which live in memory
+	Disk   int64         // bytes that may be written to the workspace; also the most that one file may have
+	Files  int64         // files and folders that may be made in it
 }
 
 // Outcome says whose doing the end of a step was.
@@ -49,7 +62,7 @@ type Outcome string
 const (
 	Exited    Outcome = "exited"    // the command ended by itself: ExitCode tells how
 	TimedOut  Outcome = "timed_out" // the wall limit
-	Resource  Outcome = "resource"  // the memory or process limit
+	Resource  Outcome = "resource"  // a limit: memory, processes, disk
 	Cancelled Outcome = "cancelled" // ctx ended
 )
 

@@ -18,10 +18,19 @@ func (s Spec) Check() error {
 		return fmt.Errorf("sandbox: the id %q is not of letters, digits and dashes", s.ID)
 	case s.Workspace == "" || s.Workspace[0] != '/':
 		return fmt.Errorf("sandbox: the workspace %q is no absolute path", s.Workspace)
+	case s.Writes != "" && s.Writes[0] != '/':
+		return fmt.Errorf("sandbox: the folder of what is written, %q, is no absolute path", s.Writes)
 	case strings.ContainsRune(s.Script, 0):
 		return fmt.Errorf("sandbox: the script holds a NUL byte, which no shell can read")
 	case s.Output == nil:
 		return fmt.Errorf("sandbox: nothing takes the output")
+	}
+	if s.Root != nil {
+		for _, layer := range s.Root.Layers {
+			if layer == "" || layer[0] != '/' {
+				return fmt.Errorf("sandbox: the layer %q of the image %s is no absolute path", layer, s.Root.Name)
+			}
+		}
 	}
 	for _, e := range s.Env {
 		name, _, ok := strings.Cut(e, "=")
@@ -37,14 +46,24 @@ func (s Spec) Check() error {
 	return nil
 }
 
+// ProxyAddress is where a step with a way out finds it, on its own loopback.
+const ProxyAddress = "127.0.0.1:3128"
+
 // Reserved reports whether a step may not set this environment variable: where programs and libraries come from is the
 // sandbox's business.
 func Reserved(name string) bool { return name == "PATH" || strings.HasPrefix(name, "LD_") }
 
-// Environ is what a step's shell gets: what the sandbox sets, then what the spec says. Nothing of the server's own
-// environment is in it.
+// Environ is what a step's shell gets: what the sandbox sets, then the image, then what the spec says. Nothing of the
+// server's own environment is in it.
 func (s Spec) Environ(path, home, tmp string) []string {
 	set := []string{"PATH=" + path, "HOME=" + home, "TMPDIR=" + tmp, "LANG=C.UTF-8", "CI=true"}
+	if s.Out != nil {
+		for _, name := range []string{"http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"} {
+			set = append(set, name+"=http://"+ProxyAddress)
+		}
+		set = append(set, "no_proxy=localhost,127.0.0.1,::1", "NO_PROXY=localhost,127.0.0.1,::1")
+	}
+	set = s.Root.environ(set)
 	env := make([]string, 0, len(set)+len(s.Env))
 	at := make(map[string]int, cap(env))
 	for _, e := range append(set, s.Env...) {
@@ -75,6 +94,12 @@ func (l Limits) Or(defaults Limits) Limits {
 	}
 	if l.Tmp <= 0 {
 		l.Tmp = defaults.Tmp
+	}
+	if l.Disk <= 0 {
+		l.Disk = defaults.Disk
+	}
+	if l.Files <= 0 {
+		l.Files = defaults.Files
 	}
 	return l
 }

@@ -13,6 +13,7 @@ type End struct {
 	Cancelled bool
 	OOM       bool // the kernel ended a process of the step because the step's memory was used up
 	PIDs      bool // the step was refused a process
+	Disk      bool // the step was ended because it had written more than it may
 	Limits    Limits
 	Wall      time.Duration
 	Memory    int64
@@ -27,9 +28,13 @@ func (e End) Verdict() Verdict {
 		v.Outcome, v.Reason = Cancelled, "it was cancelled"
 	case e.TimedOut:
 		v.Outcome, v.Reason = TimedOut, fmt.Sprintf("ran into its time limit of %s", e.Limits.Wall)
+	case e.Disk:
+		v.Outcome, v.Reason = Resource, fmt.Sprintf("wrote more to its workspace than it may: the limit is %s in %d files", bytes(e.Limits.Disk), e.Limits.Files)
 	case e.ExitCode == 0:
 	case e.OOM:
 		v.Outcome, v.Reason = Resource, fmt.Sprintf("ran out of memory: the limit is %s", bytes(e.Limits.Memory))
+	case e.ExitCode == 128+int(syscall.SIGXFSZ):
+		v.Outcome, v.Reason = Resource, fmt.Sprintf("wrote a file that is larger than it may be: the limit is %s", bytes(e.Limits.Disk))
 	case e.ExitCode > 128 && e.ExitCode <= 128+64:
 		v.Reason = fmt.Sprintf("exit code %d: ended by signal %d (%s)", e.ExitCode, e.ExitCode-128, syscall.Signal(e.ExitCode-128))
 	default:

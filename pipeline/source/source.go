@@ -45,5 +45,6 @@ type Source interface {
 // Workspace is a writable copy of a tree. Close removes every trace of it and may be repeated.
 type Workspace interface {
 	Dir() string
+	Written() string // the folder that grows when the workspace is written to: Dir, or one that holds the changes only
 	Close() error
 }

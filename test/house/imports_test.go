@@ -22,8 +22,9 @@ var rooms = []struct {
 }{
 	{"conveyor", nil, nil},
 	{"pipeline", nil, nil},
-	{"pipeline/planfile", []string{"pipeline"}, []string{"github.com/goccy/go-yaml/...", "github.com/bmatcuk/doublestar/v4"}},
+	{"pipeline/planfile", []string{"pipeline", "pipeline/image"}, []string{"github.com/goccy/go-yaml/...", "github.com/bmatcuk/doublestar/v4"}},
 	{"pipeline/report", []string{"pipeline"}, nil},
+	{"pipeline/history", nil, nil},
 	{"pipeline/engine", []string{"pipeline", "pipeline/journal"}, nil},
 	{"pipeline/journal", nil, nil},
 	{"pipeline/journal/memory", []string{"pipeline/journal"}, nil},
@@ -35,6 +36,9 @@ var rooms = []struct {
 	{"pipeline/sandbox/none", []string{"pipeline/sandbox"}, []string{"golang.org/x/sys/unix"}},
 	{"pipeline/sandbox/fake", []string{"pipeline/sandbox"}, nil},
 	{"pipeline/sandbox/sandboxtest", []string{"pipeline/sandbox"}, []string{"golang.org/x/sys/unix"}},
+	{"pipeline/egress", nil, nil},
+	{"pipeline/image", nil, []string{"github.com/google/go-containerregistry/pkg/name"}},
+	{"pipeline/image/store", []string{"pipeline/image"}, []string{"github.com/google/go-containerregistry/...", "github.com/docker/cli/cli/config/...", "golang.org/x/sys/unix", "golang.org/x/sync/..."}},
 	{"pipeline/source", []string{"pipeline"}, nil},
 	{"pipeline/source/git", []string{"pipeline", "pipeline/source"}, []string{"golang.org/x/sys/unix", "golang.org/x/sync/..."}},
 	{"pipeline/source/sourcetest", []string{"pipeline", "pipeline/source"}, nil},
@@ -55,10 +59,10 @@ var rooms = []struct {
 	{"handlers", []string{"handlers/..."}, []string{"github.com/gin-gonic/gin/..."}},
 	{"handlers/webhook", []string{"deploy", "pipeline"}, []string{"github.com/gin-gonic/gin/...", "github.com/yuin/goldmark/...", "github.com/google/go-github/v60/github"}},
 	{"handlers/setup", nil, []string{"github.com/gin-gonic/gin/..."}},
-	{"handlers/dashboard", []string{"deploy", "pipeline", "pipeline/logs"}, []string{"github.com/gin-gonic/gin/..."}},
+	{"handlers/dashboard", []string{"deploy", "pipeline", "pipeline/logs"}, []string{"github.com/gin-gonic/gin/...", "github.com/buildkite/terminal-to-html/v3"}},
 	{"app/github", []string{"pipeline"}, []string{"github.com/google/go-github/v60/github", "github.com/bradleyfalzon/ghinstallation/v2", "github.com/golang-jwt/jwt/v4"}},
 	{"app", []string{"conveyor", "app/github", "handlers/...", "deploy/...", "pipeline/..."}, []string{"github.com/bmatcuk/doublestar/v4", "github.com/goccy/go-yaml", "github.com/prometheus/client_golang/..."}},
-	{"cmd/conveyor", []string{"app/...", "deploy", "deploy/ledger", "pipeline", "pipeline/artifact", "pipeline/planfile", "pipeline/provenance", "test/github"}, []string{"github.com/alecthomas/kong", "github.com/goccy/go-yaml"}},
+	{"cmd/conveyor", []string{"app/...", "deploy", "deploy/ledger", "pipeline", "pipeline/artifact", "pipeline/logs", "pipeline/planfile", "pipeline/provenance", "test/github"}, []string{"github.com/alecthomas/kong", "github.com/goccy/go-yaml"}},
 	{"cmd/demo", []string{"app/...", "test/github"}, []string{"github.com/goccy/go-yaml"}},
 }
 

@@ -15,8 +15,8 @@ import (
 
 // writeConfig writes the bundle's config.json.
 // https://github.com/opencontainers/runtime-spec/blob/v1.3.0/config.md
-func (s *Sandbox) writeConfig(path, root string, spec sandbox.Spec, l sandbox.Limits, g *group) error {
-	text, err := json.Marshal(s.config(root, spec, l, g))
+func (s *Sandbox) writeConfig(path, root, shell string, spec sandbox.Spec, l sandbox.Limits, g *group) error {
+	text, err := json.Marshal(s.config(root, shell, spec, l, g))
 	if err != nil {
 		return fmt.Errorf("write the bundle: %w", err)
 	}
@@ -26,7 +26,7 @@ func (s *Sandbox) writeConfig(path, root string, spec sandbox.Spec, l sandbox.Li
 	return nil
 }
 
-func (s *Sandbox) config(root string, spec sandbox.Spec, l sandbox.Limits, g *group) specs.Spec {
+func (s *Sandbox) config(root, shell string, spec sandbox.Spec, l sandbox.Limits, g *group) specs.Spec {
 	worse := 500 // when the machine itself runs out of memory, steps go before the server does
 	ids := []specs.LinuxIDMapping{{ContainerID: 0, HostID: uint32(s.options.FirstID), Size: idCount}}
 	linux := &specs.Linux{
@@ -34,10 +34,13 @@ func (s *Sandbox) config(root string, spec sandbox.Spec, l sandbox.Limits, g *gr
 		GIDMappings: ids,
 		Namespaces: []specs.LinuxNamespace{
 			{Type: specs.UserNamespace}, {Type: specs.MountNamespace}, {Type: specs.PIDNamespace}, {Type: specs.IPCNamespace},
-			{Type: specs.UTSNamespace}, {Type: specs.NetworkNamespace}, {Type: specs.CgroupNamespace},
+			{Type: specs.UTSNamespace}, {Type: specs.CgroupNamespace},
 		},
 		MaskedPaths:   masked,
 		ReadonlyPaths: readonly,
+	}
+	if spec.Out == nil { // else it is the one that the runtime is started in: see wayOut
+		linux.Namespaces = append(linux.Namespaces, specs.LinuxNamespace{Type: specs.NetworkNamespace})
 	}
 	annotations := map[string]string{}
 	if s.filter != nil {
@@ -60,12 +63,12 @@ func (s *Sandbox) config(root string, spec sandbox.Spec, l sandbox.Limits, g *gr
 		},
 		Process: &specs.Process{
 			User:            specs.User{UID: userID, GID: userID},
-			Args:            []string{"/bin/sh", "-c", s.firstProcess()},
+			Args:            []string{"/bin/sh", "-c", s.firstProcess(shell)},
 			Env:             spec.Environ(s.host.path, homeDir, "/tmp"),
 			Cwd:             workDir,
 			Capabilities:    &specs.LinuxCapabilities{},
 			NoNewPrivileges: true,
-			Rlimits:         rlimits(),
+			Rlimits:         rlimits(l),
 			OOMScoreAdj:     &worse,
 		},
 		Linux:       linux,
@@ -77,21 +80,26 @@ func (s *Sandbox) config(root string, spec sandbox.Spec, l sandbox.Limits, g *gr
 // meanwhile; end, and everything with it. The script's output and errors go to one pipe. The first process's own errors
 // go where the runtime's go, so that a shell's "Killed" is not taken for the step's;
 // that is why there are brackets: some shells redirect themselves for a plain command.
-func (s *Sandbox) firstProcess() string {
+func (s *Sandbox) firstProcess(shell string) string {
 	says, shut := strconv.Itoa(s.engine.says), ""
 	if s.engine.says > 2 {
 		shut = " " + says + ">&-"
 	}
-	return "echo >&" + says + "; (exec " + s.host.shell + " " + scriptFile + " </dev/null 2>&1" + shut + "); exit $?"
+	return "echo >&" + says + "; (exec " + shell + " " + scriptFile + " </dev/null 2>&1" + shut + "); exit $?"
 }
 
 // rlimits only ever lower what the server has: raising would need a capability that it may not have.
-func rlimits() []specs.POSIXRlimit {
+func rlimits(l sandbox.Limits) []specs.POSIXRlimit {
 	limits := []specs.POSIXRlimit{{Type: "RLIMIT_CORE"}}
 	var files unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &files); err == nil {
 		n := min(files.Max, 65536) // old programs close every number up to the limit when they start
 		limits = append(limits, specs.POSIXRlimit{Type: "RLIMIT_NOFILE", Hard: n, Soft: n})
+	}
+	var size unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_FSIZE, &size); err == nil {
+		n := min(size.Max, uint64(l.Disk))
+		limits = append(limits, specs.POSIXRlimit{Type: "RLIMIT_FSIZE", Hard: n, Soft: n})
 	}
 	return limits
 }

@@ -60,6 +60,7 @@ func Probe(ctx context.Context, o Options) (*Sandbox, error) {
 	}
 	o.Limits = o.Limits.Or(sandbox.Limits{
 		Wall: time.Hour, Memory: 4 << 30, PIDs: 4096, CPUs: float64(runtime.NumCPU()), Tmp: 1 << 30,
+		Disk: 20 << 30, Files: 2_000_000,
 	})
 	if o.FirstID < idCount || o.FirstID > 1<<32-1-2*idCount {
 		return nil, fmt.Errorf("sandbox/oci: %d cannot be the first id of steps: choose one that no user of this machine has, from %d on", o.FirstID, idCount)
@@ -113,6 +114,9 @@ func (s *Sandbox) Isolation() sandbox.Isolation { return s.isolation }
 func (s *Sandbox) Owner() (uid, gid int) {
 	return s.options.FirstID + userID, s.options.FirstID + userID
 }
+
+// FirstID is the user and group of this machine that stand for root in the box: the layers of an image belong to it.
+func (s *Sandbox) FirstID() int { return s.options.FirstID }
 
 // Close ends the one process that a Sandbox keeps. Steps that still run are killed, and their runs are errors.
 func (s *Sandbox) Close() error {

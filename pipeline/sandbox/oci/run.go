@@ -26,6 +26,9 @@ func (s *Sandbox) run(ctx context.Context, spec sandbox.Spec, look func(pid int)
 	if err := spec.Check(); err != nil {
 		return v, err
 	}
+	if spec.Out != nil && s.engine.name == "runsc" {
+		return v, errors.New("sandbox/oci: gVisor has a network of its own, in which a step gets no way out: choose crun or runc, or network: none")
+	}
 	began := time.Now()
 	l := spec.Limits.Or(s.options.Limits)
 	if ctx.Err() != nil {
@@ -56,10 +59,15 @@ func (s *Sandbox) run(ctx context.Context, spec sandbox.Spec, look func(pid int)
 	if err != nil {
 		return v, err
 	}
-	cmd, err := s.start(note.path, spec, l, g, p)
+	out := &wayOut{}
+	defer func() { err = errors.Join(err, out.close()) }()
+	cmd, err := s.start(ctx, note.path, spec, l, g, p, out)
 	p.started()
 	if err != nil {
 		_, _ = p.finish() // the cause is known
+		if v, is := unfitVerdict(err); is {
+			return v, g.kill()
+		}
 		return v, errors.Join(err, g.kill())
 	}
 	end := sandbox.End{Limits: l}
@@ -77,18 +85,26 @@ func (s *Sandbox) run(ctx context.Context, spec sandbox.Spec, look func(pid int)
 	}
 	wall := time.NewTimer(l.Wall - time.Since(began))
 	defer wall.Stop()
+	full, done := s.watchDisk(ctx, spec, l)
+	defer done()
 	select {
 	case <-exit:
 	case <-ctx.Done():
 		end.Cancelled = true
 	case <-wall.C:
 		end.TimedOut = true
+	case <-full:
+		end.Disk = true
 	}
+	done()
 	killed := g.kill()
 	if !waitFor(exit, 5*time.Second) { // a runtime that is not in the group and does not see that its container is gone
 		_ = cmd.Process.Kill()
 		<-exit
 		killed = errors.Join(killed, g.kill())
+	}
+	if err := out.close(); err != nil {
+		return v, err
 	}
 	stood, failed := p.finish()
 	used := g.usage(limits)
@@ -96,8 +112,11 @@ func (s *Sandbox) run(ctx context.Context, spec sandbox.Spec, look func(pid int)
 	switch {
 	case killed != nil:
 		return v, killed
-	case end.Cancelled, end.TimedOut:
+	case end.Cancelled, end.TimedOut, end.Disk:
 	case !stood && !end.OOM:
+		if v, is := unfitVerdict(s.brokenShell(spec.Root, p.complaint())); is {
+			return v, nil
+		}
 		return v, fmt.Errorf("%s could not start it: %s", s.engine.name, p.complaint())
 	case failed != nil:
 		return v, fmt.Errorf("write the output: %w", failed)
@@ -108,12 +127,17 @@ func (s *Sandbox) run(ctx context.Context, spec sandbox.Spec, look func(pid int)
 }
 
 // start lays the bundle out and starts the runtime on it, both from a thread of their own.
-func (s *Sandbox) start(note string, spec sandbox.Spec, l sandbox.Limits, g *group, p *pipes) (cmd *exec.Cmd, err error) {
+func (s *Sandbox) start(ctx context.Context, note string, spec sandbox.Spec, l sandbox.Limits, g *group, p *pipes, out *wayOut) (cmd *exec.Cmd, err error) {
 	kept, err := s.keeper.hold()
 	if err != nil {
 		return nil, err
 	}
 	err = onOwnThread(func() error {
+		if spec.Out != nil {
+			if err := out.open(ctx, spec.Out); err != nil {
+				return err
+			}
+		}
 		if err := kept.enter(); err != nil {
 			return err
 		}

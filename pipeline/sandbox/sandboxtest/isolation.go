@@ -1,6 +1,9 @@
 package sandboxtest
 
 import (
+	"bufio"
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -106,6 +109,50 @@ func isolation(t *testing.T, c Case) {
 			t.Errorf("got %q", got)
 		}
 	})
+	t.Run("AWayOutIsTheOnlyOne", func(t *testing.T) {
+		t.Parallel()
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = listener.Close() }()
+		_, port, _ := net.SplitHostPort(listener.Addr().String())
+		s := c.step(t, "for to in 127.0.0.1/"+port+" 1.1.1.1/53 169.254.169.254/80; do\n  if (exec 3<>/dev/tcp/$to) 2>/dev/null; then echo \"reached $to\"; fi\ndone\n"+
+			"while read -r name rest; do case $name in *:) echo \"$name\";; esac; done </proc/net/dev\n"+
+			"ip link add evil type dummy 2>/dev/null && echo changed\n"+
+			"to=${http_proxy#http://}; exec 3<>/dev/tcp/${to%:*}/${to#*:}; echo hello >&3; read -r answer <&3; echo \"$answer\"\n")
+		ended := make(chan struct{})
+		s.spec.Out = func(ctx context.Context, l net.Listener) error {
+			defer close(ended)
+			defer context.AfterFunc(ctx, func() { _ = l.Close() })()
+			conn, err := l.Accept()
+			if err != nil {
+				return err
+			}
+			defer func() { _ = conn.Close() }()
+			line, err := bufio.NewReader(conn).ReadString('\n')
+			_, _ = fmt.Fprintf(conn, "you said %s", line)
+			<-ctx.Done()
+			return err
+		}
+		if got := s.passes(t); got != "lo:\nyou said hello\n" {
+			t.Errorf("got %q", got)
+		}
+		select {
+		case <-ended:
+		default:
+			t.Error("the way out is still served when the run has ended")
+		}
+	})
+	t.Run("AWayOutThatFailsIsNotTheStepsFault", func(t *testing.T) {
+		t.Parallel()
+		s := c.step(t, "sleep 0.1\n")
+		s.spec.Out = func(context.Context, net.Listener) error { return errors.New("out of order") }
+		if v, err := c.Sandbox.Run(t.Context(), s.spec); err == nil || !strings.Contains(err.Error(), "out of order") {
+			t.Errorf("%+v, %v", v, err)
+		}
+		s.nothingIsLeft(t)
+	})
 	t.Run("ItCanTalkToItself", func(t *testing.T) {
 		t.Parallel()
 		s := c.step(t, probeCommand("loopback"))
@@ -120,18 +167,20 @@ func isolation(t *testing.T, c Case) {
 			t.Fatal(err)
 		}
 		defer func() { _ = socket.Close() }()
-		s := c.step(t, probeCommand("escape"))
-		s.spec.Env = []string{"SOCKET=" + abstract}
-		c.layProbe(t, s)
-		tried := 0
-		for line := range strings.Lines(s.passes(t)) {
-			name, came, ok := strings.Cut(strings.TrimSpace(line), ": ")
-			if tried++; !ok || came == "done" {
-				t.Errorf("%s", name)
+		for _, out := range []func(context.Context, net.Listener) error{nil, func(ctx context.Context, _ net.Listener) error { <-ctx.Done(); return nil }} {
+			s := c.step(t, probeCommand("escape"))
+			s.spec.Env, s.spec.Out = []string{"SOCKET=" + abstract}, out
+			c.layProbe(t, s)
+			tried := 0
+			for line := range strings.Lines(s.passes(t)) {
+				name, came, ok := strings.Cut(strings.TrimSpace(line), ": ")
+				if tried++; !ok || came == "done" {
+					t.Errorf("%s (with a way out: %t)", name, out != nil)
+				}
 			}
-		}
-		if tried != len(escapes(abstract)) {
-			t.Errorf("%d of %d ways out were tried: %s", tried, len(escapes(abstract)), s.output.String())
+			if tried != len(escapes(abstract)) {
+				t.Errorf("%d of %d ways out were tried: %s", tried, len(escapes(abstract)), s.output.String())
+			}
 		}
 	})
 }

@@ -41,6 +41,26 @@ func limits(t *testing.T, c Case) {
 			}
 		}
 	})
+	t.Run("WhatFillsTheDiskIsEndedAndToldSo", func(t *testing.T) {
+		t.Parallel()
+		for script, want := range map[string]string{
+			"i=0; while :; do head -c 1M /dev/zero >f$i; i=$((i+1)); done\n": "16 MiB",          // many files
+			"i=0; while mkdir $i; do i=$((i+1)); done\n":                     "2000 files",      // that hold nothing
+			"head -c 64M /dev/zero >f\n":                                     "limit is 16 MiB", // one
+		} {
+			s := c.step(t, script)
+			s.spec.Limits.Disk, s.spec.Limits.Files = 16<<20, 2000
+			if v := s.run(t); v.Outcome != sandbox.Resource || !strings.Contains(v.Reason, want) {
+				t.Errorf("%q: %+v; output: %.300q", script, v, s.output.String())
+			}
+		}
+	})
+	t.Run("WhatStaysBelowItsDiskLimitPasses", func(t *testing.T) {
+		t.Parallel()
+		s := c.step(t, "i=0; while [ $i -lt 40 ]; do head -c 1M /dev/zero >f; rm f; i=$((i+1)); done; sleep 0.5\n")
+		s.spec.Limits.Disk, s.spec.Limits.Files = 16<<20, 100
+		s.passes(t)
+	})
 	t.Run("ProcessesAreCountedAndTheLimitIsMentioned", func(t *testing.T) {
 		t.Parallel()
 		s := c.step(t, probeCommand("processes"))

@@ -66,6 +66,14 @@ type workspace struct {
 // Dir implements source.Workspace.
 func (w *workspace) Dir() string { return filepath.Join(w.folder, "merged") }
 
+// Written implements source.Workspace.
+func (w *workspace) Written() string {
+	if w.source.lay.overlay {
+		return filepath.Join(w.folder, "upper")
+	}
+	return w.Dir()
+}
+
 func (w *workspace) make(ctx context.Context, repo pipeline.Repo, commit pipeline.Commit) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()

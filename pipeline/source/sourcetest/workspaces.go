@@ -71,6 +71,9 @@ func workspaceIsPrivate(t *testing.T, b *bench) {
 	if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}
+	if text, err := os.ReadFile(filepath.Join(first.Written(), "a")); string(text) != "changed through the name" {
+		t.Errorf("what is written lies elsewhere than in %s: %q, %v", first.Written(), text, err)
+	}
 	if got := look(t, second.Dir()); got != untouched {
 		t.Errorf("another workspace changed to\n%s", got)
 	}
