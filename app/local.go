@@ -239,6 +239,11 @@ func (r *local) play(ctx context.Context, request pipeline.Requested) (bool, err
 		case pipeline.TellCheck: // there is nobody to tell
 			_, err := w.Append(ctx, pipeline.CheckTold{Check: e.Check, Mark: e.Mark})
 			return err
+		case pipeline.Upload:
+			_, err := w.Append(ctx, pipeline.Uploaded{Step: e.Step, Attempt: e.Attempt})
+			return err
+		case pipeline.Alarm:
+			return r.outOfTime(ctx, w, e.Why)
 		case pipeline.Report:
 			defer over()
 			_, err := w.Append(ctx, pipeline.Reported{At: r.now().UTC()})
