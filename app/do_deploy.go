@@ -67,6 +67,7 @@ func (a *App) startDeploy(ctx context.Context, w *repoWork, place deploy.Place) 
 		return false, nil
 	}
 	closed := func(reason string) (bool, error) {
+		a.log.Warn("a gate stays shut", "env", place.Name, "deployment", waiting.ID, "reason", reason)
 		_, err := w.Append(ctx, deploy.GateClosed{Environment: place.Name, Promotion: waiting.ID, Reason: reason, At: a.now().UTC()})
 		return false, err
 	}
@@ -88,6 +89,11 @@ func (a *App) startDeploy(ctx context.Context, w *repoWork, place deploy.Place) 
 		return closed("the artifact is not on hand: " + err.Error())
 	} else if err != nil {
 		return false, err
+	}
+	if why, err := a.unproven(ctx, w.Latest(), place.Spec, *waiting); err != nil {
+		return false, err
+	} else if why != "" {
+		return closed(why)
 	}
 	if err := a.askAgain(ctx, w, place); err != nil {
 		return false, err

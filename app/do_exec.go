@@ -137,6 +137,10 @@ func (a *App) step(ctx context.Context, w *runWork, s pipeline.State, spec pipel
 		})
 	}
 
+	tree, err := a.source.Tree(ctx, t.Repo, t.Commit)
+	if err != nil {
+		return pipeline.Result{}, fmt.Errorf("the source could not be named: %w", err)
+	}
 	root, release, fault, err := a.imageRoot(ctx, w, spec, log)
 	if release != nil {
 		defer release()
@@ -182,16 +186,23 @@ func (a *App) step(ctx context.Context, w *runWork, s pipeline.State, spec pipel
 		return pipeline.Result{}, ctx.Err()
 	}
 	result := judge(verdict, spec)
+	result.Inputs = pipeline.StepDigest(spec, tree, w.Latest().Images[spec.Image])
 	words := logs.NewWords(given.masks())
 	a.readReports(ctx, s, spec, attempt, ws.Dir(), words, &result)
+	if result.Outcome != pipeline.Passed && a.failed != nil {
+		_, _ = a.wayOut(s.Trust, spec, &box) // the one before has ended
+		a.failed(ctx, spec, box)
+	}
 	switch {
 	case build != nil:
 		a.built(ctx, s, build, ws.Dir(), words, &result)
+		a.attest(ctx, w.Latest(), spec, attempt, &result)
 	case result.Outcome != pipeline.Passed || spec.Artifact == nil:
 	case s.Trust < pipeline.Writer:
 		fmt.Fprintf(log, "\nThe artifact %s is not kept: the code comes from outside.\n", spec.Artifact.Name)
 	default:
 		a.keepArtifact(ctx, ws.Dir(), *spec.Artifact, &result)
+		a.attest(ctx, w.Latest(), spec, attempt, &result)
 	}
 	if result.Outcome == pipeline.Passed {
 		a.keep(ctx, s, spec, lent, given.masks(), log)

@@ -147,6 +147,7 @@ type Result struct {
 	Annotations []Annotation `json:"annotations,omitempty"`
 	Tested      *Tested      `json:"tested,omitempty"` // what else the reports say
 	Artifact    *Artifact    `json:"artifact,omitempty"`
+	Inputs      Digest       `json:"inputs,omitempty"` // the StepDigest of what ran
 
 	Secondary []Artifact        `json:"secondary,omitempty"` // of a buildspec: its secondary artifacts
 	Exported  map[string]string `json:"exported,omitempty"`  // of a buildspec: its exported variables, which are no secrets
@@ -175,4 +176,6 @@ type Artifact struct {
 	Digest Digest `json:"digest"`
 	Files  int    `json:"files"`
 	Size   int64  `json:"size"` // bytes
+	// Where its provenance is kept: the digest of an artifact that holds the signed bundle. Empty when there is none.
+	Provenance Digest `json:"provenance,omitempty"`
 }

@@ -50,8 +50,11 @@ var rooms = []struct {
 	{"pipeline/source/sourcetest", []string{"pipeline", "pipeline/source"}, nil},
 	{"pipeline/artifact", []string{"pipeline"}, []string{"github.com/bmatcuk/doublestar/v4", "golang.org/x/sys/unix"}},
 	{"pipeline/artifact/dir", []string{"pipeline", "pipeline/artifact"}, []string{"github.com/klauspost/compress/...", "golang.org/x/sys/unix"}},
+	{"pipeline/artifact/s3", []string{"pipeline", "pipeline/artifact"}, []string{"github.com/minio/minio-go/v7/..."}},
 	{"pipeline/artifact/memory", []string{"pipeline", "pipeline/artifact"}, nil},
 	{"pipeline/artifact/artifacttest", []string{"pipeline", "pipeline/artifact"}, []string{"pgregory.net/rapid"}},
+	{"pipeline/provenance", []string{"pipeline"}, nil},
+	{"pipeline/provenance/provenancetest", nil, nil},
 	{"pipeline/logs", nil, nil},
 	{"deploy", []string{"pipeline"}, nil},
 	{"deploy/ledger", []string{"deploy", "pipeline"}, nil},
@@ -65,7 +68,7 @@ var rooms = []struct {
 	{"handlers/dashboard", []string{"deploy", "pipeline", "pipeline/logs"}, []string{"github.com/gin-gonic/gin/...", "github.com/buildkite/terminal-to-html/v3"}},
 	{"app/github", []string{"pipeline", "pipeline/secret"}, []string{"github.com/google/go-github/v60/github", "github.com/bradleyfalzon/ghinstallation/v2", "github.com/golang-jwt/jwt/v4"}},
 	{"app", []string{"conveyor", "app/github", "handlers/...", "deploy/...", "pipeline/..."}, []string{"github.com/bmatcuk/doublestar/v4", "github.com/goccy/go-yaml", "github.com/prometheus/client_golang/..."}},
-	{"cmd/conveyor", []string{"app/...", "deploy", "deploy/ledger", "pipeline", "pipeline/buildspec", "pipeline/logs", "pipeline/planfile", "pipeline/secret/...", "pipeline/source", "test/github"}, []string{"github.com/alecthomas/kong", "github.com/goccy/go-yaml", "golang.org/x/sys/unix"}},
+	{"cmd/conveyor", []string{"app/...", "deploy", "deploy/ledger", "pipeline", "pipeline/artifact", "pipeline/buildspec", "pipeline/logs", "pipeline/planfile", "pipeline/provenance", "pipeline/secret/...", "pipeline/source", "test/github"}, []string{"github.com/alecthomas/kong", "github.com/goccy/go-yaml", "golang.org/x/sys/unix"}},
 	{"cmd/demo", []string{"app/...", "test/github"}, []string{"github.com/goccy/go-yaml"}},
 }
 
