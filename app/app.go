@@ -26,6 +26,7 @@ import (
 	"github.com/conveyor-ci/conveyor/handlers/setup"
 	"github.com/conveyor-ci/conveyor/pipeline"
 	"github.com/conveyor-ci/conveyor/pipeline/artifact"
+	"github.com/conveyor-ci/conveyor/pipeline/cache"
 	"github.com/conveyor-ci/conveyor/pipeline/egress"
 	"github.com/conveyor-ci/conveyor/pipeline/engine"
 	"github.com/conveyor-ci/conveyor/pipeline/history"
@@ -38,6 +39,7 @@ import (
 	"github.com/conveyor-ci/conveyor/pipeline/sandbox"
 	"github.com/conveyor-ci/conveyor/pipeline/sandbox/none"
 	"github.com/conveyor-ci/conveyor/pipeline/sandbox/oci"
+	"github.com/conveyor-ci/conveyor/pipeline/secret/age"
 	"github.com/conveyor-ci/conveyor/pipeline/source/git"
 )
 
@@ -50,6 +52,8 @@ type App struct {
 	journal    journal.Journal
 	artifacts  artifact.Store
 	logs       *logs.Store
+	secrets    *age.Store
+	cache      *cache.Store
 	history    *history.Store
 	source     *git.Source
 	sandbox    sandbox.Sandbox
@@ -96,7 +100,7 @@ func open(ctx context.Context, c Config, log *slog.Logger, serving *front, pages
 	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("app: CONVEYOR_DATA_DIR cannot be used: %w", err)
 	}
-	for _, open := range []func(context.Context) error{a.openJournal, a.openStores, a.openSandbox, a.openSource, a.openImages, a.reclaim, a.openLedger, a.openProvenance, a.openTargets, a.openGitHub} {
+	for _, open := range []func(context.Context) error{a.openJournal, a.openStores, a.openSandbox, a.openSource, a.openImages, a.openCache, a.reclaim, a.openLedger, a.openProvenance, a.openTargets, a.openGitHub} {
 		if err := open(ctx); err != nil {
 			return nil, err
 		}
@@ -201,6 +205,7 @@ func (a *App) openStores(ctx context.Context) (err error) {
 		return fmt.Errorf("app: the log store cannot be opened: %w", err)
 	}
 	a.closers = append(a.closers, a.logs.Close)
+	a.secrets = Secrets(a.config)
 	if a.history, err = history.Open(filepath.Join(a.config.DataDir, "history")); err != nil {
 		return fmt.Errorf("app: the history of tests cannot be kept: %w", err)
 	}

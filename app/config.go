@@ -35,6 +35,7 @@ type Config struct {
 
 	PrivateKeyFile    string // where the set-up puts the key; empty is in DataDir
 	WebhookSecretFile string // where it puts the secret
+	SecretsKeyFile    string // the key of the store of secrets; empty is in DataDir
 	LedgerKeyFile     string // the key that signs the ledger; empty is in DataDir
 
 	Sandbox       string           // "auto", "crun", "runc", "runsc" or "none"
@@ -45,6 +46,7 @@ type Config struct {
 	Tools       []string // folders of tools outside of /usr that steps may see, read-only
 	Workers     int      // steps that run at once
 	DeployRoots []string // absolute folders below which the static target may publish
+	CacheSize   int64    // GiB that all caches of steps may have; 0 is 10
 	ExecDir     string   // the folder of the exec target's scripts
 	CommandApps []int64  // Apps, by number, whose comments may command
 	OpenPages   bool     // the list of runs is shown to everyone who reaches the server
@@ -143,6 +145,9 @@ func (c Config) checkServer() (problems []string) {
 	}
 	if c.Workers < 1 {
 		say("CONVEYOR_WORKERS is %d; at least one step must be able to run.", c.Workers)
+	}
+	if c.CacheSize < 0 || c.CacheSize > 1<<20 {
+		say("CONVEYOR_CACHE_SIZE is %d; give how many GiB all caches together may have, for example 10.", c.CacheSize)
 	}
 	if c.SweepEvery < 0 || c.SweepEvery > 0 && c.SweepEvery < time.Second/10 {
 		say("CONVEYOR_SWEEP_EVERY is %s; give a time like 1m, or 0 for never.", c.SweepEvery)

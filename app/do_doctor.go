@@ -82,7 +82,7 @@ func (a *App) planFindings(ctx context.Context, in *github.Installation, repo pi
 	case err != nil:
 		return pipeline.Plan{}, nil, err
 	case len(problems) > 0:
-		f.Level, f.Says = Failed, fmt.Sprintf("`%s` at %s cannot be used: line %d, column %d: %s.", pipeline.PlanPath, at, problems[0].Line, problems[0].Column, strings.ReplaceAll(problems[0].Message, "`", "'"))
+		f.Level, f.Says = Failed, fmt.Sprintf("`%s` at %s cannot be used: line %d, column %d: %s.", problems[0].File(), at, problems[0].Line, problems[0].Column, strings.ReplaceAll(problems[0].Message, "`", "'"))
 		f.Fix = "`conveyor validate` lists each mistake with its place."
 	default:
 		f.Says = fmt.Sprintf("`%s` at %s is good: %s.", pipeline.PlanPath, at, count(len(plan.Stages), "stage", "stages"))

@@ -20,6 +20,7 @@ import (
 	"github.com/conveyor-ci/conveyor/pipeline"
 	"github.com/conveyor-ci/conveyor/pipeline/artifact"
 	"github.com/conveyor-ci/conveyor/pipeline/engine"
+	"github.com/conveyor-ci/conveyor/pipeline/logs"
 	"github.com/conveyor-ci/conveyor/pipeline/sandbox"
 )
 
@@ -94,6 +95,13 @@ func (a *App) step(ctx context.Context, w *runWork, s pipeline.State, spec pipel
 	if s.Trust < pipeline.Writer && !a.sandbox.Isolation().FitForStrangers() {
 		return pipeline.Result{Outcome: pipeline.Failed, Reason: "this server has no sandbox that is fit for code from outside"}, nil
 	}
+	given, err := a.stepSecrets(s, spec)
+	if err != nil {
+		return pipeline.Result{}, fmt.Errorf("the secrets cannot be read: %w", err)
+	}
+	if given.why != "" {
+		return pipeline.Result{Outcome: pipeline.Failed, Reason: given.why}, nil
+	}
 	id := workID(s.Run, spec.Name, attempt)
 	t := s.Trigger
 	if err := a.source.Fetch(github.As(ctx, github.Conclusion), t.Repo, t.Ref, t.Commit, a.token(t.Repo, s.Run)); err != nil {
@@ -112,11 +120,22 @@ func (a *App) step(ctx context.Context, w *runWork, s pipeline.State, spec pipel
 		a.source.Expect(t.Repo, t.Commit)
 	}
 
-	log, err := a.logs.Writer(LogName(s.Run, spec.Name, attempt), nil, stepLogLimit)
+	log, err := a.logs.Writer(LogName(s.Run, spec.Name, attempt), given.masks(), stepLogLimit)
 	if err != nil {
 		return pipeline.Result{}, fmt.Errorf("no log: %w", err)
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
+	for _, note := range given.notes {
+		fmt.Fprintln(log, note)
+	}
+	lent := a.lend(ctx, s, spec, id, ws.Dir(), log)
+	if lent != nil {
+		defer rest.Go(func() {
+			if err := lent.Close(); err != nil { // as with the workspace
+				a.log.Warn("a cache could not be taken back", "run", s.Run, "step", spec.Name, "err", err)
+			}
+		})
+	}
 
 	tree, err := a.source.Tree(ctx, t.Repo, t.Commit)
 	if err != nil {
@@ -137,9 +156,17 @@ func (a *App) step(ctx context.Context, w *runWork, s pipeline.State, spec pipel
 		return pipeline.Result{Outcome: pipeline.Failed, Reason: fault}, nil
 	}
 
+	script, env := spec.Run, environ(s, spec)
+	var build *building
+	if spec.Buildspec != "" {
+		if build, err = a.building(s, spec, attempt, log); err != nil {
+			return pipeline.Result{Outcome: pipeline.Failed, Reason: err.Error()}, nil
+		}
+		script, env = build.script, append(build.env, env...)
+	}
 	box := sandbox.Spec{
-		ID: id, Script: spec.Run, Workspace: ws.Dir(), Env: environ(s, spec), Output: log, Root: root,
-		Limits: sandbox.Limits{Wall: spec.Timeout.Std()}, Writes: ws.Written(),
+		ID: id, Script: script, Workspace: ws.Dir(), Env: env, Output: log, Root: root,
+		Limits: sandbox.Limits{Wall: spec.Timeout.Std()}, Writes: ws.Written(), Secrets: given.secrets, Folders: folders(lent),
 	}
 	network, remark := a.wayOut(s.Trust, spec, &box)
 	_, _ = io.WriteString(log, remark)
@@ -148,7 +175,7 @@ func (a *App) step(ctx context.Context, w *runWork, s pipeline.State, spec pipel
 		_, _ = io.WriteString(log, network.Report())
 	}
 	if err != nil {
-		return pipeline.Result{}, fmt.Errorf("the sandbox failed: %w", err)
+		return pipeline.Result{}, fmt.Errorf("the sandbox failed: %w", maskError(err, given.masks()))
 	}
 	if ctx.Err() != nil {
 		why := cutOff(context.Cause(ctx))
@@ -160,19 +187,26 @@ func (a *App) step(ctx context.Context, w *runWork, s pipeline.State, spec pipel
 	}
 	result := judge(verdict, spec)
 	result.Inputs = pipeline.StepDigest(spec, tree, w.Latest().Images[spec.Image])
-	a.readReports(ctx, s, spec, attempt, ws.Dir(), &result)
+	words := logs.NewWords(given.masks())
+	a.readReports(ctx, s, spec, attempt, ws.Dir(), words, &result)
 	if result.Outcome != pipeline.Passed && a.failed != nil {
 		_, _ = a.wayOut(s.Trust, spec, &box) // the one before has ended
 		a.failed(ctx, spec, box)
 	}
 	switch {
+	case build != nil:
+		a.built(ctx, s, build, ws.Dir(), words, &result)
 	case result.Outcome != pipeline.Passed || spec.Artifact == nil:
 	case s.Trust < pipeline.Writer:
 		fmt.Fprintf(log, "\nThe artifact %s is not kept: the code comes from outside.\n", spec.Artifact.Name)
 	default:
 		a.keepArtifact(ctx, ws.Dir(), *spec.Artifact, &result)
-		a.attest(ctx, w.Latest(), spec, attempt, &result)
 	}
+	a.attest(ctx, w.Latest(), spec, attempt, &result)
+	if result.Outcome == pipeline.Passed {
+		a.keep(ctx, s, spec, lent, given.masks(), log)
+	}
+	result.Reason = words.Masked(result.Reason)
 	return result, nil
 }
 

@@ -40,3 +40,9 @@ var (
 func flakyOf(ended map[string]history.Outcome, branch string, b history.Branch) []pipeline.Flaky {
 	return flaky(ended, branchOf{b, history.Key{Branch: "heads/" + branch}})
 }
+
+// LayBeside links the files of a buildspec's artifact into a folder of their own.
+var LayBeside = layBeside
+
+// Inside is a path of a buildspec, from the top of the workspace.
+var Inside = inside

@@ -31,11 +31,14 @@ func (a *App) openProvenance(context.Context) (err error) {
 // attest signs where a step's artifact comes from, and keeps that as an artifact of its own. It is done here, outside of
 // the sandbox, after the step has ended: nothing that a step can reach holds the key, or decides what is signed.
 func (a *App) attest(ctx context.Context, s pipeline.State, spec pipeline.Step, attempt int, r *pipeline.Result) {
-	if r.Outcome != pipeline.Passed || r.Artifact == nil || a.signer == nil {
+	if r.Outcome != pipeline.Passed || a.signer == nil {
 		return
 	}
-	if err := a.sign(ctx, s, spec, attempt, r.Inputs, r.Artifact); err != nil {
-		r.Outcome, r.Reason, r.Artifact = pipeline.Infrastructure, "the artifact's provenance could not be kept: "+err.Error(), nil
+	for _, made := range r.Made() {
+		if err := a.sign(ctx, s, spec, attempt, r.Inputs, made); err != nil {
+			r.Outcome, r.Reason, r.Artifact, r.Secondary = pipeline.Infrastructure, "the artifact's provenance could not be kept: "+err.Error(), nil, nil
+			return
+		}
 	}
 }
 
@@ -139,8 +142,10 @@ func (a *App) unproven(ctx context.Context, s deploy.State, spec pipeline.Enviro
 // madeBy finds what a run made.
 func madeBy(run pipeline.State, name string, digest pipeline.Digest) (pipeline.Artifact, pipeline.StepState) {
 	for _, st := range run.Steps {
-		if made := st.Result.Artifact; st.Phase == pipeline.Done && made != nil && made.Name == name && made.Digest == digest {
-			return *made, st
+		for _, made := range st.Result.Made() {
+			if st.Phase == pipeline.Done && made.Name == name && made.Digest == digest {
+				return *made, st
+			}
 		}
 	}
 	return pipeline.Artifact{}, pipeline.StepState{}

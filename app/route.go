@@ -224,7 +224,10 @@ func (a *App) plan(ctx context.Context, repo pipeline.Repo, at pipeline.Commit) 
 		return pipeline.Plan{}, nil, err
 	}
 	plan, problems := planfile.Parse(pipeline.PlanPath, data)
-	return plan, problems, nil
+	if len(problems) > 0 {
+		return plan, problems, nil
+	}
+	return a.buildspecs(ctx, repo, at, plan, data)
 }
 
 // define tells the repository's stream which environments its default branch defines. A pull request can never change

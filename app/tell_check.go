@@ -140,9 +140,13 @@ func (a *App) checkSummary(ctx context.Context, s pipeline.State, c pipeline.Che
 			s.Reused.Commit.Short(), a.RunURL(s.Reused.Run), s.Reused.Tree)
 		return b.String()
 	case len(s.Problems) > 0:
-		fmt.Fprintf(&b, "`%s` at %s cannot be used. Each mistake is marked in the file; `conveyor validate` shows the same on your machine.\n\n", pipeline.PlanPath, s.PlanFrom.Short())
+		fmt.Fprintf(&b, "`%s` at %s cannot be used. Each mistake is marked in the file; `conveyor validate` shows the same on your machine.\n\n", s.Problems[0].File(), s.PlanFrom.Short())
 		for _, p := range s.Problems {
-			fmt.Fprintf(&b, "- line %d, column %d: %s", p.Line, p.Column, github.Literal(p.Message))
+			place := ""
+			if p.File() != s.Problems[0].File() {
+				place = "`" + p.File() + "` "
+			}
+			fmt.Fprintf(&b, "- %sline %d, column %d: %s", place, p.Line, p.Column, github.Literal(p.Message))
 			if p.Hint != "" {
 				fmt.Fprintf(&b, " (%s)", github.Literal(p.Hint))
 			}
@@ -161,6 +165,11 @@ func (a *App) checkSummary(ctx context.Context, s pipeline.State, c pipeline.Che
 		fmt.Fprintf(&b, "| %s | %s | %s |\n", st.Name, github.Literal(stepWords(st)), took(st))
 	}
 	for _, st := range c.Steps {
+		if words := phaseWords(st); words != "" {
+			fmt.Fprintf(&b, "\nThe phases of **%s**: %s\n", st.Name, words)
+		}
+	}
+	for _, st := range c.Steps {
 		if st.Phase != pipeline.Done || st.Result.Outcome == pipeline.Passed || st.Result.Outcome == pipeline.Cancelled {
 			continue
 		}
@@ -172,7 +181,11 @@ func (a *App) checkSummary(ctx context.Context, s pipeline.State, c pipeline.Che
 	}
 	b.WriteString(reportSummary(c.Steps))
 	for _, st := range c.Steps {
-		if art := st.Result.Artifact; art != nil {
+		made := st.Result.Secondary
+		if st.Result.Artifact != nil {
+			made = append([]pipeline.Artifact{*st.Result.Artifact}, made...)
+		}
+		for _, art := range made {
 			fmt.Fprintf(&b, "\nArtifact **%s**: `%s`, %d files, %s\n", art.Name, art.Digest, art.Files, bytesWords(art.Size))
 		}
 	}
@@ -216,6 +229,19 @@ func stepWords(st pipeline.StepState) string {
 		words += fmt.Sprintf(" (%d of %d tests failed)", st.Result.TestsFailed, st.Result.Tests)
 	}
 	return words
+}
+
+// phaseWords are the phases of a buildspec, with how each try ended.
+func phaseWords(st pipeline.StepState) string {
+	var words []string
+	for _, p := range st.Result.Phases {
+		how := "succeeded"
+		if p.Failed {
+			how = "**failed**"
+		}
+		words = append(words, fmt.Sprintf("%s %s (%ds)", p.Name, how, p.Took))
+	}
+	return strings.Join(words, ", ")
 }
 
 func took(st pipeline.StepState) string {

@@ -203,7 +203,7 @@ var risks = []struct {
 }{
 	{"the pipeline itself", func(f, _ string) bool { return f == pipeline.PlanPath }},
 	{"continuous integration", func(f, b string) bool {
-		return within(f, ".github") || within(f, ".circleci") || within(f, ".ci") || b == ".gitlab-ci.yml" || b == "Jenkinsfile" || b == "buildspec.yml" || b == "appspec.yml"
+		return within(f, ".github") || within(f, ".circleci") || within(f, ".ci") || b == ".gitlab-ci.yml" || b == "Jenkinsfile" || strings.HasPrefix(b, "buildspec") && strings.Contains(b, ".y") || b == "appspec.yml"
 	}},
 	{"owners", func(_, b string) bool { return b == "CODEOWNERS" }},
 	{"migration", func(f, b string) bool {

@@ -74,17 +74,14 @@ func (s State) planCheck() Check {
 	c := Check{
 		Name: PlanCheck, External: s.external(PlanCheck), Status: Completed, Conclusion: Failure,
 		Started: s.Requested, Finished: s.Requested,
-		Title: fmt.Sprintf("%s has a mistake", PlanPath),
-	}
-	if n := len(s.Problems); n > 1 {
-		c.Title = fmt.Sprintf("%s has %d mistakes", PlanPath, n)
+		Title: Wrong(s.Problems),
 	}
 	for _, p := range s.Problems {
 		message := p.Message
 		if p.Hint != "" {
 			message += "\n" + p.Hint
 		}
-		c.Annotations = append(c.Annotations, Annotation{Path: PlanPath, Line: max(p.Line, 1), Level: "failure", Title: "plan", Message: message})
+		c.Annotations = append(c.Annotations, Annotation{Path: p.File(), Line: max(p.Line, 1), Level: "failure", Title: "plan", Message: message})
 	}
 	return c
 }

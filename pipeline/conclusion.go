@@ -101,6 +101,9 @@ func (s State) Artifacts() (made []Artifact) {
 		if st.Phase == Done && st.Result.Outcome == Passed && st.Result.Artifact != nil {
 			made = append(made, *st.Result.Artifact)
 		}
+		if st.Phase == Done && st.Result.Outcome == Passed {
+			made = append(made, st.Result.Secondary...)
+		}
 	}
 	return made
 }

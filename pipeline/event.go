@@ -148,6 +148,17 @@ type Result struct {
 	Tested      *Tested      `json:"tested,omitempty"` // what else the reports say
 	Artifact    *Artifact    `json:"artifact,omitempty"`
 	Inputs      Digest       `json:"inputs,omitempty"` // the StepDigest of what ran
+
+	Secondary []Artifact        `json:"secondary,omitempty"` // of a buildspec: its secondary artifacts
+	Exported  map[string]string `json:"exported,omitempty"`  // of a buildspec: its exported variables, which are no secrets
+	Phases    []PhaseEnd        `json:"phases,omitempty"`    // of a buildspec: each try of each phase, in order
+}
+
+// PhaseEnd is how a try of a buildspec's phase ended.
+type PhaseEnd struct {
+	Name   string `json:"name"`
+	Failed bool   `json:"failed,omitempty"`
+	Took   int64  `json:"took,omitempty"` // seconds
 }
 
 // Annotation points at a line of the tree.

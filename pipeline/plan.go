@@ -1,6 +1,9 @@
 package pipeline
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // PlanPath is where a repository keeps its plan.
 const PlanPath = ".github/conveyor.yml"
@@ -45,6 +48,13 @@ type Step struct {
 	Reports  Reports           `json:"reports"`
 	Artifact *ArtifactSpec     `json:"artifact,omitempty"`
 	Network  Network           `json:"network,omitempty"` // what it asks for; what it gets is Trust.Network
+
+	Buildspec string      `json:"buildspec,omitempty"` // the path of a buildspec, which is run in the place of Run
+	Spec      string      `json:"spec,omitempty"`      // its text, at the commit of the plan
+	BatchID   string      `json:"batch_id,omitempty"`  // the build of the buildspec's batch that the step is
+	Makes     []string    `json:"makes,omitempty"`     // the artifacts that the buildspec names besides Artifact
+	Secrets   []SecretUse `json:"secrets,omitempty"`
+	Cache     *CacheSpec  `json:"cache,omitempty"`
 }
 
 // Reports are globs of files that the step writes, by the form that they have: results of tests, of analyses, and coverage.
@@ -62,7 +72,7 @@ type Reports struct {
 // ArtifactSpec says which files of the workspace make an artifact.
 type ArtifactSpec struct {
 	Name  string   `json:"name"`
-	Paths []string `json:"paths"` // globs, relative to the workspace
+	Paths []string `json:"paths"` // globs, relative to the workspace; none when a buildspec says them
 }
 
 // Environment is a place that artifacts are deployed to, as the plan describes it.
@@ -76,6 +86,8 @@ type Environment struct {
 	Target   Target   `json:"target"`
 	Verify   Verify   `json:"verify"`
 	Approve  *Approve `json:"approve,omitempty"`
+
+	Secrets []SecretUse `json:"secrets,omitempty"` // for its target only
 }
 
 // EnvOn says what brings an artifact here by itself. The zero value: nothing does, only After or a command.
@@ -150,8 +162,34 @@ func (a Approve) Window() time.Duration {
 
 // Problem is a mistake in a plan file, with its place. Lines and columns start at 1.
 type Problem struct {
+	Path    string `json:"path,omitempty"` // of another file than the plan: a buildspec
 	Line    int    `json:"line"`
 	Column  int    `json:"column"`
 	Message string `json:"message"`        // what is wrong, in one sentence
 	Hint    string `json:"hint,omitempty"` // what to do about it
+}
+
+// File is the file that the mistake is in.
+func (p Problem) File() string {
+	if p.Path != "" {
+		return p.Path
+	}
+	return PlanPath
+}
+
+// Wrong says which file has mistakes, and how many: "the file has 2 mistakes". With several files it names the first.
+func Wrong(problems []Problem) string {
+	file, same := PlanPath, 0
+	for i, p := range problems {
+		if i == 0 {
+			file = p.File()
+		}
+		if p.File() == file {
+			same++
+		}
+	}
+	if same == 1 {
+		return file + " has a mistake"
+	}
+	return fmt.Sprintf("%s has %d mistakes", file, same)
 }

@@ -11,12 +11,14 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/conveyor-ci/conveyor/app"
 	"github.com/conveyor-ci/conveyor/app/github"
 	"github.com/conveyor-ci/conveyor/pipeline"
+	"github.com/conveyor-ci/conveyor/pipeline/planfile"
 )
 
 type replay struct {
@@ -90,7 +92,7 @@ func (r *replay) read(ctx context.Context, dir string) (hook app.Webhook, past [
 	case strings.ContainsAny(r.What, "/.") || len(r.What) < 8:
 		return hook, nil, fmt.Errorf("there is no file %s; give a file with a payload, or a delivery's GUID", r.What)
 	}
-	address, err := secret("CONVEYOR_REDIS_URL", r.RedisURLFile, os.Getenv)
+	address, err := fromEither("CONVEYOR_REDIS_URL", r.RedisURLFile, os.Getenv)
 	if err != nil {
 		return hook, nil, err
 	}
@@ -122,7 +124,11 @@ func (r *replay) play(ctx context.Context, hook app.Webhook, past []app.Stream, 
 			return found, fmt.Errorf("the pipeline file cannot be read: %w", err)
 		}
 	}
-	world, err := seed(hook, past, r.Role, string(plan), dir)
+	files := map[string]string{planPath: string(plan), "README.md": "replayed\n"}
+	if err := besidePlan(r.Plan, plan, files); err != nil {
+		return found, err
+	}
+	world, err := seed(hook, past, r.Role, files, dir)
 	if err != nil {
 		return found, err
 	}
@@ -227,5 +233,27 @@ stages:
     steps:
       - {name: unit, run: "true"}
 `
+
+// besidePlan adds the buildspecs that a plan names, from the repository in which it lies. One that is not there is told by
+// the run itself.
+func besidePlan(file string, plan []byte, files map[string]string) error {
+	parsed, _ := planfile.Parse(planPath, plan)
+	top, inRepository := strings.CutSuffix(filepath.ToSlash(file), planPath)
+	for _, stage := range parsed.Stages {
+		for _, step := range stage.Steps {
+			if step.Buildspec == "" || !inRepository {
+				continue
+			}
+			data, err := os.ReadFile(filepath.FromSlash(top + step.Buildspec))
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return fmt.Errorf("the buildspec cannot be read: %w", err)
+			}
+			if err == nil {
+				files[step.Buildspec] = string(data)
+			}
+		}
+	}
+	return nil
+}
 
 const planPath = pipeline.PlanPath

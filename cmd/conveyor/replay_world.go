@@ -55,7 +55,7 @@ var commitForm = regexp.MustCompile(`^[0-9a-f]{40}$`)
 const high = 1 << 50
 
 // seed makes the world of a delivery. With a history, everyone and everything in it has the number of there.
-func seed(hook app.Webhook, past []app.Stream, role, plan, dir string) (w *world, err error) {
+func seed(hook app.Webhook, past []app.Stream, role string, files map[string]string, dir string) (w *world, err error) {
 	p, err := decode(hook.Body)
 	if err != nil {
 		return nil, fmt.Errorf("the payload cannot be replayed: %w", err)
@@ -114,7 +114,7 @@ func seed(hook app.Webhook, past []app.Stream, role, plan, dir string) (w *world
 		return nil, err
 	}
 	if whole {
-		if err := w.happen(plan); err != nil {
+		if err := w.happen(files); err != nil {
 			return nil, fmt.Errorf("what the payload tells of cannot be made: %w", err)
 		}
 		w.renumber(w.repo, here.ID)
@@ -181,8 +181,7 @@ func (w *world) invite() error {
 }
 
 // happen makes what the payload tells of.
-func (w *world) happen(plan string) error {
-	files := map[string]string{planPath: plan, "README.md": "replayed\n"}
+func (w *world) happen(files map[string]string) error {
 	branch := text(w.p, "repository", "default_branch")
 	if branch == "" {
 		branch = "main"

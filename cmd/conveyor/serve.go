@@ -62,7 +62,10 @@ type settings struct {
 	ImageMaxBytes   int64    `help:"The largest image, unpacked, in bytes." default:"10000000000" env:"CONVEYOR_IMAGE_MAX_BYTES"`
 	ImageStoreBytes int64    `help:"How much of images is kept, in bytes, before the longest unused are removed." default:"50000000000" env:"CONVEYOR_IMAGE_STORE_BYTES"`
 
+	SecretsKeyFile string `help:"File with the key (age) of the store of secrets, best on another disk than the data folder. Left out, it is made in the data folder." env:"CONVEYOR_SECRETS_KEY_FILE"`
+
 	Workers     int           `help:"Steps that run at once; 0 means one for each processor." default:"0" env:"CONVEYOR_WORKERS"`
+	CacheSize   int64         `help:"GiB that all caches of steps together may have." default:"10" env:"CONVEYOR_CACHE_SIZE"`
 	DeployRoots []string      `help:"Absolute folders below which the static target may publish." env:"CONVEYOR_DEPLOY_ROOTS"`
 	ExecDir     string        `help:"Folder of the exec target's scripts." env:"CONVEYOR_EXEC_DIR"`
 	CommandApps []int64       `help:"Apps, by number, whose comments may command as people's do." env:"CONVEYOR_COMMAND_APPS"`
@@ -133,10 +136,11 @@ func (s *settings) config(getenv func(string) string) (app.Config, error) {
 	}
 	c.PrivateKeyFile, c.WebhookSecretFile = absolute(s.PrivateKeyFile), absolute(s.WebhookSecretFile)
 	c.ProvenanceKeyFile = absolute(s.ProvenanceKeyFile)
+	c.SecretsKeyFile, c.CacheSize = absolute(s.SecretsKeyFile), s.CacheSize
 	c.LedgerKeyFile = absolute(s.LedgerKeyFile)
 	var problems, missing []string
 	read := func(name, file string) string {
-		value, err := secret(name, file, getenv)
+		value, err := fromEither(name, file, getenv)
 		switch {
 		case errors.Is(err, fs.ErrNotExist) && name != "CONVEYOR_REDIS_URL" && name != "CONVEYOR_ARTIFACTS_S3_SECRET":
 			missing = append(missing, err.Error()) // the set-up writes it
@@ -184,7 +188,7 @@ func absolute(file string) string {
 	return file
 }
 
-func secret(name, file string, getenv func(string) string) (string, error) {
+func fromEither(name, file string, getenv func(string) string) (string, error) {
 	value := getenv(name)
 	switch {
 	case file == "":

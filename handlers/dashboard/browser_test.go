@@ -25,6 +25,7 @@ func TestInABrowser(t *testing.T) {
 		"a tab that nobody sees gives its log's connection back":   unseenTab,
 		"scrolling up stops following and the button resumes it":   followStops,
 		"a link to a line shows and marks it":                      lineLinks,
+		"the phases of a buildspec fold":                           phasesFold,
 		"a hundred thousand lines stay usable":                     manyLines,
 		"a line of a megabyte and a progress bar of five are calm": wideLines,
 		"a long log begins near its end":                           longLog,

@@ -311,6 +311,36 @@ func longLog(t *testing.T, b *browser.Browser) {
 	calm(t, p, server)
 }
 
+func phasesFold(t *testing.T, b *browser.Browser) {
+	s := newShop(t)
+	s.define()
+	run := s.request(nil)
+	s.start(run, "unit", 1)
+	w := s.writer(run, "unit", 1)
+	const at = "[Container] 2026/11/23 14:03:35 "
+	say := func(text string) {
+		_, err := w.Write([]byte(text))
+		must(t, err)
+	}
+	say(at + "Entering phase INSTALL\ninstalled\n" + at + "Phase complete: INSTALL State: SUCCEEDED\n" + at + "Entering phase BUILD\nbuilding\n")
+	server := s.serve()
+	p := b.Page(t, 1280, 900)
+	p.Open(server.URL + address(run))
+	p.Until(`document.getElementById("log").innerText.includes("building")`)
+	if text := p.Text("#log"); strings.Contains(text, "installed") || !strings.Contains(text, "building") || !strings.Contains(text, "INSTALL State: SUCCEEDED") {
+		t.Errorf("after INSTALL has ended, and while BUILD runs, the log shows:\n%s", text)
+	}
+	say("broken\n" + at + "Phase complete: BUILD State: FAILED\n")
+	must(t, w.Close())
+	p.Until(`document.getElementById("log").innerText.includes("BUILD State: FAILED")`)
+	if text := p.Text("#log"); !strings.Contains(text, "broken") {
+		t.Errorf("a phase that failed is folded:\n%s", text)
+	}
+	p.Eval(`document.querySelector("#log details summary").click()`, nil)
+	p.Until(`document.getElementById("log").innerText.includes("installed")`)
+	calm(t, p, server)
+}
+
 func noScripts(t *testing.T, b *browser.Browser) {
 	s := newShop(t)
 	s.define()

@@ -111,7 +111,7 @@ func running(s pipeline.State, places []placeView) (steps []nextStep) {
 // failed is what a person can do about a red run.
 func failed(s pipeline.State, pullURL string) []nextStep {
 	if len(s.Problems) > 0 {
-		return []nextStep{say("bad", "Nothing was run. Mend %s and push. The command conveyor validate says the same on your machine.", pipeline.PlanPath)}
+		return []nextStep{say("bad", "Nothing was run. Mend %s and push. The command conveyor validate says the same on your machine.", s.Problems[0].File())}
 	}
 	ours := true
 	for _, st := range s.Steps {

@@ -58,7 +58,7 @@ func (p *Pages) stage(s pipeline.State, i int, stage pipeline.Stage) stageView {
 		step := p.step(s, st)
 		for _, spec := range stage.Steps {
 			if spec.Name == st.Name {
-				step.Command = strings.TrimRight(cut(spec.Run, mostCommand), "\n")
+				step.Command = strings.TrimRight(cut(spec.Run+spec.Spec, mostCommand), "\n") // one of the two is empty
 			}
 		}
 		if st.Attempt > 0 {

@@ -111,6 +111,9 @@ func (p *Pages) view(ctx context.Context, s pipeline.State) (liveView, error) {
 		return liveView{}, err
 	}
 	v := liveView{headline: p.headline(s), Because: because(s), PlanPath: pipeline.PlanPath, Over: s.Over(), About: about(s), Auto: auto(s)}
+	if len(s.Problems) > 0 {
+		v.PlanPath = s.Problems[0].File()
+	}
 	for i, stage := range s.Plan.Stages {
 		if len(s.Problems) == 0 {
 			v.Stages = append(v.Stages, p.stage(s, i, stage))
@@ -126,7 +129,7 @@ func (p *Pages) view(ctx context.Context, s pipeline.State) (liveView, error) {
 		if problem.Line > 0 {
 			line = fmt.Sprintf("#L%d", problem.Line)
 		}
-		v.Problems = append(v.Problems, problemView{problem, p.github(s.Trigger.Repo, "blob", string(s.PlanFrom), pipeline.PlanPath) + line})
+		v.Problems = append(v.Problems, problemView{problem, p.github(s.Trigger.Repo, "blob", string(s.PlanFrom), problem.File()) + line})
 	}
 	for _, a := range s.Artifacts() {
 		view := artifactView{Name: a.Name, Content: count(a.Files, "file") + ", " + size(a.Size), Digest: a.Digest}
@@ -148,7 +151,7 @@ func (p *Pages) view(ctx context.Context, s pipeline.State) (liveView, error) {
 func because(s pipeline.State) string {
 	switch c := s.Conclusion(); {
 	case len(s.Problems) > 0:
-		return pipeline.PlanPath + " has " + count(len(s.Problems), "mistake")
+		return pipeline.Wrong(s.Problems)
 	case c == pipeline.WasCancelled:
 		return s.Cancel
 	case c == pipeline.RanOutOfTime && s.OutOfTime != "":

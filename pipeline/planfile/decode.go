@@ -60,8 +60,9 @@ func stageNames(root *value) (names []string) {
 func step(v *value) pipeline.Step {
 	s := pipeline.Step{
 		Name: v.get("name").text(), Image: v.get("image").text(), Run: v.get("run").text(),
-		Timeout: orDefault(v.get("timeout"), pipeline.Duration(defaultTimeout)),
-		Reports: reports(v.get("reports")),
+		Buildspec: strings.TrimPrefix(v.get("buildspec").text(), "./"),
+		Timeout:   orDefault(v.get("timeout"), pipeline.Duration(defaultTimeout)),
+		Reports:   reports(v.get("reports")),
 	}
 	for _, f := range v.get("env").mapping() {
 		if s.Env == nil {
@@ -73,6 +74,7 @@ func step(v *value) pipeline.Step {
 	if a := v.get("artifact"); a != nil {
 		s.Artifact = &pipeline.ArtifactSpec{Name: a.get("name").text(), Paths: texts(a.get("paths"), true)}
 	}
+	s.Secrets, s.Cache = secrets(v.get("secrets")), cache(v.get("cache"))
 	return s
 }
 
@@ -95,6 +97,7 @@ func environment(name string, v *value) pipeline.Environment {
 		Target:   target(v.get("target").fields[0]),
 		Verify:   pipeline.Verify{HTTP: v.get("verify").get("http").text(), Contains: v.get("verify").get("contains").text()},
 		Approve:  approve(v.get("approve")),
+		Secrets:  secrets(v.get("secrets")),
 	}
 }
 

@@ -9,7 +9,7 @@ func grammar() *rule {
 		example: `{"version": 1, "on": {"push": {"branches": ["main"]}, "pull_request": {}},
 			"stages": [{"name": "test", "steps": [{"name": "unit", "run": "go test ./..."}]}]}`,
 		kind: mapping, hint: "start the file with version: 1",
-		later: laterKeys("needs", "services", "cache", "matrix", "if", "buildspec", "strategy", "image"),
+		later: laterKeys("needs", "services", "cache", "matrix", "if", "strategy", "image"),
 		keys: []key{
 			{name: "version", needed: true, missing: "start the file with version: 1", rule: &rule{
 				about: "The version of this file's form.", example: `1`,
@@ -103,18 +103,23 @@ func stepRule() *rule {
 	return &rule{
 		about: "One list of commands in one sandbox.", example: `{"name": "unit", "run": "go test ./...", "timeout": "10m"}`,
 		kind: mapping, hint: "write - name: unit, and run: with its commands below",
-		later: laterKeys("needs", "services", "cache", "matrix", "if", "buildspec", "strategy"),
+		later:  laterKeys("needs", "services", "matrix", "if", "strategy"),
+		either: []string{"run", "buildspec"}, lacks: "say what the step does, for example run: go test ./...",
 		keys: []key{
 			{name: "name", needed: true, missing: "give the step a name, for example name: unit", rule: &rule{
 				about: "The step's name, unique in the file.", example: `"unit"`, kind: text, words: aName(),
 			}},
-			{name: "run", needed: true, missing: "say what the step does, for example run: go test ./...", rule: &rule{
+			{name: "run", rule: &rule{
 				about: "The commands, run by a shell that stops at the first one that fails. They are never filled in: what the event says comes as environment variables.", example: `"npm ci && npm test"`,
 				kind: text, words: &wording{lines: true, longest: 64 << 10, says: "say what the step does, for example run: go test ./..."},
 			}},
 			{name: "image", rule: &rule{
 				about: "The image whose file system the step sees, read-only, in place of the tools of Conveyor's machine. It needs a shell; its entrypoint and user are not used. A tag is looked up once in a run.", example: `"node:20"`,
 				kind: text, words: &wording{check: imageName, longest: 512, says: "write a name and a tag, for example node:20, or a digest: node@sha256:…"},
+			}},
+			{name: "buildspec", rule: &rule{
+				about: "A buildspec of CodeBuild, version 0.2 or 0.1, in place of run: its path, read at the commit at which this file is read.", example: `"buildspec.yml"`,
+				kind: text, words: &wording{check: filePath, longest: 255, says: "write the path of a file of the repository, for example buildspec: buildspec.yml"},
 			}},
 			{name: "env", rule: &rule{
 				about: "Environment variables of the step, in plain text. Secrets do not belong here.", example: `{"CGO_ENABLED": "0"}`,
@@ -125,6 +130,8 @@ func stepRule() *rule {
 				rest: &rule{about: "The variable's value. Numbers, true and false are passed on as they are written.", example: `"0"`,
 					kind: text, scalar: true, words: &wording{lines: true, longest: 32 << 10}},
 			}},
+			{name: "secrets", rule: secretsRule("The repository's secrets that the step is given, each as a file /run/secrets/NAME. Only code of people who may write gets any.")},
+			{name: "cache", rule: cacheRule()},
 			{name: "timeout", rule: &rule{
 				about: "How long the step may take, 30m when left out and 6h at most.", example: `"30m"`,
 				kind: text, words: between(time.Second, maxTimeout),
@@ -140,8 +147,8 @@ func stepRule() *rule {
 					{name: "name", needed: true, missing: "give the artifact a name, for example name: site", rule: &rule{
 						about: "The artifact's name, unique in the file. Environments refer to it.", example: `"site"`, kind: text, words: aName(),
 					}},
-					{name: "paths", needed: true, missing: "say which files belong to it, for example paths: [dist/**]", rule: &rule{
-						about: "Globs of its files, relative to the top of the repository.", example: `["dist/**"]`,
+					{name: "paths", rule: &rule{
+						about: "Globs of its files, relative to the top of the repository. Left out beside buildspec, which says them itself.", example: `["dist/**"]`,
 						kind: list, least: 1, most: 100, hint: "write for example paths: [dist/**]",
 						item: &rule{about: "A glob: * stands for anything without a slash, ** for anything.", example: `"dist/**"`, kind: text, words: aFileGlob()},
 					}},

@@ -7,10 +7,11 @@ const mostShown = 10000; // characters of one line
 const trouble = /(?:^|[^\w/.-])(?:error|errors|fatal|panic|failed|failure|FAIL|exception|traceback)(?:[^\w/-]|$)/i;
 const noTrouble = /\b(?:0|no) (?:errors?|failures?|failed)\b/i;
 
-// A line that begins a group of lines, as GitHub and Buildkite have it, and one that ends it. What go test and diff print
+// A line that begins a group of lines, as GitHub, Buildkite and the phases of a buildspec have it, and one that ends it. What go test and diff print
 // begins with the same dashes and is none.
-const groupStart = /^(?:::group::|##\[group\])(.*)$|^(---|\+\+\+) (?!(?:FAIL|PASS|SKIP|BENCH):|[ab]\/|\/dev\/null)(.+)$/;
+const groupStart = /^(?:::group::|##\[group\])(.*)$|^(---|\+\+\+) (?!(?:FAIL|PASS|SKIP|BENCH):|[ab]\/|\/dev\/null)(.+)$|^\[Container\] \S+ \S+ Entering phase ([A-Z_]+)$/;
 const groupEnd = /^(?:::endgroup::|##\[endgroup\])/;
+const phaseEnd = /^\[Container\] \S+ \S+ Phase complete: [A-Z_]+ State: /; // stays to be seen
 
 class Lines {
   constructor(box, changed) {
@@ -165,7 +166,7 @@ class Lines {
       this.endGroup(this.last - 1);
       const el = document.createElement("details");
       const title = document.createElement("summary");
-      title.textContent = (start[1] ?? start[3]).trim() || "group";
+      title.textContent = (start[1] ?? start[3] ?? start[4]).trim() || "group";
       el.className = "fold";
       el.open = true; // while it is written
       el.append(title);
@@ -177,7 +178,8 @@ class Lines {
       this.fold = f;
     } else if (this.fold) {
       this.fold.bad ||= bad;
-      if (groupEnd.test(bare) && !this.fold.kind) {
+      if (phaseEnd.test(bare)) this.endGroup(this.last - 1);
+      if (this.fold && groupEnd.test(bare) && !this.fold.kind) {
         row.classList.add("folded");
         this.endGroup(this.last);
       }

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/conveyor-ci/conveyor/pipeline/sandbox"
+	"github.com/conveyor-ci/conveyor/pipeline/secret"
 )
 
 // writeConfig writes the bundle's config.json.
@@ -63,8 +64,8 @@ func (s *Sandbox) config(root, shell string, spec sandbox.Spec, l sandbox.Limits
 		},
 		Process: &specs.Process{
 			User:            specs.User{UID: userID, GID: userID},
-			Args:            []string{"/bin/sh", "-c", s.firstProcess(shell)},
-			Env:             spec.Environ(s.host.path, homeDir, "/tmp"),
+			Args:            []string{"/bin/sh", "-c", s.firstProcess(shell, spec)},
+			Env:             spec.Environ(s.host.path, homeDir, "/tmp", secretsDir),
 			Cwd:             workDir,
 			Capabilities:    &specs.LinuxCapabilities{},
 			NoNewPrivileges: true,
@@ -80,12 +81,19 @@ func (s *Sandbox) config(root, shell string, spec sandbox.Spec, l sandbox.Limits
 // meanwhile; end, and everything with it. The script's output and errors go to one pipe. The first process's own errors
 // go where the runtime's go, so that a shell's "Killed" is not taken for the step's;
 // that is why there are brackets: some shells redirect themselves for a plain command.
-func (s *Sandbox) firstProcess(shell string) string {
+//
+// Secrets that are variables, too, are read from a file: so they are in no bundle, and in the environment of the script
+// alone.
+func (s *Sandbox) firstProcess(shell string, spec sandbox.Spec) string {
+	variables := ""
+	if secret.Script(spec.Secrets) != "" {
+		variables = ". " + variablesFile + "; "
+	}
 	says, shut := strconv.Itoa(s.engine.says), ""
 	if s.engine.says > 2 {
 		shut = " " + says + ">&-"
 	}
-	return "echo >&" + says + "; (exec " + shell + " " + scriptFile + " </dev/null 2>&1" + shut + "); exit $?"
+	return "echo >&" + says + "; (" + variables + "exec " + shell + " " + scriptFile + " </dev/null 2>&1" + shut + "); exit $?"
 }
 
 // rlimits only ever lower what the server has: raising would need a capability that it may not have.

@@ -18,7 +18,10 @@ const (
 	workDir    = "/workspace"
 	homeDir    = "/home/build"
 	scriptFile = "/step"
+	secretsDir = "/run/secrets"
 	hostName   = "conveyor"
+
+	variablesFile = "/run/variables" // a shell's text with the secrets that are variables
 )
 
 // layOut makes the bundle of a run in memory, in the private mount namespace of the calling thread, and returns its
@@ -42,6 +45,9 @@ func (s *Sandbox) layOut(at string, spec sandbox.Spec, l sandbox.Limits, g *grou
 	err := os.WriteFile(own+scriptFile, []byte(spec.Script), 0o444)
 	if err != nil {
 		return "", fmt.Errorf("write the script: %w", err)
+	}
+	if err := s.give(own, spec.Secrets); err != nil {
+		return "", err
 	}
 	if spec.Root == nil {
 		err = s.host.show(root)
@@ -116,7 +122,15 @@ func (s *Sandbox) writable(root string, spec sandbox.Spec, l sandbox.Limits) err
 	if st, err := os.Lstat(spec.Workspace); err != nil || !st.IsDir() {
 		return fmt.Errorf("the workspace %s is no folder: %w", spec.Workspace, errors.Join(err, unix.ENOTDIR))
 	}
-	return bind(spec.Workspace, root+workDir, attr)
+	if err := bind(spec.Workspace, root+workDir, attr); err != nil {
+		return err
+	}
+	for _, f := range spec.Folders {
+		if err := s.showFolder(root, f, attr); err != nil {
+			return fmt.Errorf("show the folder %s: %w", f.Target, err)
+		}
+	}
+	return nil
 }
 
 // showLimits lets programs read the step's limits where they look for them: the Java, Node and Go runtimes size
