@@ -81,13 +81,17 @@ func (a *App) needed(ctx context.Context) (keep []pipeline.Digest, err error) {
 		}
 		young := !s.Over() || !s.Reported || s.Ended.After(since)
 		for _, st := range s.Steps {
-			made := st.Result.Artifact
-			if made == nil || !young && !kept[made.Digest] {
-				continue
+			if t := st.Result.Tested; t != nil && young {
+				keep = append(keep, t.SARIF...)
 			}
-			keep = append(keep, made.Digest)
-			if made.Provenance != "" {
-				keep = append(keep, made.Provenance)
+			for _, made := range st.Result.Made() {
+				if !young && !kept[made.Digest] {
+					continue
+				}
+				keep = append(keep, made.Digest)
+				if made.Provenance != "" {
+					keep = append(keep, made.Provenance)
+				}
 			}
 		}
 	}

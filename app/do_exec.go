@@ -196,14 +196,13 @@ func (a *App) step(ctx context.Context, w *runWork, s pipeline.State, spec pipel
 	switch {
 	case build != nil:
 		a.built(ctx, s, build, ws.Dir(), words, &result)
-		a.attest(ctx, w.Latest(), spec, attempt, &result)
 	case result.Outcome != pipeline.Passed || spec.Artifact == nil:
 	case s.Trust < pipeline.Writer:
 		fmt.Fprintf(log, "\nThe artifact %s is not kept: the code comes from outside.\n", spec.Artifact.Name)
 	default:
 		a.keepArtifact(ctx, ws.Dir(), *spec.Artifact, &result)
-		a.attest(ctx, w.Latest(), spec, attempt, &result)
 	}
+	a.attest(ctx, w.Latest(), spec, attempt, &result)
 	if result.Outcome == pipeline.Passed {
 		a.keep(ctx, s, spec, lent, given.masks(), log)
 	}

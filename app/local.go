@@ -329,7 +329,7 @@ func (r *local) summary(s pipeline.State) bool {
 			word = "not run"
 		}
 		r.say.line("%-20s %-14s %s", st.Name, word, st.Result.Inputs)
-		if made := st.Result.Artifact; made != nil && st.Result.Outcome == pipeline.Passed {
+		for _, made := range st.Result.Made() {
 			r.say.line("%-20s %-14s %s", "  "+made.Name, "artifact", made.Digest)
 		}
 	}

@@ -34,15 +34,8 @@ func (a *App) attest(ctx context.Context, s pipeline.State, spec pipeline.Step, 
 	if r.Outcome != pipeline.Passed || a.signer == nil {
 		return
 	}
-	var made []*pipeline.Artifact
-	if r.Artifact != nil {
-		made = append(made, r.Artifact)
-	}
-	for i := range r.Secondary {
-		made = append(made, &r.Secondary[i])
-	}
-	for _, one := range made {
-		if err := a.sign(ctx, s, spec, attempt, r.Inputs, one); err != nil {
+	for _, made := range r.Made() {
+		if err := a.sign(ctx, s, spec, attempt, r.Inputs, made); err != nil {
 			r.Outcome, r.Reason, r.Artifact, r.Secondary = pipeline.Infrastructure, "the artifact's provenance could not be kept: "+err.Error(), nil, nil
 			return
 		}
@@ -149,16 +142,9 @@ func (a *App) unproven(ctx context.Context, s deploy.State, spec pipeline.Enviro
 // madeBy finds what a run made.
 func madeBy(run pipeline.State, name string, digest pipeline.Digest) (pipeline.Artifact, pipeline.StepState) {
 	for _, st := range run.Steps {
-		if st.Phase != pipeline.Done {
-			continue
-		}
-		made := st.Result.Secondary
-		if st.Result.Artifact != nil {
-			made = append(made[:len(made):len(made)], *st.Result.Artifact)
-		}
-		for _, one := range made {
-			if one.Name == name && one.Digest == digest {
-				return one, st
+		for _, made := range st.Result.Made() {
+			if st.Phase == pipeline.Done && made.Name == name && made.Digest == digest {
+				return *made, st
 			}
 		}
 	}

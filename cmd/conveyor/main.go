@@ -23,8 +23,8 @@ type cli struct {
 	Replay   replay      `cmd:"" help:"Show what a webhook would do: the decision, and each call to GitHub. Nothing is run, and nobody is told."`
 	Schema   schema      `cmd:"" help:"Print the JSON Schema of the pipeline file, for editors."`
 	Audit    audit       `cmd:"" help:"Prove or print the ledger of approvals and deployments, offline."`
-	Secrets  secrets     `cmd:"" help:"Set, list, remove or re-encrypt the secrets of steps and deployments. A server that runs sees the change at once."`
 	Verify   verify      `cmd:"" help:"Prove where an artifact comes from, offline."`
+	Secrets  secrets     `cmd:"" help:"Set, list, remove or re-encrypt the secrets of steps and deployments. A server that runs sees the change at once."`
 	Version  version     `cmd:"" help:"Print the version."`
 }
 

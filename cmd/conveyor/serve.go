@@ -135,8 +135,8 @@ func (s *settings) config(getenv func(string) string) (app.Config, error) {
 		c.DataDir = abs
 	}
 	c.PrivateKeyFile, c.WebhookSecretFile = absolute(s.PrivateKeyFile), absolute(s.WebhookSecretFile)
-	c.SecretsKeyFile, c.CacheSize = absolute(s.SecretsKeyFile), s.CacheSize
 	c.ProvenanceKeyFile = absolute(s.ProvenanceKeyFile)
+	c.SecretsKeyFile, c.CacheSize = absolute(s.SecretsKeyFile), s.CacheSize
 	c.LedgerKeyFile = absolute(s.LedgerKeyFile)
 	var problems, missing []string
 	read := func(name, file string) string {

@@ -43,7 +43,7 @@ func Copy(ctx context.Context, from, to string, owner Owner) error {
 				err = os.Symlink(points, target)
 			}
 		default:
-			err = CopyFile(path, target)
+			err = copyFile(path, target)
 		}
 		if err == nil && !owner.Unchanged() {
 			err = os.Lchown(target, owner.UID, owner.GID)
@@ -58,8 +58,7 @@ func Copy(ctx context.Context, from, to string, owner Owner) error {
 	})
 }
 
-// CopyFile copies one file to a place where nothing is yet. Only this user can read it.
-func CopyFile(from, to string) error {
+func copyFile(from, to string) error {
 	in, err := os.Open(from)
 	if err != nil {
 		return err

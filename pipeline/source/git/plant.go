@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/conveyor-ci/conveyor/pipeline"
-	"github.com/conveyor-ci/conveyor/pipeline/layers"
 	"github.com/conveyor-ci/conveyor/pipeline/source"
 )
 
@@ -74,7 +73,11 @@ func (s *Source) Plant(ctx context.Context, repo pipeline.Repo, top string) (p P
 	}
 	fresh := filepath.Join(r.mirror, "plant.index") // as git last saw the folder: only what has changed since is read
 	_ = os.Remove(fresh)                            // of an earlier time
-	if err := layers.CopyFile(index, fresh); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if data, err := os.ReadFile(index); err == nil {
+		if err := os.WriteFile(fresh, data, 0o600); err != nil {
+			return p, fmt.Errorf("source: copy the index of %s: %w", top, err)
+		}
+	} else if !errors.Is(err, fs.ErrNotExist) {
 		return p, fmt.Errorf("source: read the index of %s: %w", top, err)
 	}
 	env := []string{"GIT_WORK_TREE=" + top, "GIT_INDEX_FILE=" + fresh, "GIT_OBJECT_DIRECTORY=" + filepath.Join(r.mirror, "objects"), "GIT_ALTERNATE_OBJECT_DIRECTORIES=" + objects}
