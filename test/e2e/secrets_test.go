@@ -112,7 +112,7 @@ echo "length of TOKEN ${#TOKEN}"
 echo "value ${TOKEN-none}"; echo "${TOKEN-none}" | base64; printf '%s' "${TOKEN-none}" | od -An -tx1 | tr -d ' \n'; echo
 echo "<testsuite><testcase name=\"leak ${TOKEN-none}\"><failure message=\"leak ${TOKEN-none}\">use.sh:1: leak ${TOKEN-none}</failure></testcase></testsuite>" >report.xml
 env; ls -l "${CONVEYOR_SECRETS_DIR:-/run/secrets}" || true
-cat /run/variables /run/secrets/* 2>/dev/null || true
+cat /run/secrets/.variables /run/secrets/* 2>/dev/null || true
 cat /proc/1/environ | tr '\0' '\n'
 if [ -e hold ]; then rm report.xml; touch held; sleep 1000; fi
 `,

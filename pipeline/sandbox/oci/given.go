@@ -14,14 +14,14 @@ import (
 	"github.com/conveyor-ci/conveyor/pipeline/secret"
 )
 
-// give writes the step's secrets into its root, which is in memory and in a mount namespace of its own: nobody else on
+// give writes the step's secrets into a folder in memory, over its root, in a mount namespace of its own: nobody else on
 // this machine has a path to them, and they are gone with the box. Only the step's user may read them.
 func (s *Sandbox) give(root string, all []secret.Given) error {
 	if len(all) == 0 {
 		return nil
 	}
 	uid, gid := s.Owner()
-	if err := os.Mkdir(root+secretsDir, 0o755); err != nil {
+	if err := unix.Mount("secrets", root+secretsDir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "mode=0755,size=16m"); err != nil {
 		return fmt.Errorf("make a place for secrets: %w", err)
 	}
 	files := map[string]string{}

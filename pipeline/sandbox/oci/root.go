@@ -21,7 +21,7 @@ const (
 	secretsDir = "/run/secrets"
 	hostName   = "conveyor"
 
-	variablesFile = "/run/variables" // a shell's text with the secrets that are variables
+	variablesFile = secretsDir + "/.variables" // a shell's text with the secrets that are variables
 )
 
 // layOut makes the bundle of a run in memory, in the private mount namespace of the calling thread, and returns its
@@ -37,7 +37,7 @@ func (s *Sandbox) layOut(at string, spec sandbox.Spec, l sandbox.Limits, g *grou
 	if spec.Root != nil {
 		own = at + ownDir
 	}
-	for _, dir := range []string{"", "/dev", "/proc", "/sys/fs/cgroup", "/run", "/tmp", workDir, homeDir, "/etc"} {
+	for _, dir := range []string{"", "/dev", "/proc", "/sys/fs/cgroup", secretsDir, "/tmp", workDir, homeDir, "/etc"} {
 		if err := os.MkdirAll(own+dir, 0o755); err != nil {
 			return "", err
 		}
@@ -45,9 +45,6 @@ func (s *Sandbox) layOut(at string, spec sandbox.Spec, l sandbox.Limits, g *grou
 	err := os.WriteFile(own+scriptFile, []byte(spec.Script), 0o444)
 	if err != nil {
 		return "", fmt.Errorf("write the script: %w", err)
-	}
-	if err := s.give(own, spec.Secrets); err != nil {
-		return "", err
 	}
 	if spec.Root == nil {
 		err = s.host.show(root)
@@ -58,6 +55,9 @@ func (s *Sandbox) layOut(at string, spec sandbox.Spec, l sandbox.Limits, g *grou
 		return "", err
 	}
 	if err := s.writable(root, spec, l); err != nil {
+		return "", err
+	}
+	if err := s.give(root, spec.Secrets); err != nil {
 		return "", err
 	}
 	if err := showLimits(root, g); err != nil {

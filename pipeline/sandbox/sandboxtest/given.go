@@ -51,11 +51,12 @@ func given(t *testing.T, c Case) {
 				t.Error(err)
 			}
 			done <- v
+			with.output.Write([]byte("\nready, or over\n"))
 		}()
 		if !with.output.await(t.Context(), "ready") {
 			t.Fatal("it never got ready")
 		}
-		without := c.step(t, "env; ls -la /run/secrets /run/variables 2>&1 || true; cat /run/variables /run/secrets/* 2>&1 || true; echo \"[${CONVEYOR_SECRETS_DIR-unset}]\"\n")
+		without := c.step(t, "export -p; cat /run/secrets/.variables /run/secrets/* 2>&1 || true; echo \"[${CONVEYOR_SECRETS_DIR-unset}]\"\n")
 		if got := without.passes(t); strings.Contains(got, words) || !strings.Contains(got, "[unset]") {
 			t.Errorf("got %q", got)
 		}
