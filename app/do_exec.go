@@ -115,9 +115,14 @@ func (a *App) step(ctx context.Context, s pipeline.State, spec pipeline.Step, at
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
 
+	if problem := unfit(ws.Dir(), spec.Dir); problem != "" {
+		fmt.Fprintln(log, problem)
+		return pipeline.Result{Outcome: pipeline.Failed, Reason: problem}, nil
+	}
 	box := sandbox.Spec{
-		ID: id, Script: spec.Run, Workspace: ws.Dir(), Env: environ(s, spec), Output: log,
-		Limits: sandbox.Limits{Wall: spec.Timeout.Std()}, Writes: ws.Written(),
+		ID: id, Script: spec.Run, Shell: spec.Shell, Workspace: ws.Dir(), Dir: spec.Dir, Output: log,
+		Env: environ(s, spec, attempt), Paths: []string{"CONVEYOR_OUTPUT=" + outputFile}, Writes: ws.Written(),
+		Limits: sandbox.Limits{Wall: spec.Timeout.Std(), Memory: spec.Limits.Memory, CPUs: spec.Limits.CPUs, PIDs: spec.Limits.PIDs},
 	}
 	network, remark := a.wayOut(s.Trust, spec, &box)
 	_, _ = io.WriteString(log, remark)
@@ -133,6 +138,7 @@ func (a *App) step(ctx context.Context, s pipeline.State, spec pipeline.Step, at
 		return pipeline.Result{}, ctx.Err()
 	}
 	result := judge(verdict, spec)
+	readOutputs(ws.Dir(), &result)
 	a.readReports(ctx, s, spec, ws.Dir(), &result)
 	switch {
 	case result.Outcome != pipeline.Passed || spec.Artifact == nil:
@@ -159,22 +165,23 @@ const stepLogLimit = 64 << 20
 
 // LogName is the name of a step attempt's log.
 func LogName(run pipeline.RunID, step string, attempt int) string {
-	return fmt.Sprintf("%s/%s/%d", run, step, attempt)
+	return fmt.Sprintf("%s/%s/%d", run, pipeline.FileWord(step), attempt)
 }
 
 var notWord = regexp.MustCompile(`[^a-zA-Z0-9-]+`)
 
 func workID(run pipeline.RunID, step string, attempt int) string {
-	return notWord.ReplaceAllString(fmt.Sprintf("%s-%s-%d", run, step, attempt), "-")
+	return notWord.ReplaceAllString(fmt.Sprintf("%s-%s-%d", run, pipeline.FileWord(step), attempt), "-")
 }
 
 // environ is what a step is told of its run. Text from outside comes as a value of a variable, and in no other way.
-func environ(s pipeline.State, spec pipeline.Step) []string {
+func environ(s pipeline.State, spec pipeline.Step, attempt int) []string {
 	t := s.Trigger
 	env := []string{
 		"CONVEYOR=true",
 		"CONVEYOR_RUN=" + string(s.Run),
 		"CONVEYOR_STEP=" + spec.Name,
+		fmt.Sprintf("CONVEYOR_ATTEMPT=%d", attempt),
 		"CONVEYOR_EVENT=" + string(t.Kind),
 		"CONVEYOR_REPOSITORY=" + t.Repo.Slug(),
 		"CONVEYOR_COMMIT=" + string(t.Commit),
@@ -194,7 +201,7 @@ func environ(s pipeline.State, spec pipeline.Step) []string {
 	for _, name := range names {
 		env = append(env, name+"="+spec.Env[name])
 	}
-	return env
+	return append(env, taken(s, spec)...)
 }
 
 // judge puts a verdict into words, and says whose doing the end was.
@@ -214,6 +221,9 @@ func judge(v sandbox.Verdict, spec pipeline.Step) pipeline.Result {
 			r.Outcome = pipeline.Failed
 			if r.Reason == "" {
 				r.Reason = fmt.Sprintf("exit code %d", v.ExitCode)
+			}
+			if v.ExitCode == 127 && len(spec.Shell) > 0 {
+				r.Reason += fmt.Sprintf(": the shell %s, or a command of the step, is not installed", spec.Shell[0])
 			}
 		}
 	}

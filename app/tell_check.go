@@ -140,9 +140,12 @@ func (a *App) checkSummary(ctx context.Context, s pipeline.State, c pipeline.Che
 	if words := tier(s); words != "" {
 		fmt.Fprintf(&b, "%s\n\n", words)
 	}
+	if c.Conclusion == pipeline.Skipped {
+		b.WriteString("Nothing of it was run, by the plan's own conditions. A required check that is skipped counts as passing at GitHub.\n\n")
+	}
 	b.WriteString("| step | result | time |\n|---|---|---|\n")
 	for _, st := range c.Steps {
-		fmt.Fprintf(&b, "| %s | %s | %s |\n", st.Name, github.Literal(stepWords(st)), took(st))
+		fmt.Fprintf(&b, "| %s | %s | %s |\n", github.Literal(st.Name), github.Literal(stepWords(s, st)), took(st))
 	}
 	for _, st := range c.Steps {
 		if st.Phase != pipeline.Done || st.Result.Outcome == pipeline.Passed || st.Result.Outcome == pipeline.Cancelled {
@@ -152,7 +155,7 @@ func (a *App) checkSummary(ctx context.Context, s pipeline.State, c pipeline.Che
 		if err != nil || len(tail) == 0 {
 			continue
 		}
-		fmt.Fprintf(&b, "\nThe last lines of **%s**:\n\n%s\n", st.Name, github.Block(string(tail)))
+		fmt.Fprintf(&b, "\nThe last lines of **%s**:\n\n%s\n", github.Literal(st.Name), github.Block(string(tail)))
 	}
 	for _, st := range c.Steps {
 		if art := st.Result.Artifact; art != nil {
@@ -173,19 +176,30 @@ func startedBy(t pipeline.Trigger) string {
 	return fmt.Sprintf("Started by %s, %s (delivery `%s`).", github.Literal(t.Actor.Login), what, t.Delivery)
 }
 
-func stepWords(st pipeline.StepState) string {
+func stepWords(s pipeline.State, st pipeline.StepState) string {
 	switch st.Phase {
 	case pipeline.Waiting:
 		if st.Lost > 0 {
 			return "waiting for another attempt: " + st.LostWhy
+		}
+		if st.Tries > 0 {
+			return fmt.Sprintf("attempt %d failed, and the plan lets it be tried again: %s", st.Attempt, st.TriesWhy)
 		}
 		return "waiting"
 	case pipeline.Running:
 		return "running"
 	case pipeline.NotRun:
 		return "not run"
+	case pipeline.LeftOut:
+		return "left out: " + st.Why
 	}
 	words := strings.ReplaceAll(string(st.Result.Outcome), "_", " ")
+	if s.Forgiven(st) {
+		words += ", and may"
+	}
+	if st.Tries > 0 {
+		words += fmt.Sprintf(" at attempt %d", st.Attempt)
+	}
 	if st.From != "" {
 		words += " in an earlier run of this commit"
 	}

@@ -20,6 +20,7 @@ var readers = map[string]func([]byte) (Event, error){
 	StepStarted{}.Kind():     read[StepStarted],
 	StepFinished{}.Kind():    read[StepFinished],
 	StepLost{}.Kind():        read[StepLost],
+	StepDecided{}.Kind():     read[StepDecided],
 	CancelRequested{}.Kind(): read[CancelRequested],
 	Reported{}.Kind():        read[Reported],
 	Offered{}.Kind():         read[Offered],

@@ -51,6 +51,15 @@ type StepLost struct {
 	At      time.Time `json:"at"`
 }
 
+// StepDecided says whether a step's condition holds, now that what it waits for is over.
+type StepDecided struct {
+	Step  string    `json:"step"`
+	Holds bool      `json:"holds"`
+	Why   string    `json:"why,omitempty"`   // in words, when it does not hold
+	Wrong bool      `json:"wrong,omitempty"` // it could not be asked: the step fails
+	At    time.Time `json:"at"`
+}
+
 // CancelRequested ends a run that is not over.
 type CancelRequested struct {
 	Reason string    `json:"reason"` // in words: "superseded by 1a2b3c4", "cancelled by @x"
@@ -99,6 +108,7 @@ func (Requested) Kind() string       { return "requested" }
 func (StepStarted) Kind() string     { return "step_started" }
 func (StepFinished) Kind() string    { return "step_finished" }
 func (StepLost) Kind() string        { return "step_lost" }
+func (StepDecided) Kind() string     { return "step_decided" }
 func (CancelRequested) Kind() string { return "cancel_requested" }
 func (Reported) Kind() string        { return "reported" }
 func (Offered) Kind() string         { return "offered" }
@@ -129,6 +139,8 @@ type Result struct {
 	TestsFailed int          `json:"tests_failed,omitempty"`
 	Annotations []Annotation `json:"annotations,omitempty"`
 	Artifact    *Artifact    `json:"artifact,omitempty"`
+	// What the step put out for others, by name. Text from a build: a value of a variable, and nothing else.
+	Outputs map[string]string `json:"outputs,omitempty"`
 }
 
 // Annotation points at a line of the tree.

@@ -16,6 +16,9 @@ type Exec struct {
 	Asked   time.Time // when the run was requested
 }
 
+// Decide owes the answer whether a step's condition holds.
+type Decide struct{ Step string }
+
 // Report owes the repository's stream the news of how the run ended.
 type Report struct{}
 
@@ -28,6 +31,9 @@ type TellCheck struct {
 
 // Name of the effect.
 func (e Exec) Name() string { return fmt.Sprintf("exec/%s/%d", e.Step, e.Attempt) }
+
+// Name of the effect.
+func (e Decide) Name() string { return "decide/" + e.Step }
 
 // Since gives the workers an order: the oldest run first, and its next step before the first of a newer one.
 func (e Exec) Since() time.Time { return e.Asked }
@@ -43,14 +49,15 @@ func Next(s State) (owed []Effect) {
 	if s.Run == "" {
 		return nil
 	}
-	if stage := s.currentStage(); stage >= 0 {
-		for _, st := range s.stageSteps(stage) {
-			switch st.Phase {
-			case Waiting:
-				owed = append(owed, Exec{Step: st.Name, Attempt: st.Attempt + 1, Asked: s.Requested})
-			case Running:
-				owed = append(owed, Exec{Step: st.Name, Attempt: st.Attempt, Asked: s.Requested})
-			}
+	for _, st := range s.Steps {
+		switch {
+		case st.Phase == Running:
+			owed = append(owed, Exec{Step: st.Name, Attempt: st.Attempt, Asked: s.Requested})
+		case st.Phase != Waiting || st.Attempt == 0 && s.before(st).held:
+		case s.spec(st).If != "" && !st.Admitted:
+			owed = append(owed, Decide{Step: st.Name})
+		default:
+			owed = append(owed, Exec{Step: st.Name, Attempt: st.Attempt + 1, Asked: s.Requested})
 		}
 	}
 	for _, c := range Checks(s) {

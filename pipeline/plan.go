@@ -23,6 +23,9 @@ type On struct {
 // Filter narrows events down. An empty list lets everything pass.
 type Filter struct {
 	Branches []string `json:"branches,omitempty"` // globs: the pushed branch, or the base of the pull request or merge group
+	Without  []string `json:"branches_ignore,omitempty"`
+	Paths    []string `json:"paths,omitempty"`        // globs: some changed file must be among them
+	Ignore   []string `json:"paths_ignore,omitempty"` // globs: some changed file must not be among them
 	// Of pull requests: the stages that also run the code of people who may not write, before anyone has allowed it. It
 	// only ever counts in the plan of the base branch.
 	Outside []string `json:"outside,omitempty"`
@@ -37,12 +40,36 @@ type Stage struct {
 // Step is one command list in one sandbox, in a fresh copy of the source.
 type Step struct {
 	Name     string            `json:"name"`
+	Of       string            `json:"of,omitempty"` // the name in the file, when a matrix makes several steps of it
 	Run      string            `json:"run"`
-	Env      map[string]string `json:"env,omitempty"`
-	Timeout  Duration          `json:"timeout"` // always set: the parser fills in the default
+	Env      map[string]string `json:"env,omitempty"`   // the file's, the stage's and the step's own
+	Take     map[string]Output `json:"take,omitempty"`  // variables whose values other steps put out
+	Dir      string            `json:"dir,omitempty"`   // the working directory, below the top of the workspace
+	Shell    []string          `json:"shell,omitempty"` // what runs the script; empty for the sandbox's own
+	Timeout  Duration          `json:"timeout"`         // of one attempt; always set: the parser fills in the default
+	Needs    []string          `json:"needs,omitempty"` // the steps that must have passed; empty stands for all stages before
+	AtOnce   bool              `json:"at_once,omitempty"`
+	If       string            `json:"if,omitempty"`            // a condition: see the planfile package, which compiles it
+	After    bool              `json:"after_failure,omitempty"` // the condition is asked although something before has failed
+	Retries  int               `json:"retries,omitempty"`       // how often it is run again after a failure of its own
+	MayFail  bool              `json:"allow_failure,omitempty"`
+	Limits   Resources         `json:"resources,omitzero"`
 	Reports  Reports           `json:"reports"`
 	Artifact *ArtifactSpec     `json:"artifact,omitempty"`
 	Network  Network           `json:"network,omitempty"` // what it asks for; what it gets is Trust.Network
+}
+
+// Output names a value that another step puts out.
+type Output struct {
+	Step string `json:"step"`
+	Name string `json:"name"`
+}
+
+// Resources are what a step may use. Zero values stand for the server's own limits.
+type Resources struct {
+	Memory int64   `json:"memory,omitempty"` // bytes
+	CPUs   float64 `json:"cpus,omitempty"`
+	PIDs   int64   `json:"pids,omitempty"` // processes and threads
 }
 
 // Reports are globs of files that the step writes and that become annotations.

@@ -56,6 +56,10 @@ func running(s pipeline.State, places []placeView) (steps []nextStep) {
 	var now []string
 	for _, st := range s.Steps {
 		switch {
+		case st.Phase == pipeline.Running && st.Tries > 0:
+			steps = append(steps, say("busy", "%s runs for the %s time, because it failed before and the plan lets it be tried again: %s", st.Name, ordinal(st.Attempt), sentence(plain(st.TriesWhy))))
+		case st.Phase == pipeline.Waiting && st.Tries > 0 && st.Lost == 0:
+			steps = append(steps, say("busy", "%s is tried again by itself, as the plan says: %s", st.Name, sentence(plain(st.TriesWhy))))
 		case st.Phase == pipeline.Running && st.Attempt > 1:
 			steps = append(steps, say("busy", "%s runs for the %s time, because the attempt before was lost: %s", st.Name, ordinal(st.Attempt), sentence(plain(st.LostWhy))))
 		case st.Phase == pipeline.Running:

@@ -158,7 +158,7 @@ func because(s pipeline.State) string {
 	}
 	words := fmt.Sprintf("%d of %s passed", passed, count(len(s.Steps), "step"))
 	for _, st := range s.Steps {
-		if st.Phase == pipeline.Done && st.Result.Outcome != pipeline.Passed {
+		if st.Phase == pipeline.Done && st.Result.Outcome != pipeline.Passed && !s.Forgiven(st) {
 			return words + "; " + st.Name + ": " + st.Result.Reason
 		}
 	}
@@ -177,7 +177,7 @@ func auto(s pipeline.State) string {
 		if running == "" && st.Phase == pipeline.Running {
 			running = last
 		}
-		if failed == "" && st.Phase == pipeline.Done && st.Result.Outcome != pipeline.Passed && st.Result.Outcome != pipeline.Cancelled {
+		if failed == "" && st.Phase == pipeline.Done && st.Result.Outcome != pipeline.Passed && st.Result.Outcome != pipeline.Cancelled && !s.Forgiven(st) {
 			failed = last
 		}
 	}

@@ -17,10 +17,11 @@ func decode(root *value) pipeline.Plan {
 	if p.On.PullRequest != nil {
 		p.On.PullRequest.Outside = outside(root.get("on").get("pull_request").get("outside"), names)
 	}
+	g := makeGraph(root)
 	for _, v := range root.get("stages").list() {
 		stage := pipeline.Stage{Name: v.get("name").text()}
 		for _, s := range v.get("steps").list() {
-			stage.Steps = append(stage.Steps, step(s))
+			stage.Steps = append(stage.Steps, steps(root, v, s, g)...)
 		}
 		p.Stages = append(p.Stages, stage)
 	}
@@ -55,28 +56,6 @@ func stageNames(root *value) (names []string) {
 		}
 	}
 	return names
-}
-
-func step(v *value) pipeline.Step {
-	s := pipeline.Step{
-		Name: v.get("name").text(), Run: v.get("run").text(),
-		Timeout: orDefault(v.get("timeout"), pipeline.Duration(defaultTimeout)),
-		Reports: pipeline.Reports{
-			JUnit: strings.TrimPrefix(v.get("reports").get("junit").text(), "./"),
-			Go:    strings.TrimPrefix(v.get("reports").get("go").text(), "./"),
-		},
-	}
-	for _, f := range v.get("env").mapping() {
-		if s.Env == nil {
-			s.Env = map[string]string{}
-		}
-		s.Env[f.key] = f.value.word
-	}
-	s.Network = pipeline.Network(v.get("network").text())
-	if a := v.get("artifact"); a != nil {
-		s.Artifact = &pipeline.ArtifactSpec{Name: a.get("name").text(), Paths: texts(a.get("paths"), true)}
-	}
-	return s
 }
 
 func environment(name string, v *value) pipeline.Environment {

@@ -11,6 +11,7 @@ func grammar() *rule {
 		kind: mapping, hint: "start the file with version: 1",
 		later: laterKeys("needs", "services", "cache", "matrix", "if", "buildspec", "strategy", "image"),
 		keys: []key{
+			{name: "env", rule: envRule("Environment variables of all steps of the file, in plain text. A stage's and a step's own take their place.", nil)},
 			{name: "version", needed: true, missing: "start the file with version: 1", rule: &rule{
 				about: "The version of this file's form.", example: `1`,
 				kind: number, least: 1, most: 1, hint: "write version: 1, the only version there is",
@@ -72,8 +73,9 @@ func stagesRule() *rule {
 		item: &rule{
 			about: "Steps that may run together. GitHub shows each stage as one check.", example: `{"name": "test", "steps": [{"name": "unit", "run": "go test ./..."}]}`,
 			kind: mapping, hint: "write - name: test, and its steps below",
-			later: laterKeys("needs", "services", "cache", "matrix", "if", "strategy", "image"),
+			later: laterKeys("needs", "services", "cache", "matrix", "strategy", "image"),
 			keys: []key{
+				{name: "env", rule: envRule("Environment variables of all steps of the stage, in plain text. A step's own take their place.", nil)},
 				{name: "name", needed: true, missing: "give the stage a name, for example name: test", rule: &rule{
 					about: "The stage's name, unique in the file. Its check is called conveyor / <name>.", example: `"test"`,
 					kind: text, words: reserve(aName(), `^plan$`, "the check conveyor / plan shows mistakes in this file"),
@@ -99,7 +101,7 @@ func stepRule() *rule {
 	return &rule{
 		about: "One list of commands in one sandbox.", example: `{"name": "unit", "run": "go test ./...", "timeout": "10m"}`,
 		kind: mapping, hint: "write - name: unit, and run: with its commands below",
-		later: laterKeys("image", "needs", "services", "cache", "matrix", "if", "buildspec", "strategy"),
+		later: laterKeys("image", "services", "cache", "buildspec", "strategy", "user"),
 		keys: []key{
 			{name: "name", needed: true, missing: "give the step a name, for example name: unit", rule: &rule{
 				about: "The step's name, unique in the file.", example: `"unit"`, kind: text, words: aName(),
@@ -108,17 +110,24 @@ func stepRule() *rule {
 				about: "The commands, run by a shell that stops at the first one that fails. They are never filled in: what the event says comes as environment variables.", example: `"npm ci && npm test"`,
 				kind: text, words: &wording{lines: true, longest: 64 << 10, says: "say what the step does, for example run: go test ./..."},
 			}},
-			{name: "env", rule: &rule{
-				about: "Environment variables of the step, in plain text. Secrets do not belong here.", example: `{"CGO_ENABLED": "0"}`,
-				kind: mapping, most: 100, hint: "write names and values, for example env: {CGO_ENABLED: 0}", called: "the variable", names: &wording{
-					pattern: `^[A-Za-z_][A-Za-z0-9_]*$`, longest: 128, says: "use letters, digits and _, and no digit first",
-					never: `^(PATH|ENV|BASH_ENV|LD_.*|GIT_.*|CONVEYOR_.*)$`, taken: "PATH, ENV, BASH_ENV, LD_*, GIT_* and CONVEYOR_* are reserved",
-				},
-				rest: &rule{about: "The variable's value. Numbers, true and false are passed on as they are written.", example: `"0"`,
-					kind: text, scalar: true, words: &wording{lines: true, longest: 32 << 10}},
+			{name: "env", rule: envRule("Environment variables of the step, in plain text, or taken from what an earlier step puts out. Secrets do not belong here.", fromRule())},
+			{name: "needs", rule: needsRule()},
+			{name: "matrix", rule: matrixRule()},
+			{name: "dir", rule: &rule{
+				about: "The folder in which the commands run, the top of the repository when left out.", example: `"web"`,
+				kind: text, words: &wording{check: folder, says: "write a folder relative to the top of the repository, for example dir: web"},
 			}},
+			{name: "shell", rule: shellRule()},
+			{name: "retries", rule: &rule{
+				about: "How often the step is run again when its commands fail or run into the timeout. Each attempt starts from a fresh copy of the source.", example: `2`,
+				kind: number, least: 1, most: maxRetries,
+			}},
+			{name: "allow_failure", rule: &rule{
+				about: "Whether the step may fail: it is shown as failed, and nothing is held up by it.", example: `true`, kind: flag, hint: "write true or false",
+			}},
+			{name: "resources", rule: resourcesRule()},
 			{name: "timeout", rule: &rule{
-				about: "How long the step may take, 30m when left out and 6h at most.", example: `"30m"`,
+				about: "How long one attempt of the step may take, 30m when left out and 6h at most.", example: `"30m"`,
 				kind: text, words: between(time.Second, maxTimeout),
 			}},
 			{name: "network", rule: networkRule()},

@@ -16,10 +16,16 @@ func makeSense(root *value, m *mistakes) {
 		for _, step := range stage.get("steps").list() {
 			steps.add(step.get("name"), "step", m)
 			artifacts.add(step.get("artifact").get("name"), "artifact", m)
-			if count++; count == maxSteps+1 {
+			before := count
+			if count += matrixSense(step, m); before <= maxSteps && count > maxSteps {
 				m.add(step.at, "join some of them", "the file has more than %d steps", maxSteps)
 			}
 		}
+	}
+	g := makeGraph(root)
+	g.sense(m)
+	for _, name := range g.order {
+		g.takeSense(name, g.nodes[name], m)
 	}
 	outsideSense(root.get("on").get("pull_request").get("outside"), stages.all, m)
 	var earlier []*field

@@ -2,7 +2,9 @@ package sandbox
 
 import (
 	"fmt"
+	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -25,7 +27,23 @@ func (s Spec) Check() error {
 	case s.Output == nil:
 		return fmt.Errorf("sandbox: nothing takes the output")
 	}
-	for _, e := range s.Env {
+	for _, word := range append([]string{s.Dir}, s.Shell...) {
+		if strings.ContainsRune(word, 0) {
+			return fmt.Errorf("sandbox: the working directory or the shell holds a NUL byte")
+		}
+	}
+	if len(s.Shell) > 0 && s.Shell[0] == "" {
+		return fmt.Errorf("sandbox: the shell has no name")
+	}
+	if s.Dir != "" && !filepath.IsLocal(s.Dir) {
+		return fmt.Errorf("sandbox: the working directory %q is not below the workspace", s.Dir)
+	}
+	for _, e := range s.Paths {
+		if _, below, ok := strings.Cut(e, "="); !ok || !filepath.IsLocal(below) {
+			return fmt.Errorf("sandbox: %q is no path below the workspace", e)
+		}
+	}
+	for _, e := range slices.Concat(s.Env, s.Paths) {
 		name, _, ok := strings.Cut(e, "=")
 		switch {
 		case !ok || !nameForm.MatchString(name):
@@ -47,8 +65,8 @@ const ProxyAddress = "127.0.0.1:3128"
 func Reserved(name string) bool { return name == "PATH" || strings.HasPrefix(name, "LD_") }
 
 // Environ is what a step's shell gets: what the sandbox sets, then what the spec says. Nothing of the server's own
-// environment is in it.
-func (s Spec) Environ(path, home, tmp string) []string {
+// environment is in it. work is the workspace as the step sees it.
+func (s Spec) Environ(path, home, tmp, work string) []string {
 	set := []string{"PATH=" + path, "HOME=" + home, "TMPDIR=" + tmp, "LANG=C.UTF-8", "CI=true"}
 	if s.Out != nil {
 		for _, name := range []string{"http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"} {
@@ -56,9 +74,14 @@ func (s Spec) Environ(path, home, tmp string) []string {
 		}
 		set = append(set, "no_proxy=localhost,127.0.0.1,::1", "NO_PROXY=localhost,127.0.0.1,::1")
 	}
-	env := make([]string, 0, len(set)+len(s.Env))
+	set = append(set, s.Env...)
+	for _, e := range s.Paths {
+		name, below, _ := strings.Cut(e, "=")
+		set = append(set, name+"="+filepath.Join(work, below))
+	}
+	env := make([]string, 0, len(set))
 	at := make(map[string]int, cap(env))
-	for _, e := range append(set, s.Env...) {
+	for _, e := range set {
 		name, _, _ := strings.Cut(e, "=")
 		if i, twice := at[name]; twice {
 			env[i] = e // the last one counts, as with a shell
@@ -69,6 +92,23 @@ func (s Spec) Environ(path, home, tmp string) []string {
 	}
 	return env
 }
+
+// Within lowers what l asks for to what most allows.
+func (l Limits) Within(most Limits) Limits {
+	if most.Memory > 0 {
+		l.Memory = min(l.Memory, most.Memory)
+	}
+	if most.PIDs > 0 {
+		l.PIDs = min(l.PIDs, most.PIDs)
+	}
+	if most.CPUs > 0 {
+		l.CPUs = min(l.CPUs, most.CPUs)
+	}
+	return l
+}
+
+// NoShell is what a step's log says when there is nothing that could run its script.
+const NoShell = "This step's shell is not installed where steps run: "
 
 // Or fills in what l leaves open.
 func (l Limits) Or(defaults Limits) Limits {

@@ -63,8 +63,8 @@ func (s *Sandbox) config(root string, spec sandbox.Spec, l sandbox.Limits, g *gr
 		},
 		Process: &specs.Process{
 			User:            specs.User{UID: userID, GID: userID},
-			Args:            []string{"/bin/sh", "-c", s.firstProcess()},
-			Env:             spec.Environ(s.host.path, homeDir, "/tmp"),
+			Args:            append([]string{"/bin/sh", "-c", s.firstProcess(), "step", workDir + "/" + spec.Dir}, s.shell(spec)...),
+			Env:             spec.Environ(s.host.path, homeDir, "/tmp", workDir),
 			Cwd:             workDir,
 			Capabilities:    &specs.LinuxCapabilities{},
 			NoNewPrivileges: true,
@@ -77,7 +77,7 @@ func (s *Sandbox) config(root string, spec sandbox.Spec, l sandbox.Limits, g *gr
 }
 
 // firstProcess is what the first process of the box does: say that the box stands; run the script; reap orphans
-// meanwhile; end, and everything with it. The script's output and errors go to one pipe. The first process's own errors
+// meanwhile; end, and everything with it. The folder and the shell are arguments, and never part of these words. The script's output and errors go to one pipe. The first process's own errors
 // go where the runtime's go, so that a shell's "Killed" is not taken for the step's;
 // that is why there are brackets: some shells redirect themselves for a plain command.
 func (s *Sandbox) firstProcess() string {
@@ -85,7 +85,16 @@ func (s *Sandbox) firstProcess() string {
 	if s.engine.says > 2 {
 		shut = " " + says + ">&-"
 	}
-	return "echo >&" + says + "; (exec " + s.host.shell + " " + scriptFile + " </dev/null 2>&1" + shut + "); exit $?"
+	return "echo >&" + says + `; (cd "$1" 2>&1 || exit 1; shift; command -v "$1" >/dev/null 2>&1 || { echo "` + sandbox.NoShell + `$1"; exit 127; }; ` +
+		`exec "$@" ` + scriptFile + " </dev/null 2>&1" + shut + "); exit $?"
+}
+
+// shell is the command line that runs the script, up to its name.
+func (s *Sandbox) shell(spec sandbox.Spec) []string {
+	if len(spec.Shell) > 0 {
+		return spec.Shell
+	}
+	return s.host.shell
 }
 
 // rlimits only ever lower what the server has: raising would need a capability that it may not have.
