@@ -160,6 +160,16 @@ func anyWaits(s pipeline.State) bool {
 	return false
 }
 
+// most is what a step may use on this server. A sandbox that bounds nothing gives no bounds.
+func (a *App) most() pipeline.Resources {
+	limited, ok := a.sandbox.(interface{ Limits() sandbox.Limits })
+	if !ok {
+		return pipeline.Resources{}
+	}
+	l := limited.Limits()
+	return pipeline.Resources{Memory: l.Memory, CPUs: l.CPUs, PIDs: l.PIDs}
+}
+
 // stepLogLimit is how much of a step's output is kept, in bytes.
 const stepLogLimit = 64 << 20
 

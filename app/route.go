@@ -133,6 +133,9 @@ func (a *App) current(ctx context.Context, d webhook.Delivery, heard webhook.Hea
 
 // start requests a run, or says why there is none. pull is the pull request as the same delivery told of it.
 func (a *App) start(ctx context.Context, run pipeline.RunID, t pipeline.Trigger, pull *deploy.PullSeen) (why string, err error) {
+	if pull != nil && t.Kind == pipeline.PullRequest {
+		t.Onto = pull.BaseCommit
+	}
 	trust, planFrom, err := a.trust(ctx, t, pull)
 	if err != nil {
 		return "", err
@@ -154,6 +157,11 @@ func (a *App) start(ctx context.Context, run pipeline.RunID, t pipeline.Trigger,
 	key := reservation(t, trust)
 	if len(problems) == 0 {
 		why, shown := filtered(plan, t)
+		if why == "" {
+			if why, shown, err = a.filteredPaths(ctx, plan, t, run); err != nil {
+				return "", err
+			}
+		}
 		if why != "" && !shown {
 			return why, nil
 		}
@@ -223,7 +231,7 @@ func (a *App) plan(ctx context.Context, repo pipeline.Repo, at pipeline.Commit) 
 	if err != nil {
 		return pipeline.Plan{}, nil, err
 	}
-	plan, problems := planfile.Parse(pipeline.PlanPath, data)
+	plan, problems := planfile.ParseFor(pipeline.PlanPath, data, a.most())
 	return plan, problems, nil
 }
 

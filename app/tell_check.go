@@ -145,7 +145,7 @@ func (a *App) checkSummary(ctx context.Context, s pipeline.State, c pipeline.Che
 	}
 	b.WriteString("| step | result | time |\n|---|---|---|\n")
 	for _, st := range c.Steps {
-		fmt.Fprintf(&b, "| %s | %s | %s |\n", github.Literal(st.Name), github.Literal(stepWords(s, st)), took(st))
+		fmt.Fprintf(&b, "| %s | %s | %s |\n", st.Name, github.Literal(stepWords(s, st)), took(st))
 	}
 	for _, st := range c.Steps {
 		if st.Phase != pipeline.Done || st.Result.Outcome == pipeline.Passed || st.Result.Outcome == pipeline.Cancelled {
@@ -155,7 +155,7 @@ func (a *App) checkSummary(ctx context.Context, s pipeline.State, c pipeline.Che
 		if err != nil || len(tail) == 0 {
 			continue
 		}
-		fmt.Fprintf(&b, "\nThe last lines of **%s**:\n\n%s\n", github.Literal(st.Name), github.Block(string(tail)))
+		fmt.Fprintf(&b, "\nThe last lines of **%s**:\n\n%s\n", st.Name, github.Block(string(tail)))
 	}
 	for _, st := range c.Steps {
 		if art := st.Result.Artifact; art != nil {

@@ -94,6 +94,9 @@ func (s State) decided(e StepDecided) State {
 // spec is what the plan says of a step.
 func (s State) spec(st StepState) Step { return s.Plan.Stages[st.Stage].Steps[st.at] }
 
+// FailedBefore reports whether something that a step waits for is not good.
+func (s State) FailedBefore(st StepState) bool { return s.before(st).failed }
+
 // Retries is how often the plan lets a step be tried again.
 func (s State) Retries(st StepState) int { return s.spec(st).Retries }
 

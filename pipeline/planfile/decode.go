@@ -35,7 +35,10 @@ func filter(v *value) *pipeline.Filter {
 	if v == nil {
 		return nil
 	}
-	return &pipeline.Filter{Branches: texts(v.get("branches"), false)}
+	return &pipeline.Filter{
+		Branches: texts(v.get("branches"), false), Without: texts(v.get("branches_ignore"), false),
+		Paths: texts(v.get("paths"), true), Ignore: texts(v.get("paths_ignore"), true),
+	}
 }
 
 // outside is which stages run code from outside: none when nothing is said, all of them, or those that are named.

@@ -13,6 +13,7 @@ func steps(root, stage, v *value, g graph) (all []pipeline.Step) {
 	one := step(v)
 	n := g.nodes[one.Name]
 	one.Needs, one.AtOnce = g.resolve(n), n.needs != nil && len(n.needs) == 0
+	one.If, one.After = conditionOf(stage, v)
 	for _, outer := range []*value{stage, root} {
 		for name, word := range variables(outer.get("env")) {
 			_, taken := one.Take[name]

@@ -28,13 +28,17 @@ func grammar() *rule {
 func onRule() *rule {
 	const hint = "write for example on: {push: {branches: [main]}, pull_request: {}}"
 	filter := func(about, example, branches string, more ...key) *rule {
+		globs := func(about, example, hint string, item *rule) *rule {
+			return &rule{about: about, example: example, kind: list, least: 1, most: 50, hint: hint, item: item}
+		}
+		branch := &rule{about: "A branch, or a glob: * stands for anything without a slash, ** for anything.", example: `"main"`,
+			kind: text, words: &wording{check: branchGlob, longest: 255, says: "write a branch or a glob: main, release/**"}}
+		file := &rule{about: "A path, or a glob: * stands for anything without a slash, ** for anything.", example: `"web/**"`, kind: text, words: aFileGlob()}
 		return &rule{about: about, example: example, kind: mapping, hint: "write {} for all of them, or {branches: [main]}", keys: append([]key{
-			{name: "branches", rule: &rule{
-				about: branches, example: `["main", "release/**"]`,
-				kind: list, least: 1, most: 50, hint: "write for example branches: [main], or leave it out to mean every branch",
-				item: &rule{about: "A branch, or a glob: * stands for anything without a slash, ** for anything.", example: `"main"`,
-					kind: text, words: &wording{check: branchGlob, longest: 255, says: "write a branch or a glob: main, release/**"}},
-			}},
+			{name: "branches", rule: globs(branches, `["main", "release/**"]`, "write for example branches: [main], or leave it out to mean every branch", branch)},
+			{name: "branches_ignore", rule: globs("Branches that do not count, although branches names them.", `["release/old-*"]`, "write for example branches_ignore: [wip/**]", branch)},
+			{name: "paths", rule: globs("Only changes of these files count; all when left out.", `["web/**", "package.json"]`, "write for example paths: [web/**]", file)},
+			{name: "paths_ignore", rule: globs("Changes of these files do not count.", `["docs/**", "**/*.md"]`, "write for example paths_ignore: [docs/**]", file)},
 		}, more...)}
 	}
 	return &rule{
@@ -75,6 +79,7 @@ func stagesRule() *rule {
 			kind: mapping, hint: "write - name: test, and its steps below",
 			later: laterKeys("needs", "services", "cache", "matrix", "strategy", "image"),
 			keys: []key{
+				{name: "if", rule: ifRule("A condition of all steps of the stage, in CEL. When it does not hold, the stage is left out, and its check is skipped.")},
 				{name: "env", rule: envRule("Environment variables of all steps of the stage, in plain text. A step's own take their place.", nil)},
 				{name: "name", needed: true, missing: "give the stage a name, for example name: test", rule: &rule{
 					about: "The stage's name, unique in the file. Its check is called conveyor / <name>.", example: `"test"`,
@@ -111,6 +116,7 @@ func stepRule() *rule {
 				kind: text, words: &wording{lines: true, longest: 64 << 10, says: "say what the step does, for example run: go test ./..."},
 			}},
 			{name: "env", rule: envRule("Environment variables of the step, in plain text, or taken from what an earlier step puts out. Secrets do not belong here.", fromRule())},
+			{name: "if", rule: ifRule("A condition, in CEL, asked when what the step waits for is over. When it does not hold, the step is left out, which is no failure.")},
 			{name: "needs", rule: needsRule()},
 			{name: "matrix", rule: matrixRule()},
 			{name: "dir", rule: &rule{

@@ -11,6 +11,11 @@ import (
 // Parse reads a pipeline file. It returns a plan without problems, or problems and the zero plan: a file with a mistake
 // must not start, deploy or open anything. Problems are sorted by their place. The name is used in messages only.
 func Parse(name string, data []byte) (pipeline.Plan, []pipeline.Problem) {
+	return ParseFor(name, data, pipeline.Resources{})
+}
+
+// ParseFor is Parse, for a server on which a step may use so much and no more. Zero values have no bound.
+func ParseFor(name string, data []byte, most pipeline.Resources) (pipeline.Plan, []pipeline.Problem) {
 	var m mistakes
 	root := read(name, data, &m)
 	if root == nil {
@@ -18,6 +23,7 @@ func Parse(name string, data []byte) (pipeline.Plan, []pipeline.Problem) {
 	}
 	check(root, grammar(), "", &m)
 	makeSense(root, &m)
+	withinSense(root, most, &m)
 	if len(m.found) > 0 {
 		return pipeline.Plan{}, m.sorted()
 	}

@@ -25,7 +25,9 @@ func makeSense(root *value, m *mistakes) {
 	g := makeGraph(root)
 	g.sense(m)
 	for _, name := range g.order {
-		g.takeSense(name, g.nodes[name], m)
+		n := g.nodes[name]
+		g.takeSense(name, n, m)
+		g.conditionSense(root.get("stages").list()[n.stage], name, n, m)
 	}
 	outsideSense(root.get("on").get("pull_request").get("outside"), stages.all, m)
 	var earlier []*field

@@ -13,6 +13,9 @@ func (m *mistakes) value(n ast.Node) *value {
 	switch n := n.(type) {
 	case *ast.StringNode:
 		v.kind, v.word = text, n.Value
+		if tk := n.GetToken(); tk.Type == token.DoubleQuoteType || tk.Type == token.SingleQuoteType {
+			v.inset = 1
+		}
 	case *ast.LiteralNode:
 		v.kind, v.word = text, n.Value.Value
 	case *ast.IntegerNode, *ast.FloatNode, *ast.InfinityNode, *ast.NanNode:

@@ -22,7 +22,8 @@ var rooms = []struct {
 }{
 	{"conveyor", nil, nil},
 	{"pipeline", nil, nil},
-	{"pipeline/planfile", []string{"pipeline"}, []string{"github.com/goccy/go-yaml/...", "github.com/bmatcuk/doublestar/v4"}},
+	{"pipeline/planfile/condition", nil, []string{"cel.dev/cel-go/..."}},
+	{"pipeline/planfile", []string{"pipeline", "pipeline/planfile/condition"}, []string{"github.com/goccy/go-yaml/...", "github.com/bmatcuk/doublestar/v4"}},
 	{"pipeline/report", []string{"pipeline"}, nil},
 	{"pipeline/engine", []string{"pipeline", "pipeline/journal"}, nil},
 	{"pipeline/journal", nil, nil},
