@@ -49,6 +49,8 @@ func (a *App) doForRepo(ctx context.Context, w *repoWork, effect deploy.Effect) 
 		return a.tellButtons(ctx, w, e)
 	case deploy.StopRun:
 		return a.stopRun(ctx, w, e)
+	case deploy.Admit:
+		return a.admit(ctx, w, e)
 	case deploy.TellRuns:
 		return a.tellRuns(ctx, w, e)
 	case deploy.LookupPull:

@@ -25,6 +25,8 @@ func (a *App) runs() engine.Machine[pipeline.State, pipeline.Event, pipeline.Eff
 			switch e := effect.(type) {
 			case pipeline.Exec:
 				return a.exec(ctx, w, e)
+			case pipeline.AskStage:
+				return a.askStage(ctx, w, e)
 			case pipeline.Decide:
 				return a.decide(ctx, w, e)
 			case pipeline.TellCheck:

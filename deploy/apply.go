@@ -19,6 +19,10 @@ func Apply(s State, e Event) State {
 		return s.runBegan(e)
 	case RunEnded:
 		return s.runEnded(e)
+	case StageWanted:
+		return s.stageWanted(e)
+	case AdmissionSent:
+		return s.admissionSent(e)
 	case CancelSent:
 		if r, ok := s.Runs[e.Run]; ok {
 			r.Stop, r.Stopped = "", true

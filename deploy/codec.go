@@ -31,6 +31,8 @@ var readers = map[string]func([]byte) (Event, error){
 	Defined{}.Kind():           read[Defined],
 	RunBegan{}.Kind():          read[RunBegan],
 	RunEnded{}.Kind():          read[RunEnded],
+	StageWanted{}.Kind():       read[StageWanted],
+	AdmissionSent{}.Kind():     read[AdmissionSent],
 	CancelSent{}.Kind():        read[CancelSent],
 	CardKnown{}.Kind():         read[CardKnown],
 	RightLost{}.Kind():         read[RightLost],

@@ -145,6 +145,21 @@ type RunBegan struct {
 	Tree    string           `json:"tree,omitempty"` // Git's id of the commit's tree
 	Plan    string           `json:"plan,omitempty"` // hash of the plan
 	At      time.Time        `json:"at"`
+
+	Concurrency pipeline.Concurrency `json:"concurrency,omitempty"`
+}
+
+// StageWanted says that a run has left its stages before this one, and wants to enter it.
+type StageWanted struct {
+	Run   pipeline.RunID `json:"run"`
+	Stage int            `json:"stage"` // index into its plan's stages
+	At    time.Time      `json:"at"`
+}
+
+// AdmissionSent says that a run knows that it was let enter a stage.
+type AdmissionSent struct {
+	Run   pipeline.RunID `json:"run"`
+	Stage int            `json:"stage"`
 }
 
 // RunEnded says how a run ended and what it offers. Only a successful run offers artifacts.
@@ -263,6 +278,8 @@ func (Answered) Kind() string          { return "answered" }
 func (Defined) Kind() string           { return "defined" }
 func (RunBegan) Kind() string          { return "run_began" }
 func (RunEnded) Kind() string          { return "run_ended" }
+func (StageWanted) Kind() string       { return "stage_wanted" }
+func (AdmissionSent) Kind() string     { return "admission_sent" }
 func (GroupGone) Kind() string         { return "group_gone" }
 func (ButtonsSent) Kind() string       { return "buttons_sent" }
 func (CancelSent) Kind() string        { return "cancel_sent" }

@@ -31,6 +31,7 @@ type State struct {
 	Freezes     map[string]Freeze  // by environment; "" is all of them
 	Pictures    map[string]Picture // deployments that GitHub shows, by our name
 	Gone        []pipeline.Commit  // the newest merge groups that were taken apart
+	began       int                // runs so far, to put them in order
 	Shut        string             // why nothing is begun or told here; empty when it is
 	Changes     int                // of the repository itself, so far
 	ChangesTold int                // how many of them the runs know
@@ -65,6 +66,7 @@ type Run struct {
 	Conclusion pipeline.Conclusion // empty while it runs
 	Stop       string              // why it should be cancelled, until it has been told
 	Stopped    bool                // it has been told
+	turn
 }
 
 // Build is what a successful run made of a commit.

@@ -29,6 +29,7 @@ type Check struct {
 	Buttons     []Button // at most three
 	Note        string   // an answer to someone who asked for something at the check
 	notes       int      // how many there were
+	inLine      bool     // the run waits for its turn in front of the stage
 	Started     time.Time
 	Finished    time.Time
 }
@@ -40,6 +41,9 @@ func (c Check) Mark() string {
 		for _, b := range c.Buttons {
 			mark += ":" + b.Identifier
 		}
+	}
+	if c.inLine {
+		mark += ":turn"
 	}
 	if c.notes > 0 {
 		mark += fmt.Sprintf(":note%d", c.notes)
@@ -119,6 +123,7 @@ func (s State) stageCheck(i int, stage Stage) Check {
 	} else {
 		c.Annotations = nil // they are told once, with the conclusion
 	}
+	c.inLine = c.Status == Queued && s.InLine() && i == s.currentStage()
 	c.Title = s.title(c, passed)
 	return c
 }
@@ -190,6 +195,8 @@ func (s State) title(c Check, passed int) string {
 		}
 	case c.Status == InProgress:
 		return "Running"
+	case c.inLine:
+		return "Waiting for its turn: another run is in this stage"
 	}
 	return "Waiting"
 }

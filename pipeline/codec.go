@@ -21,6 +21,8 @@ var readers = map[string]func([]byte) (Event, error){
 	StepFinished{}.Kind():    read[StepFinished],
 	StepLost{}.Kind():        read[StepLost],
 	StepDecided{}.Kind():     read[StepDecided],
+	StageAsked{}.Kind():      read[StageAsked],
+	StageEntered{}.Kind():    read[StageEntered],
 	CancelRequested{}.Kind(): read[CancelRequested],
 	Reported{}.Kind():        read[Reported],
 	Offered{}.Kind():         read[Offered],

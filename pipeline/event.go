@@ -60,6 +60,18 @@ type StepDecided struct {
 	At    time.Time `json:"at"`
 }
 
+// StageAsked says that the repository's stream knows that the run wants to enter a stage, and has left those before.
+type StageAsked struct {
+	Stage int       `json:"stage"` // index into the plan's stages
+	At    time.Time `json:"at"`
+}
+
+// StageEntered says that it is the run's turn. The repository's stream decides on it.
+type StageEntered struct {
+	Stage int       `json:"stage"`
+	At    time.Time `json:"at"`
+}
+
 // CancelRequested ends a run that is not over.
 type CancelRequested struct {
 	Reason string    `json:"reason"` // in words: "superseded by 1a2b3c4", "cancelled by @x"
@@ -109,6 +121,8 @@ func (StepStarted) Kind() string     { return "step_started" }
 func (StepFinished) Kind() string    { return "step_finished" }
 func (StepLost) Kind() string        { return "step_lost" }
 func (StepDecided) Kind() string     { return "step_decided" }
+func (StageAsked) Kind() string      { return "stage_asked" }
+func (StageEntered) Kind() string    { return "stage_entered" }
 func (CancelRequested) Kind() string { return "cancel_requested" }
 func (Reported) Kind() string        { return "reported" }
 func (Offered) Kind() string         { return "offered" }

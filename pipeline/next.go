@@ -16,6 +16,12 @@ type Exec struct {
 	Asked   time.Time // when the run was requested
 }
 
+// AskStage owes the repository's stream the wish to enter a stage, where runs take turns.
+type AskStage struct{ Stage int }
+
+// Name of the effect.
+func (e AskStage) Name() string { return fmt.Sprintf("ask/%d", e.Stage) }
+
 // Decide owes the answer whether a step's condition holds.
 type Decide struct{ Step string }
 
@@ -49,8 +55,12 @@ func Next(s State) (owed []Effect) {
 	if s.Run == "" {
 		return nil
 	}
+	if stage, waits := s.turn(); waits && s.Asked <= stage {
+		owed = append(owed, AskStage{stage})
+	}
 	for _, st := range s.Steps {
 		switch {
+		case st.Phase == Waiting && s.Plan.Concurrency.Gates() && st.Stage >= s.Entered: // not before its turn
 		case st.Phase == Running:
 			owed = append(owed, Exec{Step: st.Name, Attempt: st.Attempt, Asked: s.Requested})
 		case st.Phase != Waiting || st.Attempt == 0 && s.before(st).held:
@@ -70,6 +80,18 @@ func Next(s State) (owed []Effect) {
 		owed = append(owed, Report{})
 	}
 	return owed
+}
+
+// turn is the stage before which the run waits for its turn.
+func (s State) turn() (stage int, waits bool) {
+	stage = s.currentStage()
+	return stage, stage >= 0 && s.Plan.Concurrency.Gates() && s.Entered <= stage
+}
+
+// InLine reports whether the run waits for another one to leave a stage.
+func (s State) InLine() bool {
+	stage, waits := s.turn()
+	return waits && s.Asked > stage
 }
 
 // patience spares GitHub the news that is about to be outdated: a first stage that starts within the blink of an eye is

@@ -73,6 +73,16 @@ func TestStoriesOfOrder(t *testing.T) {
 			started("unit", 1, 1), started("lint", 1, 1), finished("unit", 1, pipeline.Failed, 2), finished("lint", 1, pipeline.Passed, 3),
 			pipeline.StepDecided{Step: "site", Holds: true, At: at(4)}, started("site", 1, 5), siteMade(6),
 		},
+		"a run that takes turns asks before each stage": {
+			planned(func(p *pipeline.Plan) { p.Concurrency, p.Stages[1].Steps[0].AtOnce = pipeline.Queue, true }),
+			pipeline.StageAsked{Stage: 0, At: at(1)}, pipeline.StageEntered{Stage: 0, At: at(2)}, started("unit", 1, 3), started("lint", 1, 3),
+			finished("lint", 1, pipeline.Passed, 4), finished("unit", 1, pipeline.Passed, 5), pipeline.StageAsked{Stage: 1, At: at(6)},
+			pipeline.StageEntered{Stage: 0, At: at(7)}, pipeline.StageEntered{Stage: 1, At: at(8)},
+		},
+		"a run that waits for its turn can be cancelled": {
+			planned(func(p *pipeline.Plan) { p.Concurrency = pipeline.Supersede }),
+			pipeline.StageAsked{Stage: 0, At: at(1)}, pipeline.CancelRequested{Reason: "superseded by 9f8e7d6", At: at(2)}, pipeline.StageEntered{Stage: 0, At: at(3)},
+		},
 		"what needs a step that is left out is left out": {
 			planned(func(p *pipeline.Plan) {
 				p.Stages[0].Steps[0].If, p.Stages[0].Steps[1].Needs = "false", []string{"unit"}

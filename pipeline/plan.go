@@ -9,9 +9,24 @@ const PlanPath = ".github/conveyor.yml"
 type Plan struct {
 	Version      int           `json:"version"`
 	On           On            `json:"on"`
+	Concurrency  Concurrency   `json:"concurrency,omitempty"`
 	Stages       []Stage       `json:"stages"`
 	Environments []Environment `json:"environments,omitempty"` // in promotion order, as written
 }
+
+// Concurrency says what becomes of several runs of one branch or pull request. The words mean what they mean in AWS
+// CodePipeline. The zero value is Parallel.
+type Concurrency string
+
+// The modes.
+const (
+	Parallel  Concurrency = "parallel"  // each run for itself
+	Queue     Concurrency = "queue"     // a stage holds one run; the others wait in the order of their start
+	Supersede Concurrency = "supersede" // a stage holds one run; of those that wait for it, the newest takes the others' place
+)
+
+// Gates reports whether a run waits for its turn before each stage.
+func (c Concurrency) Gates() bool { return c == Queue || c == Supersede }
 
 // On says which events start a run. A nil filter means that this kind of event starts none.
 type On struct {

@@ -25,6 +25,8 @@ type State struct {
 	notes      map[string]note
 	Only       string      // the stage that it ends with; empty for a whole run
 	Steps      []StepState // all steps of all stages, in the plan's order
+	Asked      int         // how many stages it has asked to enter, where runs take turns
+	Entered    int         // how many it was let enter
 	Cancel     string      // why it was cancelled; empty when it was not
 	Reported   bool        // the repository's stream knows how it ended
 	Told       map[string]Told
@@ -97,6 +99,10 @@ func Apply(s State, e Event) State {
 			st.Phase, st.Result, st.Finished = Done, e.Result, e.At
 			return true
 		}, e.At).settle()
+	case StageAsked:
+		s.Asked = max(s.Asked, e.Stage+1)
+	case StageEntered:
+		s.Entered = max(s.Entered, e.Stage+1)
 	case StepDecided:
 		return s.decided(e).settle()
 	case StepLost:

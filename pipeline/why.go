@@ -133,6 +133,8 @@ func (s State) explainStep(st StepState) Reason {
 		return Reason{Say: name + " waits for another attempt", Because: []Reason{{Say: "the last one was lost: " + quoted(st.LostWhy)}}}
 	case st.Phase == Waiting && s.before(st).held && len(s.spec(st).Needs) > 0:
 		return Reason{Say: name + " waits for what it needs", Because: s.whyHeld(st)}
+	case st.Phase == Waiting && !s.before(st).held && s.InLine():
+		return Reason{Say: name + " waits for its turn: another run is in its stage, and the plan lets one in at a time"}
 	case st.Phase == Waiting && !s.before(st).held:
 		return Reason{Say: name + " waits for its turn on this server"}
 	case st.Phase == Waiting:

@@ -73,6 +73,8 @@ func running(s pipeline.State, places []placeView) (steps []nextStep) {
 		steps = append(steps, say("busy", "%s runs now.", now[0]))
 	case len(now) > 1:
 		steps = append(steps, say("busy", "%s run now.", list(now, "and")))
+	case len(steps) == 0 && s.InLine():
+		steps = append(steps, say("wait", "It waits for its turn: another run is in the next stage, and the plan lets one in at a time."))
 	case len(steps) == 0:
 		steps = append(steps, say("off", "The next step starts as soon as a worker is free."))
 	}

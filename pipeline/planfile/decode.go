@@ -13,6 +13,9 @@ func decode(root *value) pipeline.Plan {
 	p.On.Push = filter(root.get("on").get("push"))
 	p.On.PullRequest = filter(root.get("on").get("pull_request"))
 	p.On.MergeGroup = filter(root.get("on").get("merge_group"))
+	if word := pipeline.Concurrency(root.get("concurrency").text()); word != pipeline.Parallel {
+		p.Concurrency = word
+	}
 	names := stageNames(root)
 	if p.On.PullRequest != nil {
 		p.On.PullRequest.Outside = outside(root.get("on").get("pull_request").get("outside"), names)

@@ -18,6 +18,10 @@ func grammar() *rule {
 			}},
 			{name: "on", needed: true, rule: onRule(),
 				missing: "say which events start a run, for example on: {push: {branches: [main]}, pull_request: {}}; nothing is assumed here"},
+			{name: "concurrency", rule: &rule{
+				about: "What becomes of several runs of one branch or pull request. parallel, as when it is left out: each for itself. queue: a stage holds one run, and the others wait in the order of their start. supersede: of those that wait for a stage, the newest takes the others' place.", example: `"queue"`,
+				kind: text, words: &wording{oneOf: []string{"parallel", "queue", "supersede"}, says: "write parallel, queue or supersede"},
+			}},
 			{name: "stages", needed: true, rule: stagesRule(),
 				missing: "write at least one stage with a step that has run"},
 			{name: "environments", rule: environmentsRule()},
