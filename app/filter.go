@@ -33,6 +33,10 @@ func filtered(plan pipeline.Plan, t pipeline.Trigger) (why string, shown bool) {
 		if !planfile.Matches(on.PullRequest, t.Base) {
 			return fmt.Sprintf("%s %q", excludes("on.pull_request", on.PullRequest, t.Base), t.Base), t.Fork || !planfile.Matches(on.Push, t.Branch)
 		}
+	case pipeline.Schedule:
+		if len(on.Schedule) == 0 {
+			return "the plan has no schedule", false
+		}
 	case pipeline.MergeGroup:
 		return filteredGroup(on, t.Base)
 	}
@@ -70,6 +74,8 @@ func (a *App) filteredPaths(ctx context.Context, plan pipeline.Plan, t pipeline.
 	switch t.Kind {
 	case pipeline.PullRequest:
 		f, key, shown = on.PullRequest, "on.pull_request", t.Fork || !planfile.Matches(on.Push, t.Branch)
+	case pipeline.Schedule:
+		return "", false, nil
 	case pipeline.MergeGroup:
 		f, key, shown = on.MergeGroup, "on.merge_group", true
 	}
@@ -94,7 +100,7 @@ func (a *App) hasRun(ctx context.Context, t pipeline.Trigger) (why string, err e
 		return "", err
 	}
 	for _, r := range s.Runs {
-		if r.Trigger.Commit == t.Commit && r.Trigger.Kind != pipeline.MergeGroup && !r.Skipped && r.Only == "" {
+		if r.Trigger.Commit == t.Commit && r.Trigger.Kind != pipeline.MergeGroup && r.Trigger.Kind != pipeline.Schedule && !r.Skipped && r.Only == "" {
 			return fmt.Sprintf("%s has a run already", t.Commit.Short()), nil
 		}
 	}

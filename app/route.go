@@ -183,7 +183,7 @@ func (a *App) start(ctx context.Context, run pipeline.RunID, t pipeline.Trigger,
 // push, and only who may write puts a pull request into the merge queue. A pull request's code is its author's: only an author who may write is trusted, however the branch is named; of
 // a fork, the one who pushed must be, too.
 func (a *App) trust(ctx context.Context, t pipeline.Trigger, pull *deploy.PullSeen) (pipeline.Trust, pipeline.Commit, error) {
-	if t.Kind == pipeline.Push || t.Kind == pipeline.MergeGroup {
+	if t.Kind == pipeline.Push || t.Kind == pipeline.MergeGroup || t.Kind == pipeline.Schedule {
 		return pipeline.Writer, t.Commit, nil
 	}
 	if pull == nil {
@@ -259,7 +259,7 @@ func (a *App) define(ctx context.Context, run pipeline.RunID, t pipeline.Trigger
 	if len(problems) > 0 {
 		return nil // what was defined before stays in force; the push's own check shows the mistake
 	}
-	e := deploy.Defined{Repo: t.Repo, Commit: at, Pushed: pushed, Environments: plan.Environments, Plan: planfile.Hash(plan)}
+	e := deploy.Defined{Repo: t.Repo, Commit: at, Pushed: pushed, Environments: plan.Environments, Plan: planfile.Hash(plan), Schedule: plan.On.Schedule}
 	_, err := a.post(ctx, repoStream(t.Repo.ID), fmt.Sprintf("defined/%s/%v", at, pushed), e)
 	return err
 }
@@ -272,6 +272,8 @@ func reservation(t pipeline.Trigger, trust pipeline.Trust) string {
 	switch {
 	case t.Kind == pipeline.Push && t.Branch == t.Repo.Branch:
 		key += "/" + t.Branch
+	case t.Kind == pipeline.Schedule:
+		key = "run/" + t.Delivery
 	case t.Kind == pipeline.MergeGroup: // a push of the same commit, once it is merged, has artifacts to make
 		key += "/" + string(t.Kind)
 	}

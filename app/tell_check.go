@@ -173,6 +173,9 @@ func startedBy(t pipeline.Trigger) string {
 	} else if t.Kind == pipeline.MergeGroup {
 		what = fmt.Sprintf("merge queue of `%s` at %s", github.Literal(t.Base), t.Commit.Short())
 	}
+	if t.Kind == pipeline.Schedule {
+		return fmt.Sprintf("Started by the schedule of `%s`, at %s.", github.Literal(t.Branch), t.At.UTC().Format("2006-01-02 15:04 MST"))
+	}
 	return fmt.Sprintf("Started by %s, %s (delivery `%s`).", github.Literal(t.Actor.Login), what, t.Delivery)
 }
 

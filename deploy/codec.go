@@ -33,6 +33,8 @@ var readers = map[string]func([]byte) (Event, error){
 	RunEnded{}.Kind():          read[RunEnded],
 	StageWanted{}.Kind():       read[StageWanted],
 	AdmissionSent{}.Kind():     read[AdmissionSent],
+	TimeKnown{}.Kind():         read[TimeKnown],
+	TimeCame{}.Kind():          read[TimeCame],
 	CancelSent{}.Kind():        read[CancelSent],
 	CardKnown{}.Kind():         read[CardKnown],
 	RightLost{}.Kind():         read[RightLost],

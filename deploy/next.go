@@ -147,6 +147,7 @@ func (s State) owedToRuns() (owed []Effect) {
 			owed = append(owed, Admit{id, r.holds - 1})
 		}
 	}
+	owed = append(owed, s.owedTimes()...)
 	if s.Shut == "" && s.ChangesTold < s.Changes {
 		owed = append(owed, TellRuns{s.Changes})
 	}

@@ -32,7 +32,14 @@ func (c Concurrency) Gates() bool { return c == Queue || c == Supersede }
 type On struct {
 	Push        *Filter `json:"push,omitempty"`
 	PullRequest *Filter `json:"pull_request,omitempty"`
+	Schedule    []Time  `json:"schedule,omitempty"`
 	MergeGroup  *Filter `json:"merge_group,omitempty"` // nil: as for a pull request into its base, or a push to it
+}
+
+// Time is when runs of the default branch start by themselves.
+type Time struct {
+	Cron string `json:"cron"`           // five fields, as crontab has them
+	Zone string `json:"zone,omitempty"` // the name of a time zone; empty for UTC
 }
 
 // Filter narrows events down. An empty list lets everything pass.

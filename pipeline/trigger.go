@@ -10,6 +10,7 @@ const (
 	Push        TriggerKind = "push"
 	PullRequest TriggerKind = "pull_request"
 	MergeGroup  TriggerKind = "merge_group" // what the merge queue would make of the base: tested, and never deployed
+	Schedule    TriggerKind = "schedule"    // a time that the default branch's plan names has come
 )
 
 // Trigger is why a run exists.

@@ -73,6 +73,9 @@ func (p *Pages) headline(s pipeline.State) headline {
 	if t.Kind == pipeline.MergeGroup {
 		h.Why, h.WhyURL = "merge queue of "+cut(plain(t.Base), 80), p.github(t.Repo, "tree", t.Base)
 	}
+	if t.Kind == pipeline.Schedule {
+		h.Why = "schedule of " + cut(plain(t.Branch), 80)
+	}
 	for _, st := range s.Steps {
 		if st.Attempt > 0 {
 			h.State, h.Running = states["running"], true
@@ -193,6 +196,14 @@ func auto(s pipeline.State) string {
 // logQuery names a log within its run's page.
 func logQuery(step string, attempt int) string { return fmt.Sprintf("%s/%d", step, attempt) }
 
+// startedBy is whose doing a run is.
+func startedBy(t pipeline.Trigger) string {
+	if t.Kind == pipeline.Schedule {
+		return "the schedule, for " + t.At.UTC().Format("2006-01-02 15:04 MST")
+	}
+	return "@" + t.Actor.Login
+}
+
 // about is what the operator and the curious look for.
 func about(s pipeline.State) []fact {
 	t := s.Trigger
@@ -200,7 +211,7 @@ func about(s pipeline.State) []fact {
 	if t.Base != "" {
 		facts = append(facts, fact{"Into", cut(plain(t.Base), 200)})
 	}
-	facts = append(facts, fact{"Started by", "@" + t.Actor.Login}, fact{"Delivery", t.Delivery}, fact{"Trust", s.Trust.String()})
+	facts = append(facts, fact{"Started by", startedBy(t)}, fact{"Delivery", t.Delivery}, fact{"Trust", s.Trust.String()})
 	if s.Reused != nil {
 		facts = append(facts, fact{"Tested in", string(s.Reused.Run)}, fact{"Tree", s.Reused.Tree})
 	}

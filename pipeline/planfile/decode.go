@@ -16,6 +16,9 @@ func decode(root *value) pipeline.Plan {
 	if word := pipeline.Concurrency(root.get("concurrency").text()); word != pipeline.Parallel {
 		p.Concurrency = word
 	}
+	for _, v := range root.get("on").get("schedule").list() {
+		p.On.Schedule = append(p.On.Schedule, pipeline.Time{Cron: strings.Join(strings.Fields(v.get("cron").text()), " "), Zone: v.get("timezone").text()})
+	}
 	names := stageNames(root)
 	if p.On.PullRequest != nil {
 		p.On.PullRequest.Outside = outside(root.get("on").get("pull_request").get("outside"), names)

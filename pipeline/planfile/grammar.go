@@ -54,6 +54,7 @@ func onRule() *rule {
 				"The pushed branches that count; all when left out.")},
 			{name: "pull_request", rule: filter("Start a run for each commit of a pull request.", `{}`,
 				"The base branches that count; all when left out. Into another base, its checks are skipped.", key{name: "outside", rule: outsideRule()})},
+			{name: "schedule", rule: scheduleRule()},
 			{name: "merge_group", rule: filter("Start a run for each group of the merge queue. When left out, groups are tested as pull requests into their base are, or pushes to it.", `{"branches": ["main"]}`,
 				"The base branches whose queue counts; all when left out. For another base, its checks are skipped.")},
 		},
