@@ -231,8 +231,18 @@ func (a *App) plan(ctx context.Context, repo pipeline.Repo, at pipeline.Commit) 
 	if err != nil {
 		return pipeline.Plan{}, nil, err
 	}
-	plan, problems := planfile.ParseFor(pipeline.PlanPath, data, a.most())
-	return plan, problems, nil
+	var failed error // a file that could not be read because of us is no mistake of the plan
+	plan, problems := planfile.ParseFor(pipeline.PlanPath, data, planfile.Options{Most: a.most(), Read: func(path string) ([]byte, error) {
+		data, err := a.source.File(ctx, repo, at, path, planLimit)
+		switch {
+		case errors.Is(err, source.ErrNoFile):
+			return nil, planfile.ErrNoFile
+		case err != nil && !errors.Is(err, source.ErrTooLarge):
+			failed = err
+		}
+		return data, err
+	}})
+	return plan, problems, failed
 }
 
 // define tells the repository's stream which environments its default branch defines. A pull request can never change

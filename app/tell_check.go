@@ -126,7 +126,11 @@ func (a *App) checkSummary(ctx context.Context, s pipeline.State, c pipeline.Che
 	case len(s.Problems) > 0:
 		fmt.Fprintf(&b, "`%s` at %s cannot be used. Each mistake is marked in the file; `conveyor validate` shows the same on your machine.\n\n", pipeline.PlanPath, s.PlanFrom.Short())
 		for _, p := range s.Problems {
-			fmt.Fprintf(&b, "- line %d, column %d: %s", p.Line, p.Column, github.Literal(p.Message))
+			b.WriteString("- ")
+			if p.File != "" {
+				fmt.Fprintf(&b, "`%s`, ", p.File)
+			}
+			fmt.Fprintf(&b, "line %d, column %d: %s", p.Line, p.Column, github.Literal(p.Message))
 			if p.Hint != "" {
 				fmt.Fprintf(&b, " (%s)", github.Literal(p.Hint))
 			}

@@ -89,7 +89,7 @@ func (s State) planCheck() Check {
 		if p.Hint != "" {
 			message += "\n" + p.Hint
 		}
-		c.Annotations = append(c.Annotations, Annotation{Path: PlanPath, Line: max(p.Line, 1), Level: "failure", Title: "plan", Message: message})
+		c.Annotations = append(c.Annotations, Annotation{Path: p.Path(), Line: max(p.Line, 1), Level: "failure", Title: "plan", Message: message})
 	}
 	return c
 }

@@ -189,8 +189,17 @@ func (a Approve) Window() time.Duration {
 	return a.UnsafeWindow.Std()
 }
 
+// Path is the file that the mistake is in.
+func (p Problem) Path() string {
+	if p.File == "" {
+		return PlanPath
+	}
+	return p.File
+}
+
 // Problem is a mistake in a plan file, with its place. Lines and columns start at 1.
 type Problem struct {
+	File    string `json:"file,omitempty"` // a file that the plan uses; empty for the plan itself
 	Line    int    `json:"line"`
 	Column  int    `json:"column"`
 	Message string `json:"message"`        // what is wrong, in one sentence

@@ -67,7 +67,7 @@ func (s State) explainRun() Reason {
 	case len(s.Problems) > 0:
 		r.Say += " did not start"
 		for _, p := range s.Problems {
-			r.Because = append(r.Because, Reason{Say: fmt.Sprintf("`%s` line %d: %s", PlanPath, p.Line, quoted(p.Message))})
+			r.Because = append(r.Because, Reason{Say: fmt.Sprintf("`%s` line %d: %s", p.Path(), p.Line, quoted(p.Message))})
 		}
 		return r
 	default:

@@ -128,7 +128,7 @@ func (p *Pages) view(ctx context.Context, s pipeline.State) (liveView, error) {
 		if problem.Line > 0 {
 			line = fmt.Sprintf("#L%d", problem.Line)
 		}
-		v.Problems = append(v.Problems, problemView{problem, p.github(s.Trigger.Repo, "blob", string(s.PlanFrom), pipeline.PlanPath) + line})
+		v.Problems = append(v.Problems, problemView{problem, p.github(s.Trigger.Repo, "blob", string(s.PlanFrom), problem.Path()) + line})
 	}
 	for _, a := range s.Artifacts() {
 		v.Artifacts = append(v.Artifacts, artifactView{a.Name, count(a.Files, "file") + ", " + size(a.Size), a.Digest})

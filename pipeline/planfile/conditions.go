@@ -47,7 +47,9 @@ func (g graph) conditionSense(stage *value, name string, n *node, m *mistakes) {
 }
 
 // within is the place of a character of a text that stands on one line.
-func (v *value) within(at int) place { return place{v.at.line, v.at.column + v.inset + at} }
+func (v *value) within(at int) place {
+	return place{line: v.at.line, column: v.at.column + v.inset + at, file: v.at.file}
+}
 
 // conditionOf joins the condition of a stage and that of a step. After says that it is asked after a failure, too.
 func conditionOf(stage, step *value) (text string, after bool) {

@@ -17,12 +17,16 @@ const maxShown = 100
 func Format(name string, src []byte, problems []pipeline.Problem) string {
 	var b strings.Builder
 	for _, p := range problems {
-		fmt.Fprintf(&b, "%s:%d:%d: %s", name, p.Line, p.Column, p.Message)
+		file := name
+		if p.File != "" {
+			file = p.File
+		}
+		fmt.Fprintf(&b, "%s:%d:%d: %s", file, p.Line, p.Column, p.Message)
 		if p.Hint != "" {
 			fmt.Fprintf(&b, "; %s", p.Hint)
 		}
 		b.WriteString("\n")
-		if line, caret := excerpt(src, p); strings.TrimSpace(line) != "" {
+		if line, caret := excerpt(src, p); p.File == "" && strings.TrimSpace(line) != "" {
 			fmt.Fprintf(&b, "%6d | %s\n%6s | %s^\n", p.Line, line, "", strings.Repeat(" ", caret))
 		}
 	}

@@ -81,7 +81,7 @@ func stagesRule() *rule {
 		kind:    list, least: 1, most: maxStages, hint: "write at least one stage with a step that has run",
 		item: &rule{
 			about: "Steps that may run together. GitHub shows each stage as one check.", example: `{"name": "test", "steps": [{"name": "unit", "run": "go test ./..."}]}`,
-			kind: mapping, hint: "write - name: test, and its steps below",
+			kind: mapping, hint: "write - name: test, and its steps below", or: usesForm(),
 			later: laterKeys("needs", "services", "cache", "matrix", "strategy", "image"),
 			keys: []key{
 				{name: "if", rule: ifRule("A condition of all steps of the stage, in CEL. When it does not hold, the stage is left out, and its check is skipped.")},

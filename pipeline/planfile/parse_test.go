@@ -114,7 +114,7 @@ func TestMoreThanTheServerGivesIsAMistakeWithItsPlace(t *testing.T) {
 	t.Parallel()
 	data := []byte("version: 1\non: {push: {}}\nstages:\n- name: a\n  steps:\n  - {name: b, run: c, resources: {memory: 5G, cpu: 2.5, pids: 65}}\n")
 	most := pipeline.Resources{Memory: 4 << 30, CPUs: 2, PIDs: 64}
-	_, problems := planfile.ParseFor("conveyor.yml", data, most)
+	_, problems := planfile.ParseFor("conveyor.yml", data, planfile.Options{Most: most})
 	got := planfile.Format("conveyor.yml", nil, problems)
 	for _, want := range []string{
 		"conveyor.yml:6:43: a step may use 4G of memory on this server, and this is 5G;",
@@ -125,7 +125,7 @@ func TestMoreThanTheServerGivesIsAMistakeWithItsPlace(t *testing.T) {
 			t.Errorf("want %q in:\n%s", want, got)
 		}
 	}
-	if _, problems := planfile.ParseFor("conveyor.yml", data, pipeline.Resources{Memory: 5 << 30, CPUs: 2.5, PIDs: 65}); len(problems) > 0 {
+	if _, problems := planfile.ParseFor("conveyor.yml", data, planfile.Options{Most: pipeline.Resources{Memory: 5 << 30, CPUs: 2.5, PIDs: 65}}); len(problems) > 0 {
 		t.Errorf("what the server gives is refused: %+v", problems)
 	}
 }

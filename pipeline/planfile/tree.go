@@ -69,7 +69,7 @@ func (m *mistakes) fields(v *value, nodes []*ast.MappingValueNode) {
 
 func at(tk *token.Token) place {
 	if tk == nil || tk.Position == nil {
-		return place{1, 1}
+		return place{line: 1, column: 1}
 	}
-	return place{tk.Position.Line, tk.Position.Column}
+	return place{line: tk.Position.Line, column: tk.Position.Column}
 }
