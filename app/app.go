@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -30,6 +29,8 @@ import (
 	artifactdir "github.com/conveyor-ci/conveyor/pipeline/artifact/dir"
 	"github.com/conveyor-ci/conveyor/pipeline/egress"
 	"github.com/conveyor-ci/conveyor/pipeline/engine"
+	"github.com/conveyor-ci/conveyor/pipeline/history"
+	"github.com/conveyor-ci/conveyor/pipeline/image/store"
 	"github.com/conveyor-ci/conveyor/pipeline/journal"
 	"github.com/conveyor-ci/conveyor/pipeline/journal/redis"
 	"github.com/conveyor-ci/conveyor/pipeline/journal/sqlite"
@@ -49,23 +50,26 @@ type App struct {
 	journal    journal.Journal
 	artifacts  artifact.Store
 	logs       *logs.Store
+	history    *history.Store
 	source     *git.Source
 	sandbox    sandbox.Sandbox
+	images     *store.Store // nil where no step can run in one
 	targets    map[string]target.Target
 	github     *github.App
 	verifier   *http.Client
 	egress     egress.Policy // what steps may reach that may reach the list
 	meter      *meter
 	changes    *changes
+	held       *held
 	ledger     *ledger.Ledger
+	auditor    *auditor
 	unanswered *unanswered
 	durable    remembered // whether the journal can make a write durable
-	listener   net.Listener
+	front      *front
 	setup      *setup.Pages
 	probe      probe
-	server     *http.Server
-	hangUp     context.CancelFunc // ends the streams of those who follow a page live
 	closers    []func() error
+	parked     int // of a rehearsal: runs that wait for a worker, for ever
 }
 
 // New opens everything that c names, tries it out, and listens. Nothing is worked on before Run. Its error is for the
@@ -74,13 +78,14 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
 	return open(ctx, c, log, nil, setup.New(setup.Options{PublicURL: c.PublicURL, Log: log}))
 }
 
-// open is New for a server that may listen already, and whose set-up page is open.
-func open(ctx context.Context, c Config, log *slog.Logger, listener net.Listener, pages *setup.Pages) (_ *App, err error) {
+// open is New for a server that may serve already, and whose set-up page is open. With an error, it serves on.
+func open(ctx context.Context, c Config, log *slog.Logger, serving *front, pages *setup.Pages) (_ *App, err error) {
 	if problems := c.Check(); len(problems) > 0 {
 		return nil, &ConfigError{Problems: problems}
 	}
 	policy, _ := c.egressPolicy() // checked above
-	a := &App{config: c, log: log, clock: time.Now, verifier: verifyClient(), egress: policy, meter: newMeter(), changes: newChanges(), unanswered: newUnanswered(), setup: pages}
+	a := &App{config: c, log: log, clock: c.clock(), verifier: verifyClient(), egress: policy, meter: newMeter(), changes: newChanges(), unanswered: newUnanswered(), setup: pages}
+	a.held = newHeld(a.now, a.changes.tell)
 	defer func() {
 		if err != nil {
 			_ = a.Close() // the first error is the one that matters
@@ -89,32 +94,23 @@ func open(ctx context.Context, c Config, log *slog.Logger, listener net.Listener
 	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("app: CONVEYOR_DATA_DIR cannot be used: %w", err)
 	}
-	for _, open := range []func(context.Context) error{a.openJournal, a.openStores, a.openSandbox, a.openSource, a.reclaim, a.openLedger, a.openTargets, a.openGitHub} {
+	for _, open := range []func(context.Context) error{a.openJournal, a.openStores, a.openSandbox, a.openSource, a.openImages, a.reclaim, a.openLedger, a.openTargets, a.openGitHub} {
 		if err := open(ctx); err != nil {
 			return nil, err
-		}
-	}
-	if a.listener = listener; listener == nil {
-		if a.listener, err = net.Listen("tcp", c.Listen); err != nil {
-			return nil, fmt.Errorf("app: CONVEYOR_LISTEN %s cannot be used: %w", c.Listen, err)
 		}
 	}
 	handler, err := a.handler()
 	if err != nil {
 		return nil, fmt.Errorf("app: %w", err)
 	}
-	up, hangUp := context.WithCancel(context.WithoutCancel(ctx))
-	a.hangUp = hangUp
-	a.server = newServer(handler, log)
-	a.server.BaseContext = func(net.Listener) context.Context { return up }
-	return a, nil
-}
-
-func newServer(handler http.Handler, log *slog.Logger) *http.Server {
-	return &http.Server{
-		Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
-		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	if a.front = serving; serving == nil {
+		if a.front, err = newFront(ctx, c.Listen, log); err != nil {
+			return nil, err
+		}
 	}
+	a.front.show(handler)
+	a.closers = append(a.closers, a.front.close)
+	return a, nil
 }
 
 // ConfigError is a configuration that cannot be used.
@@ -123,7 +119,7 @@ type ConfigError struct{ Problems []string }
 func (e *ConfigError) Error() string { return strings.Join(e.Problems, "\n") }
 
 // Addr is where the server listens.
-func (a *App) Addr() string { return a.listener.Addr().String() }
+func (a *App) Addr() string { return a.front.listener.Addr().String() }
 
 // Isolation is what keeps steps apart from this machine.
 func (a *App) Isolation() sandbox.Isolation { return a.sandbox.Isolation() }
@@ -144,12 +140,14 @@ func (a *App) Run(ctx context.Context) error {
 		a.log.Info("stopping: nothing new is begun, what runs may finish", "grace", a.config.Grace)
 	})
 	all.Go(func() {
-		if err := a.server.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {
-			stop(fmt.Errorf("app: the server stopped: %w", err))
+		a.front.begin()
+		if err := <-a.front.ended; err != nil {
+			stop(err)
 		}
 	})
 	all.Go(func() { a.forget(ctx) })
 	all.Go(func() { a.sweep(ctx) })
+	all.Go(func() { a.forgetLogs(ctx) })
 	all.Go(func() { a.revokeLeft(ctx) })
 	all.Go(func() { a.changes.run(ctx, a.journal) })
 	auditing, endAudit := context.WithCancel(context.WithoutCancel(ctx))
@@ -157,13 +155,8 @@ func (a *App) Run(ctx context.Context) error {
 	all.Go(func() { a.audit(auditing) })
 	err := work.Run(ctx)
 
-	endAudit() // it tells what was done until now, and ends
-	a.hangUp()
-	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-	defer cancel()
-	if a.server.Shutdown(closing) != nil {
-		_ = a.server.Close() // those who follow a log live are cut off; they come back by themselves
-	}
+	endAudit()          // it tells what was done until now, and ends
+	_ = a.front.close() // what is followed live is cut off; those who follow come back by themselves
 	all.Wait()
 	if cause := context.Cause(ctx); err == nil && cause != nil && !errors.Is(cause, context.Canceled) {
 		err = cause
@@ -208,6 +201,9 @@ func (a *App) openStores(context.Context) (err error) {
 		return fmt.Errorf("app: the log store cannot be opened: %w", err)
 	}
 	a.closers = append(a.closers, a.logs.Close)
+	if a.history, err = history.Open(filepath.Join(a.config.DataDir, "history")); err != nil {
+		return fmt.Errorf("app: the history of tests cannot be kept: %w", err)
+	}
 	return nil
 }
 
@@ -273,9 +269,10 @@ func (a *App) reclaim(ctx context.Context) error {
 }
 
 func (a *App) openLedger(context.Context) (err error) {
-	if a.ledger, err = ledger.Open(a.config.DataDir); err != nil {
+	if a.ledger, err = ledger.Open(a.config.DataDir, a.config.LedgerKeyFile); err != nil {
 		return fmt.Errorf("app: the audit ledger cannot be continued: %w", err)
 	}
+	a.auditor = &auditor{app: a, streams: map[string]*audited{}}
 	a.closers = append(a.closers, a.ledger.Close)
 	lines, head := a.ledger.Head()
 	a.log.Info("audit ledger opened", "lines", lines, "head", head, "key", a.ledger.KeyID())

@@ -2,8 +2,12 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/conveyor-ci/conveyor/deploy"
@@ -18,6 +22,7 @@ const (
 // auditor derives the ledger from the streams of repositories. Each server derives all of it, from the journal alone.
 type auditor struct {
 	app     *App
+	mu      sync.Mutex
 	streams map[string]*audited
 }
 
@@ -27,10 +32,10 @@ type audited struct {
 	version int64
 }
 
-// audit keeps the ledger up to date until ctx ends, and once more then. It only reads what was decided: a ledger that
-// cannot be written is logged, and tried again.
+// audit keeps the ledger up to date until ctx ends, and once more then. A ledger that cannot be written is logged, and tried
+// again; meanwhile nothing starts that someone has approved (onRecord).
 func (a *App) audit(ctx context.Context) {
-	t := auditor{app: a, streams: map[string]*audited{}}
+	t := a.auditor
 	changed := a.journal.Changed(ctx)
 	t.all(ctx)
 	look := time.NewTicker(auditLook)
@@ -54,7 +59,7 @@ func (a *App) audit(ctx context.Context) {
 // repoPrefix is how the streams of repositories begin.
 const repoPrefix = "repo/"
 
-func (t auditor) all(ctx context.Context) {
+func (t *auditor) all(ctx context.Context) {
 	streams, err := t.app.journal.Streams(ctx, repoPrefix, 1<<20)
 	if err != nil && ctx.Err() == nil {
 		t.app.log.Error("the audit ledger waits: the journal lists no streams", "err", err)
@@ -64,14 +69,17 @@ func (t auditor) all(ctx context.Context) {
 	}
 }
 
-func (t auditor) one(ctx context.Context, stream string) {
+func (t *auditor) one(ctx context.Context, stream string) {
 	if err := t.tell(ctx, stream); err != nil && ctx.Err() == nil {
 		t.app.log.Error("the audit ledger waits", "stream", stream, "err", err)
 	}
 }
 
-// tell folds what is new in a stream, and adds to the ledger what it has done. What could not be added is folded anew.
-func (t auditor) tell(ctx context.Context, stream string) error {
+// tell folds what is new in a stream, and adds to the ledger what it has done. Without an error all of it is durable there.
+// What could not be added is folded anew.
+func (t *auditor) tell(ctx context.Context, stream string) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	known := t.streams[stream]
 	if known == nil {
 		known = &audited{}
@@ -108,4 +116,27 @@ func (t auditor) tell(ctx context.Context, stream string) error {
 	}
 	t.streams[stream] = &next
 	return nil
+}
+
+// onRecord reports whether all that was said about what waits at a place is durable in the ledger, so that it may start. A
+// ledger that cannot be written lets nothing in: the reason is shown, and it is tried again.
+func (a *App) onRecord(ctx context.Context, w *repoWork, place deploy.Place) error {
+	if len(place.Waiting.Approvals) == 0 {
+		return nil // nobody has said anything
+	}
+	err := a.auditor.tell(ctx, w.Stream)
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	reason := "nothing enters as long as the ledger cannot tell who approved it; the server's log says why"
+	var file *fs.PathError
+	if errors.As(err, &file) { // without its folder, which is nobody's business in a pull request
+		reason = "nothing enters as long as the ledger cannot tell who approved it: " + quoted(filepath.Base(file.Path)+": "+file.Err.Error())
+	}
+	if now := w.Latest().Places[place.Name].Waiting; now != nil && now.Delayed != reason {
+		if _, failed := w.Append(ctx, deploy.DeployDelayed{Environment: place.Name, Promotion: place.Waiting.ID, Reason: reason, At: a.now().UTC()}); failed != nil {
+			err = errors.Join(err, failed)
+		}
+	}
+	return fmt.Errorf("app: %s does not start: %w", place.Waiting.ID, err)
 }

@@ -172,6 +172,7 @@ func talking(t *testing.T, s *strict, workers int, takes time.Duration) (*App, *
 		config: Config{PublicURL: "https://ci.example"}, log: quiet, clock: time.Now, linkKey: make([]byte, 32), logs: store,
 		journal: memory.New(time.Now), github: gh, meter: newMeter(), changes: newChanges(),
 	}
+	a.held = newHeld(a.now, a.changes.tell)
 	m := a.runs()
 	really := m.Do
 	m.Do = func(ctx context.Context, w *runWork, effect pipeline.Effect) error {

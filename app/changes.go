@@ -18,14 +18,19 @@ func newChanges() *changes { return &changes{followers: map[string]map[chan stru
 // run passes the journal's hints on until ctx ends.
 func (c *changes) run(ctx context.Context, j journal.Journal) {
 	for stream := range j.Changed(ctx) {
-		c.mu.Lock()
-		for f := range c.followers[stream] {
-			select {
-			case f <- struct{}{}:
-			default:
-			}
+		c.tell(stream)
+	}
+}
+
+// tell says that what pages show of a stream has changed.
+func (c *changes) tell(stream string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for f := range c.followers[stream] {
+		select {
+		case f <- struct{}{}:
+		default:
 		}
-		c.mu.Unlock()
 	}
 }
 

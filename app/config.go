@@ -29,6 +29,7 @@ type Config struct {
 
 	PrivateKeyFile    string // where the set-up puts the key; empty is in DataDir
 	WebhookSecretFile string // where it puts the secret
+	LedgerKeyFile     string // the key that signs the ledger; empty is in DataDir
 
 	Sandbox       string           // "auto", "crun", "runc", "runsc" or "none"
 	Network       pipeline.Network // the most that a step may reach; empty is nothing
@@ -42,12 +43,39 @@ type Config struct {
 	CommandApps []int64  // Apps, by number, whose comments may command
 	OpenPages   bool     // the list of runs is shown to everyone who reaches the server
 
+	Images          string   // "on", as when empty, or "off"
+	ImageRegistries []string // hosts that images may come from; all that are public when empty
+	ImageMirrors    []string // "docker.io=mirror.example:5000": asked first
+	ImageAuthFile   string   // logins of registries, as docker's config.json has them
+	ImageDirs       []string // folders of tarballs and layouts that plans may name
+	ImageMaxBytes   int64    // of one image, unpacked; 0 is the store's default
+	ImageStoreBytes int64    // of all that are kept; 0 is the store's default
+	CodeScanning    bool     // analyses go on to GitHub's code scanning; the App needs security_events: write
+
 	SweepEvery time.Duration // how often GitHub's log is searched for webhooks that did not arrive; 0 is never
 	SweepHeads time.Duration // how often heads without a check are looked for; 0 is never
 
-	Rehearsal bool // nothing is run: no sandbox is looked for, and no step gets a worker; see Rehearse
+	Rehearsal   bool      // nothing is run: no sandbox is looked for, and no step gets a worker; see Rehearse
+	RehearsedAt time.Time // when a rehearsal begins, by its own clock; zero is now
+
+	KeepLogs      time.Duration // how long the logs of a finished run stay; 0 is for ever
+	KeepLogsBytes int64         // how much of them stays, the newest; 0 is all
 
 	Grace time.Duration // for running steps when the server stops
+
+	Now func() time.Time // the clock; nil is the machine's
+}
+
+// clock is the time; of a rehearsal, the time at which what is rehearsed has happened, going on from there.
+func (c Config) clock() func() time.Time {
+	switch {
+	case c.Now != nil:
+		return c.Now
+	case !c.Rehearsal || c.RehearsedAt.IsZero():
+		return time.Now
+	}
+	ago := time.Since(c.RehearsedAt)
+	return func() time.Time { return time.Now().Add(-ago) }
 }
 
 // minSecret is how short a webhook secret may be, in bytes: what GitHub makes itself is longer.
@@ -93,6 +121,9 @@ func (c Config) checkServer() (problems []string) {
 	if c.SweepHeads < 0 {
 		say("CONVEYOR_SWEEP_HEADS is %s; give a time like 1h, or 0 for never.", c.SweepHeads)
 	}
+	if c.KeepLogs < 0 || c.KeepLogsBytes < 0 {
+		say("CONVEYOR_KEEP_LOGS is %s and CONVEYOR_KEEP_LOGS_MB %d; give a time like 2160h and a number, or 0 for no end.", c.KeepLogs, c.KeepLogsBytes>>20)
+	}
 	for _, root := range c.DeployRoots {
 		if !filepath.IsAbs(root) || filepath.Clean(root) == "/" {
 			say("CONVEYOR_DEPLOY_ROOTS names %q; give absolute folders, and not the whole disk.", root)
@@ -106,7 +137,8 @@ func (c Config) checkServer() (problems []string) {
 	if c.ExecDir != "" && !filepath.IsAbs(c.ExecDir) {
 		say("CONVEYOR_EXEC_DIR %q is not an absolute folder.", c.ExecDir)
 	}
-	return append(problems, c.checkEgress()...)
+	problems = append(problems, c.checkEgress()...)
+	return append(problems, c.checkImages()...)
 }
 
 func (c Config) checkApp() (problems []string) {

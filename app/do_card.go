@@ -30,15 +30,18 @@ func (a *App) drawCard(ctx context.Context, w *repoWork, e deploy.DrawCard) erro
 	if p.Waiting == nil || p.Waiting.ID != e.Promotion || !s.OwesCard(p) {
 		return nil
 	}
-	card, err := a.cardCommits(ctx, s, p, s.Blank(p))
-	if err != nil {
-		return err
-	}
-	if card, err = a.cardFiles(ctx, s, p, card); err != nil {
-		return err
+	card, drawn := s.Relocked(p) // when only the lock has changed, GitHub need not be asked
+	if !drawn {
+		var err error
+		if card, err = a.cardCommits(ctx, s, p, s.Blank(p)); err != nil {
+			return err
+		}
+		if card, err = a.cardFiles(ctx, s, p, card); err != nil {
+			return err
+		}
 	}
 	a.log.Info("what ships is known", "repo", s.Repo.Slug(), "env", p.Name, "deployment", e.Promotion, "commits", card.CommitCount, "files", card.FileCount)
-	_, err = w.Append(ctx, deploy.CardKnown{Environment: p.Name, Promotion: e.Promotion, Card: card, At: a.now().UTC()})
+	_, err := w.Append(ctx, deploy.CardKnown{Environment: p.Name, Promotion: e.Promotion, Card: card, At: a.now().UTC()})
 	return err
 }
 

@@ -96,6 +96,9 @@ func (a *App) startDeploy(ctx context.Context, w *repoWork, place deploy.Place) 
 	if gate := s.Gate(place, at); !gate.Open {
 		return closed(gate.Missing)
 	}
+	if err := a.onRecord(ctx, w, place); err != nil {
+		return false, err
+	}
 	s, err := w.Append(ctx, deploy.DeployStarted{
 		Deployment: waiting.ID, Environment: place.Name, Commit: waiting.Commit, Digest: waiting.Digest,
 		Approvals: s.Counted(place, at), At: at,

@@ -20,7 +20,7 @@ func (a *App) doctor(ctx context.Context, s deploy.State, p deploy.Pending) (dep
 	if err != nil && !a.useless(err) {
 		return f, err // GitHub is away: the answer is owed until it is back
 	}
-	installed := placeFinding(place)
+	installed := placeFinding(place, a.config.wanted())
 	installed.Name = "Installation"
 	if err != nil {
 		installed.Level, installed.Says = Unknown, "GitHub does not show it: "+lower(err)
@@ -42,7 +42,8 @@ func (a *App) doctor(ctx context.Context, s deploy.State, p deploy.Pending) (dep
 	if len(stages) == 0 {
 		stages = nil // the plan is not known, so that nothing can be said of its stages
 	}
-	for _, finding := range branchFindings(ctx, in, s.Repo, a.config.AppID, slug, stages) {
+	required, _ := branchFindings(ctx, in, s.Repo, a.config.AppID, slug, stages) // what is not known is a finding
+	for _, finding := range required {
 		finding.Name = strings.TrimSuffix(finding.Name, " of "+s.Repo.Slug())
 		found = append(found, finding)
 	}
@@ -81,7 +82,7 @@ func (a *App) planFindings(ctx context.Context, in *github.Installation, repo pi
 	case err != nil:
 		return pipeline.Plan{}, nil, err
 	case len(problems) > 0:
-		f.Level, f.Says = Failed, fmt.Sprintf("`%s` at %s cannot be used: line %d, column %d: %s.", pipeline.PlanPath, at, problems[0].Line, problems[0].Column, strings.ReplaceAll(problems[0].Message, "`", "'"))
+		f.Level, f.Says = Failed, fmt.Sprintf("`%s` at %s cannot be used: line %d, column %d: %s.", problems[0].File(), at, problems[0].Line, problems[0].Column, strings.ReplaceAll(problems[0].Message, "`", "'"))
 		f.Fix = "`conveyor validate` lists each mistake with its place."
 	default:
 		f.Says = fmt.Sprintf("`%s` at %s is good: %s.", pipeline.PlanPath, at, count(len(plan.Stages), "stage", "stages"))

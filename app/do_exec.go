@@ -33,6 +33,9 @@ func (a *App) exec(ctx context.Context, w *runWork, e pipeline.Exec) error {
 	if spec == nil || s.Over() {
 		return nil
 	}
+	if at, why := s.Deadline(); !a.now().Before(at) {
+		return a.outOfTime(ctx, w, why) // or the step would begin beside the alarm, and win time for the run
+	}
 	if step.Phase == pipeline.Running && step.Attempt == e.Attempt {
 		if step.Token == w.Token {
 			return a.lose(ctx, w, pipeline.StepLost{Step: e.Step, Attempt: e.Attempt, Reason: "the worker failed in the middle of it"})
@@ -48,7 +51,7 @@ func (a *App) exec(ctx context.Context, w *runWork, e pipeline.Exec) error {
 	}
 	var rest sync.WaitGroup // what is put away while the end is made durable
 	defer rest.Wait()
-	result, err := a.step(ctx, s, *spec, e.Attempt, &rest)
+	result, err := a.step(ctx, w, s, *spec, e.Attempt, &rest)
 	switch cause := context.Cause(ctx); {
 	case errors.Is(cause, engine.ErrHandBack):
 		return a.lose(ctx, w, pipeline.StepLost{Step: e.Step, Attempt: e.Attempt, Reason: cutOff(cause), Stopped: true})
@@ -87,7 +90,7 @@ func cutOff(cause error) string {
 }
 
 // step runs one step in a fresh copy of the source. An error is ours, never the step's.
-func (a *App) step(ctx context.Context, s pipeline.State, spec pipeline.Step, attempt int, rest *sync.WaitGroup) (_ pipeline.Result, err error) {
+func (a *App) step(ctx context.Context, w *runWork, s pipeline.State, spec pipeline.Step, attempt int, rest *sync.WaitGroup) (_ pipeline.Result, err error) {
 	if s.Trust < pipeline.Writer && !a.sandbox.Isolation().FitForStrangers() {
 		return pipeline.Result{Outcome: pipeline.Failed, Reason: "this server has no sandbox that is fit for code from outside"}, nil
 	}
@@ -119,9 +122,32 @@ func (a *App) step(ctx context.Context, s pipeline.State, spec pipeline.Step, at
 		fmt.Fprintln(log, problem)
 		return pipeline.Result{Outcome: pipeline.Failed, Reason: problem}, nil
 	}
+	root, release, fault, err := a.imageRoot(ctx, w, spec, log)
+	if release != nil {
+		defer release()
+	}
+	switch {
+	case ctx.Err() != nil:
+		fmt.Fprintf(log, "\nThis attempt ended early: %s.\n", cutOff(context.Cause(ctx)))
+		return pipeline.Result{}, ctx.Err()
+	case err != nil:
+		return pipeline.Result{}, err
+	case fault != "":
+		fmt.Fprintf(log, "\n%s\n", fault)
+		return pipeline.Result{Outcome: pipeline.Failed, Reason: fault}, nil
+	}
+
+	script, env := spec.Run, environ(s, spec, attempt)
+	var build *building
+	if spec.Buildspec != "" {
+		if build, err = a.building(s, spec, attempt, log); err != nil {
+			return pipeline.Result{Outcome: pipeline.Failed, Reason: err.Error()}, nil
+		}
+		script, env = build.script, append(build.env, env...)
+	}
 	box := sandbox.Spec{
-		ID: id, Script: spec.Run, Shell: spec.Shell, Workspace: ws.Dir(), Dir: spec.Dir, Output: log,
-		Env: environ(s, spec, attempt), Paths: []string{"CONVEYOR_OUTPUT=" + outputFile}, Writes: ws.Written(),
+		ID: id, Script: script, Shell: spec.Shell, Workspace: ws.Dir(), Dir: spec.Dir, Env: env, Output: log, Root: root,
+		Paths: []string{"CONVEYOR_OUTPUT=" + outputFile}, Writes: ws.Written(),
 		Limits: sandbox.Limits{Wall: spec.Timeout.Std(), Memory: spec.Limits.Memory, CPUs: spec.Limits.CPUs, PIDs: spec.Limits.PIDs},
 	}
 	network, remark := a.wayOut(s.Trust, spec, &box)
@@ -134,12 +160,20 @@ func (a *App) step(ctx context.Context, s pipeline.State, spec pipeline.Step, at
 		return pipeline.Result{}, fmt.Errorf("the sandbox failed: %w", err)
 	}
 	if ctx.Err() != nil {
-		fmt.Fprintf(log, "\nThis attempt ended early: %s.\n", cutOff(context.Cause(ctx)))
+		why := cutOff(context.Cause(ctx))
+		if at, _ := s.Deadline(); !a.now().Before(at) {
+			why = "the time of the whole run was up"
+		}
+		fmt.Fprintf(log, "\nThis attempt ended early: %s.\n", why)
 		return pipeline.Result{}, ctx.Err()
 	}
 	result := judge(verdict, spec)
 	readOutputs(ws.Dir(), &result)
-	a.readReports(ctx, s, spec, ws.Dir(), &result)
+	a.readReports(ctx, s, spec, attempt, ws.Dir(), &result)
+	if build != nil {
+		a.built(ctx, s, build, ws.Dir(), &result)
+		return result, nil
+	}
 	switch {
 	case result.Outcome != pipeline.Passed || spec.Artifact == nil:
 	case s.Trust < pipeline.Writer:

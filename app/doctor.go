@@ -47,13 +47,16 @@ type doctor struct {
 	now      func() time.Time
 	patience time.Duration // 0 looks once: the page comes again by itself
 	probe    *probe        // the delivery that GitHub was asked to send again
+	most     int           // repositories that are looked into
+	beyond   string        // what to do about the others
+	progress func(looked, of int)
 }
 
 // Diagnose looks at a server from outside of it, as `conveyor doctor` does: whether it runs or not. Problems with the
-// settings are findings, too.
-func Diagnose(ctx context.Context, c Config, log *slog.Logger) []Finding {
+// settings are findings, too. progress is told how many repositories were looked into, and how many will be.
+func Diagnose(ctx context.Context, c Config, log *slog.Logger, progress func(looked, of int)) []Finding {
 	all := settingsFinding(c)
-	all = append(all, folderFinding(c), sandboxFinding(ctx, c))
+	all = append(all, folderFinding(c), ledgerKeyFinding(c), sandboxFinding(ctx, c))
 	all = append(all, journalFinding(ctx, c)...)
 	if all[0].Level == Failed {
 		return append(all, Finding{Name: "GitHub", Level: Unknown, Says: "It is not asked while the settings are wrong."})
@@ -63,11 +66,12 @@ func Diagnose(ctx context.Context, c Config, log *slog.Logger) []Finding {
 		return append(all, Finding{Name: "App", Level: Failed, Says: upper(err), Fix: "Make a new key on the App's page at GitHub."})
 	}
 	all = append(all, serverFinding(ctx, c))
-	d := doctor{config: c, github: app, now: time.Now, patience: patient, probe: &probe{}}
+	d := doctor{config: c, github: app, now: time.Now, patience: patient, probe: &probe{}, most: MostLooked, progress: progress,
+		beyond: "`/doctor` in a pull request looks into its own repository."}
 	return append(all, d.examine(ctx)...)
 }
 
-// prove is the list on the set-up page of a server that runs.
+// prove is the list on the set-up page of a server that runs: what keeps it from being of use.
 func (a *App) prove(ctx context.Context) setup.Proof {
 	in := a.sandbox.Isolation()
 	all := []Finding{folderFinding(a.config), {Name: "Sandbox", Level: OK, Says: fmt.Sprintf("Steps are shut in by %s, at the level %s.", in.Runtime, in.Level)}}
@@ -75,7 +79,8 @@ func (a *App) prove(ctx context.Context) setup.Proof {
 		all[1] = noSandbox
 	}
 	all = append(all, durable(a.durable.ask(ctx, a.journal.Ready)))
-	d := doctor{config: a.config, github: a.github, now: a.clock, probe: &a.probe}
+	d := doctor{config: a.config, github: a.github, now: a.clock, probe: &a.probe, most: pageLooked, progress: func(int, int) {},
+		beyond: fmt.Sprintf("`conveyor doctor` looks into the first %d, and `/doctor` in a pull request into its own.", MostLooked)}
 	var shown setup.Proof
 	for _, f := range append(all, d.examine(ctx)...) {
 		shown.Installed = shown.Installed || strings.HasPrefix(f.Name, installationIn)

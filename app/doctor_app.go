@@ -36,7 +36,7 @@ var unasked = []string{"check_run", "check_suite"}
 // rights compares what the App may do, and hears, with the manifest.
 func (d *doctor) rights(r github.Registration) []Finding {
 	link := r.HTMLURL
-	missing, more := compare(r.Permissions, asked().Permissions)
+	missing, more := compare(r.Permissions, d.config.wanted().Permissions)
 	permissions := Finding{Name: "Permissions", Level: OK, Says: "They are those of `manifest.yml`."}
 	switch {
 	case len(missing) > 0:

@@ -6,13 +6,25 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/conveyor-ci/conveyor/app/github"
 	"github.com/conveyor-ci/conveyor/pipeline"
 )
 
-// maxLooked is how many repositories the doctor looks into: each costs two calls. /doctor looks into any.
-const maxLooked = 20
+// How many repositories are looked into: each costs two calls, and a large company has thousands. The page comes again every
+// few seconds. `/doctor` looks into any.
+const (
+	MostLooked = 1000
+	pageLooked = 20
+)
+
+// installed is an installation with what the doctor looks into of it.
+type installed struct {
+	finding Finding
+	place   github.Place
+	repos   []pipeline.Repo
+}
 
 // installations are the accounts that have the App, and their repositories' protection.
 func (d *doctor) installations(ctx context.Context, r github.Registration) (all []Finding) {
@@ -26,34 +38,86 @@ func (d *doctor) installations(ctx context.Context, r github.Registration) (all 
 			Fix: "Install it on your repositories.", Link: r.HTMLURL + "/installations/new",
 		}}
 	}
-	looked := 0
+	var found []installed
+	listed, there := 0, 0
 	for _, p := range places {
-		f := placeFinding(p)
-		all = append(all, f)
-		if p.SuspendedAt != nil {
-			continue
-		}
-		repos, total, err := d.github.Installation(p.ID).Repositories(ctx)
-		if err != nil {
-			all[len(all)-1] = Finding{Name: f.Name, Level: Unknown, Says: "GitHub does not list its repositories: " + lower(err)}
-			continue
-		}
-		if f.Level == OK {
-			all[len(all)-1].Says = fmt.Sprintf("The App may work in %s, with all that it asks for.", count(total, "repository", "repositories"))
-		}
-		if total == 0 {
-			all[len(all)-1] = Finding{Name: f.Name, Level: Warning, Says: "The App is installed on no repository.", Fix: "Select one on the installation's page.", Link: p.HTMLURL}
-		}
-		for _, repo := range repos {
-			if looked++; looked <= maxLooked {
-				all = append(all, branchFindings(ctx, d.github.Installation(p.ID), repo, d.config.AppID, r.Slug, nil)...)
+		at, total := d.installedAt(ctx, p, d.most-listed)
+		found = append(found, at)
+		listed, there = listed+len(at.repos), there+total
+	}
+	looked := 0
+	var limited *github.Limited
+	for _, at := range found {
+		all = append(all, at.finding)
+		for _, repo := range at.repos {
+			if limited != nil || ctx.Err() != nil {
+				break
 			}
+			d.progress(looked, listed)
+			findings, err := d.branch(ctx, repo, r.Slug)
+			if errors.As(err, &limited) || ctx.Err() != nil {
+				break // each of the others would say the same
+			}
+			all = append(all, findings...)
+			looked++
 		}
 	}
-	if more := looked - maxLooked; more > 0 {
-		all = append(all, Finding{Name: "Repositories", Level: OK, Says: fmt.Sprintf("%s more were not looked into: `/doctor` in a pull request looks into its own.", count(more, "repository", "repositories"))})
+	d.progress(looked, listed)
+	switch more := there - looked; {
+	case limited != nil:
+		all = append(all, Finding{Name: "Repositories", Level: Unknown, Says: fmt.Sprintf("Of %d repositories, %d were looked into: %s", there, looked, lower(limited)), Fix: "Look again when GitHub lets us ask."})
+	case looked < listed:
+		all = append(all, Finding{Name: "Repositories", Level: Unknown, Says: fmt.Sprintf("Of %d repositories, %d were looked into: there was no more time.", there, looked), Fix: "Look again."})
+	case more > 0:
+		all = append(all, Finding{
+			Name: "Repositories", Level: Warning, Says: fmt.Sprintf("Of %d repositories, the first %d were looked into: more than %d are not, here.", there, looked, d.most),
+			Fix: d.beyond,
+		})
+	case looked > 1:
+		all = append(all, Finding{Name: "Repositories", Level: OK, Says: fmt.Sprintf("All %d were looked into.", looked)})
 	}
 	return all
+}
+
+// shortLimit is how long a limit may last that the command waits for: so many calls in a minute are made now and then.
+const shortLimit = 70 * time.Second
+
+// branch looks at a repository's default branch, once more after a limit that is over soon.
+func (d *doctor) branch(ctx context.Context, repo pipeline.Repo, slug string) ([]Finding, error) {
+	for {
+		findings, err := branchFindings(ctx, d.github.Installation(repo.Installation), repo, d.config.AppID, slug, nil)
+		var limited *github.Limited
+		if !errors.As(err, &limited) {
+			return findings, err
+		}
+		wait := limited.Until.Sub(d.now())
+		if d.patience == 0 || wait > shortLimit {
+			return findings, err
+		}
+		if err := pause(ctx, max(wait, time.Millisecond)); err != nil {
+			return findings, err
+		}
+	}
+}
+
+// installedAt asks an installation how it stands and what it may see, at most so many.
+func (d *doctor) installedAt(ctx context.Context, p github.Place, most int) (at installed, total int) {
+	at = installed{finding: placeFinding(p, d.config.wanted()), place: p}
+	if p.SuspendedAt != nil {
+		return at, 0
+	}
+	repos, total, err := d.github.Installation(p.ID).Repositories(ctx, most)
+	switch {
+	case err != nil:
+		at.finding = Finding{Name: at.finding.Name, Level: Unknown, Says: "GitHub does not list its repositories: " + lower(err)}
+		return at, 0
+	case total == 0:
+		at.finding = Finding{Name: at.finding.Name, Level: Warning, Says: "The App is installed on no repository.", Fix: "Select one on the installation's page.", Link: p.HTMLURL}
+	case at.finding.Level == OK:
+		at.finding.Says = fmt.Sprintf("The App may work in %s, with all that it asks for.", count(total, "repository", "repositories"))
+	}
+	at.repos = repos
+	return at, total
 }
 
 func count(n int, one, many string) string {
@@ -67,11 +131,11 @@ func count(n int, one, many string) string {
 const installationIn = "Installation in "
 
 // placeFinding says how an installation stands.
-func placeFinding(p github.Place) Finding {
+func placeFinding(p github.Place, want manifest) Finding {
 	f := Finding{Name: installationIn + p.Account.Login, Level: OK, Says: "It has all that the App asks for."}
-	missing, _ := compare(p.Permissions, asked().Permissions)
+	missing, _ := compare(p.Permissions, want.Permissions)
 	var deaf []string
-	for _, e := range asked().Events {
+	for _, e := range want.Events {
 		if !slices.Contains(p.Events, e) {
 			deaf = append(deaf, "`"+e+"`")
 		}
@@ -90,23 +154,23 @@ func placeFinding(p github.Place) Finding {
 }
 
 // branchFindings looks at what the default branch requires of our checks: that there is one, that only we can pass it, and
-// that it can come. stages are those of the plan, when it is known.
-func branchFindings(ctx context.Context, in *github.Installation, repo pipeline.Repo, app int64, slug string, stages []string) []Finding {
+// that it can come. stages are those of the plan, when it is known. When GitHub does not say, there is a finding and the error.
+func branchFindings(ctx context.Context, in *github.Installation, repo pipeline.Repo, app int64, slug string, stages []string) ([]Finding, error) {
 	f := Finding{Name: "Required checks of " + repo.Slug(), Level: OK}
 	if repo.Branch == "" {
 		f.Level, f.Says = Unknown, "Its default branch is not known yet."
-		return []Finding{f}
+		return []Finding{f}, nil
 	}
 	b, err := in.Branch(ctx, repo, repo.Branch)
 	switch {
 	case errors.Is(err, github.ErrGone):
 		f.Level, f.Says, f.Fix = Unknown, "It has no branch "+quoted(repo.Branch)+" yet.", "Push one."
-		return []Finding{f}
+		return []Finding{f}, nil
 	case err != nil:
 		f.Level, f.Says = Unknown, "GitHub does not show the rules of "+quoted(repo.Branch)+": "+lower(err)
-		return []Finding{f}
+		return []Finding{f}, err
 	}
-	return pinned(f, b, app, slug, stages)
+	return pinned(f, b, app, slug, stages), nil
 }
 
 // pinned judges a branch. It asks nobody.

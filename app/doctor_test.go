@@ -94,7 +94,7 @@ func healthy(t *testing.T) *patient {
 	p.config = app.Config{
 		Listen: strings.TrimPrefix(server.URL, "http://"), PublicURL: server.URL, DataDir: dir, GitHubURL: gh.URL(), GitHubAPIURL: strings.TrimSuffix(gh.APIURL(), "/"),
 		AppID: p.app.ID, PrivateKey: appgithub.NewSecret(p.app.PEM), WebhookSecrets: []appgithub.Secret{appgithub.NewSecret(p.app.WebhookSecret)},
-		Sandbox: "none", Workers: 1,
+		Sandbox: "none", Workers: 1, LedgerKeyFile: filepath.Join(t.TempDir(), "audit.key"),
 	}
 	p.quiet()
 	return p
@@ -150,7 +150,7 @@ func list(all []app.Finding) string {
 func TestAWellServerHasNothingToPutRight(t *testing.T) {
 	t.Parallel()
 	p := healthy(t)
-	all := app.Diagnose(context.Background(), p.config, slog.New(slog.DiscardHandler))
+	all := app.Diagnose(context.Background(), p.config, slog.New(slog.DiscardHandler), func(int, int) {})
 	seen := map[string]app.Level{}
 	for _, f := range all {
 		seen[f.Name] = f.Level
@@ -249,7 +249,7 @@ func TestTheRoundTripIsMadeAnewEachTime(t *testing.T) {
 		p.code.Store(int64(code))
 		// Each doctor asks for a delivery of its own.
 		f := app.Finding{}
-		for _, found := range app.Diagnose(context.Background(), p.config, slog.New(slog.DiscardHandler)) {
+		for _, found := range app.Diagnose(context.Background(), p.config, slog.New(slog.DiscardHandler), func(int, int) {}) {
 			if found.Name == "Webhook round trip" {
 				f = found
 			}
@@ -287,12 +287,12 @@ func TestTheServersOwnIllnessesAreFound(t *testing.T) {
 			t.Parallel()
 			p := healthy(t)
 			c.ill(p)
-			for _, f := range app.Diagnose(context.Background(), p.config, slog.New(slog.NewTextHandler(io.Discard, nil))) {
+			for _, f := range app.Diagnose(context.Background(), p.config, slog.New(slog.NewTextHandler(io.Discard, nil)), func(int, int) {}) {
 				if f.Name == c.what && f.Level == app.Failed && strings.Contains(f.Says, c.says) && f.Fix != "" {
 					return
 				}
 			}
-			t.Errorf("%s was not found:\n%s", c.says, list(app.Diagnose(context.Background(), p.config, slog.New(slog.DiscardHandler))))
+			t.Errorf("%s was not found:\n%s", c.says, list(app.Diagnose(context.Background(), p.config, slog.New(slog.DiscardHandler), func(int, int) {})))
 		})
 	}
 }

@@ -45,7 +45,10 @@ func (a *App) handler() (http.Handler, error) {
 				s, _, err := a.repos().Load(ctx, a.journal, repoStream(id))
 				return s, err
 			},
-			Runs:    a.newestRuns,
+			Runs: a.newestRuns,
+			Held: func(s pipeline.State) (time.Time, string) {
+				return a.held.next(string(s.Run), repoStream(s.Trigger.Repo.ID))
+			},
 			Changed: a.changes.follow,
 			Logs:    a.logs, LogName: LogName, Key: a.RunKey, GitHubURL: a.config.GitHubURL, Open: a.config.OpenPages, Log: a.log,
 		}),

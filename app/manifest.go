@@ -3,6 +3,7 @@ package app
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/url"
 	"regexp"
 	"slices"
@@ -31,11 +32,24 @@ var asked = sync.OnceValue(func() (m manifest) {
 	return m
 })
 
+// scanning is the permission that only a server needs that passes analyses on.
+const scanning = "security_events"
+
+// wanted is what this server asks for.
+func (c Config) wanted() manifest {
+	m := asked()
+	if c.CodeScanning {
+		m.Permissions = maps.Clone(m.Permissions)
+		m.Permissions[scanning] = "write"
+	}
+	return m
+}
+
 // manifestFor is the manifest as GitHub takes it, for this server. A secret is not part of it: GitHub makes one.
 //
 // https://docs.github.com/apps/sharing-github-apps/registering-a-github-app-from-a-manifest
-func manifestFor(public, name string) (string, error) {
-	m := asked()
+func manifestFor(c Config, name string) (string, error) {
+	public, m := c.PublicURL, c.wanted()
 	m.Name = name
 	base := strings.TrimSuffix(public, "/")
 	data, err := json.Marshal(struct {
@@ -66,9 +80,9 @@ func proposedName(public string) string {
 var reasonForm = regexp.MustCompile(`(?m)^  ([a-z_]+): [a-z]+ +# (.+)$`)
 
 // askedFor is the manifest for people, with the reasons that stand in it.
-func askedFor() setup.Asked {
-	m := asked()
-	reasons := map[string]string{}
+func (c Config) askedFor() setup.Asked {
+	m := c.wanted()
+	reasons := map[string]string{scanning: "pass analyses on to code scanning, as CONVEYOR_CODE_SCANNING says"}
 	for _, found := range reasonForm.FindAllStringSubmatch(string(conveyor.Manifest), -1) {
 		reasons[found[1]] = found[2]
 	}

@@ -26,7 +26,8 @@ func (a *App) repos() engine.Machine[deploy.State, deploy.Event, deploy.Effect] 
 	}
 }
 
-func (a *App) doForRepo(ctx context.Context, w *repoWork, effect deploy.Effect) error {
+func (a *App) doForRepo(ctx context.Context, w *repoWork, effect deploy.Effect) (err error) {
+	defer func() { a.held.note(w.Stream, effect, err) }()
 	switch effect.(type) {
 	case deploy.LookupPull, deploy.Acknowledge, deploy.LookupRole, deploy.Forward, deploy.Answer:
 		ctx = github.As(ctx, github.Reply)

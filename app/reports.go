@@ -2,10 +2,12 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"regexp"
+	"strings"
 
 	"github.com/bmatcuk/doublestar/v4"
 
@@ -13,21 +15,24 @@ import (
 	"github.com/conveyor-ci/conveyor/pipeline/report"
 )
 
-// How many report files of one step are read, and how many annotations are kept: GitHub shows no more, and they are
-// kept in the journal.
+// How much of a step's reports is read, and how many annotations are kept: GitHub shows no more, and they are kept in the
+// journal.
 const (
-	maxReports     = 200
+	maxReports     = 200 // files of one form
 	maxAnnotations = 200
+	maxSARIF       = 32 << 20  // bytes of a file
+	maxRead        = 512 << 20 // bytes of all reports
+	maxUnread      = 5
 )
 
-// readReports turns the reports that a step has written into annotations. All of it was written by the build: files are
-// opened without leaving the workspace, and paths count only when the commit holds them. A report that cannot be read is
-// the step's affair, and never fails it.
-func (a *App) readReports(ctx context.Context, s pipeline.State, spec pipeline.Step, dir string, r *pipeline.Result) {
+// readReports turns the reports that a step has written into annotations and figures. All of it was written by the build:
+// files are opened without leaving the workspace, and paths count only when the commit holds them. A report that cannot be
+// read is the step's affair, and never fails it.
+func (a *App) readReports(ctx context.Context, s pipeline.State, spec pipeline.Step, attempt int, dir string, r *pipeline.Result) {
 	if spec.Reports == (pipeline.Reports{}) {
 		return
 	}
-	exists, err := a.source.Paths(ctx, s.Trigger.Repo, s.Trigger.Commit)
+	paths, err := a.source.All(ctx, s.Trigger.Repo, s.Trigger.Commit)
 	if err != nil {
 		a.log.Warn("no annotations: the tree could not be listed", "stream", s.Run, "step", spec.Name, "err", err)
 		return
@@ -38,31 +43,127 @@ func (a *App) readReports(ctx context.Context, s pipeline.State, spec pipeline.S
 		return
 	}
 	defer func() { _ = root.Close() }() // it was only read
-	module := moduleOf(root)
-	for _, kind := range []struct {
-		glob string
-		read func(io.Reader) (report.Findings, error)
-	}{
-		{spec.Reports.JUnit, func(in io.Reader) (report.Findings, error) { return report.JUnit(in, exists, report.Limits{}) }},
-		{spec.Reports.Go, func(in io.Reader) (report.Findings, error) {
-			return report.Go(in, module, exists, report.Limits{})
-		}},
-	} {
-		if kind.glob == "" {
-			continue
-		}
-		names, err := doublestar.Glob(root.FS(), kind.glob, doublestar.WithFilesOnly(), doublestar.WithNoFollow())
-		if err != nil {
-			a.log.Info("a report could not be found", "stream", s.Run, "step", spec.Name, "err", err)
+	read := reading{result: r, tested: &pipeline.Tested{}}
+	left := int64(maxRead)
+	for _, form := range forms(spec.Reports, report.NewFiles(paths), moduleOf(root)) {
+		names, err := doublestar.Glob(root.FS(), form.glob, doublestar.WithFilesOnly(), doublestar.WithNoFollow())
+		if err != nil || len(names) == 0 {
+			read.unread(form.name, form.glob, errors.New("no file matches"))
 		}
 		for _, name := range names[:min(len(names), maxReports)] {
-			found, err := readReport(root, name, kind.read)
+			found, err := readReport(root, name, func(in io.Reader) (report.Findings, error) {
+				return form.read(&rationed{ctx: ctx, in: in, left: &left})
+			})
+			if err == nil && found.Truncated {
+				read.unread(form.name, name, errors.New("it is too long; only its beginning was read"))
+			}
 			if err != nil {
 				a.log.Info("a report could not be read", "stream", s.Run, "step", spec.Name, "err", err)
-				continue
+				read.unread(form.name, name, err)
 			}
-			note(r, found)
+			read.take(found)
+			if form.name == "sarif" && err == nil {
+				a.keepSARIF(ctx, s, dir, name, &read)
+			}
 		}
+	}
+	a.compareTests(s, spec.Name, attempt, &read)
+	if read.coverage != nil {
+		a.compareCoverage(ctx, s, &read)
+	}
+	r.Tested = read.tested
+}
+
+// rationed ends the reading when the step has nothing left to be read, or nobody waits for it any more.
+type rationed struct {
+	ctx  context.Context
+	in   io.Reader
+	left *int64
+}
+
+func (r *rationed) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	if *r.left <= 0 {
+		return 0, fmt.Errorf("the step has more than %d MiB of reports", maxRead>>20)
+	}
+	n, err := r.in.Read(p[:min(int64(len(p)), *r.left)])
+	*r.left -= int64(n)
+	return n, err
+}
+
+// form is one form of reports, and how it is read.
+type form struct {
+	name, glob string
+	read       func(io.Reader) (report.Findings, error)
+}
+
+// forms are those that a step declares.
+func forms(r pipeline.Reports, tree *report.Files, module string) (declared []form) {
+	limits := func(read func(io.Reader, report.Tree, report.Limits) (report.Findings, error), l report.Limits) func(io.Reader) (report.Findings, error) {
+		return func(in io.Reader) (report.Findings, error) { return read(in, tree, l) }
+	}
+	plain := func(read func(io.Reader, report.Tree) (report.Findings, error)) func(io.Reader) (report.Findings, error) {
+		return func(in io.Reader) (report.Findings, error) { return read(in, tree) }
+	}
+	for _, f := range []form{
+		{"junit", r.JUnit, limits(report.JUnit, report.Limits{})},
+		{"go", r.Go, func(in io.Reader) (report.Findings, error) { return report.Go(in, module, tree, report.Limits{}) }},
+		{"trx", r.TRX, limits(report.TRX, report.Limits{})},
+		{"cucumber", r.Cucumber, limits(report.Cucumber, report.Limits{})},
+		{"sarif", r.SARIF, limits(report.SARIF, report.Limits{Bytes: maxSARIF})},
+		{"cobertura", r.Cobertura, plain(report.Cobertura)},
+		{"jacoco", r.JaCoCo, plain(report.JaCoCo)},
+		{"lcov", r.LCOV, plain(report.LCOV)},
+	} {
+		if f.glob != "" {
+			declared = append(declared, f)
+		}
+	}
+	return declared
+}
+
+// reading gathers what the reports of one step say.
+type reading struct {
+	result   *pipeline.Result
+	tested   *pipeline.Tested
+	tests    []report.Test
+	coverage *report.Coverage
+}
+
+func (r *reading) unread(form, name string, err error) {
+	if len(r.tested.Unread) < maxUnread {
+		r.tested.Unread = append(r.tested.Unread, outside(fmt.Sprintf("%s (%s): %s", name, form, strings.TrimPrefix(err.Error(), "report: ")), 300))
+	}
+}
+
+func (r *reading) take(found report.Findings) {
+	r.result.Tests += found.Summary.Tests
+	r.result.TestsFailed += found.Summary.Failed
+	r.tested.Skipped += found.Summary.Skipped
+	r.tested.Unplaced += found.Dropped
+	r.tested.Beyond += found.Cut
+	r.tests = append(r.tests, found.Tests...)
+	if found.Alerts != (report.Alerts{}) {
+		sum := pipeline.Alerts(found.Alerts)
+		if before := r.tested.Alerts; before != nil {
+			sum.Failures, sum.Warnings, sum.Notices = sum.Failures+before.Failures, sum.Warnings+before.Warnings, sum.Notices+before.Notices
+		}
+		r.tested.Alerts = &sum
+	}
+	if found.Coverage != nil {
+		if r.coverage == nil {
+			r.coverage = &report.Coverage{}
+		}
+		r.coverage.Add(found.Coverage)
+	}
+	for _, at := range found.Annotations {
+		if len(r.result.Annotations) == maxAnnotations {
+			r.tested.Beyond++
+			continue
+		}
+		r.result.Annotations = append(r.result.Annotations, pipeline.Annotation{Path: at.Path, Line: at.Line, Level: at.Level, Title: at.Title, Message: at.Message})
 	}
 }
 
@@ -80,17 +181,6 @@ func readReport(root *os.Root, name string, read func(io.Reader) (report.Finding
 	}
 	defer func() { _ = f.Close() }() // it was only read
 	return read(f)
-}
-
-func note(r *pipeline.Result, found report.Findings) {
-	r.Tests += found.Summary.Tests
-	r.TestsFailed += found.Summary.Failed
-	for _, at := range found.Annotations {
-		if len(r.Annotations) == maxAnnotations {
-			return
-		}
-		r.Annotations = append(r.Annotations, pipeline.Annotation{Path: at.Path, Line: at.Line, Level: at.Level, Title: at.Title, Message: at.Message})
-	}
 }
 
 var moduleLine = regexp.MustCompile(`(?m)^module[ \t]+"?([^\s"]+)"?`)

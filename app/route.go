@@ -52,7 +52,7 @@ func (a *App) route(ctx context.Context, w *engine.Work[deliveryState, engine.Ev
 		decision = decided{What: "noted", Why: fmt.Sprintf("pull request %d", p.Number)}
 	}
 	for _, c := range heard.Commands {
-		if _, err := a.post(ctx, repoStream(heard.Repo.ID), "command/"+c.ID, deploy.Commanded{Command: c, Repo: heard.Repo}); err != nil {
+		if _, err := a.post(ctx, repoStream(heard.Repo.ID), "command/"+c.ID, deploy.Commanded{Command: c, Repo: heard.Repo, Counted: true}); err != nil {
 			return err
 		}
 		decision = decided{What: "command", Why: "/" + string(c.Verb)}
@@ -242,7 +242,10 @@ func (a *App) plan(ctx context.Context, repo pipeline.Repo, at pipeline.Commit) 
 		}
 		return data, err
 	}})
-	return plan, problems, failed
+	if failed != nil || len(problems) > 0 {
+		return plan, problems, failed
+	}
+	return a.buildspecs(ctx, repo, at, plan, data)
 }
 
 // define tells the repository's stream which environments its default branch defines. A pull request can never change

@@ -20,7 +20,8 @@ func (a *App) runs() engine.Machine[pipeline.State, pipeline.Event, pipeline.Eff
 		Decode: pipeline.Decode,
 		Apply:  pipeline.Apply,
 		Next:   pipeline.Next,
-		Do: func(ctx context.Context, w *runWork, effect pipeline.Effect) error {
+		Do: func(ctx context.Context, w *runWork, effect pipeline.Effect) (err error) {
+			defer func() { a.held.note(w.Stream, effect, err) }()
 			ctx = github.WithRun(ctx, w.Stream)
 			switch e := effect.(type) {
 			case pipeline.Exec:
@@ -29,14 +30,25 @@ func (a *App) runs() engine.Machine[pipeline.State, pipeline.Event, pipeline.Eff
 				return a.askStage(ctx, w, e)
 			case pipeline.Decide:
 				return a.decide(ctx, w, e)
+			case pipeline.Alarm:
+				return a.outOfTime(ctx, w, e.Why)
 			case pipeline.TellCheck:
 				return a.tellCheck(ctx, w, e)
+			case pipeline.Upload:
+				return a.upload(ctx, w, e)
 			case pipeline.Report:
 				return a.report(ctx, w)
 			}
 			return fmt.Errorf("app: a run owes %T, which nothing here can do", effect)
 		},
 	}
+}
+
+// outOfTime ends a run whose time is up.
+func (a *App) outOfTime(ctx context.Context, w *runWork, why string) error {
+	a.log.Warn("the time of a run is up", "stream", w.Stream, "why", why)
+	_, err := w.Append(ctx, pipeline.DeadlinePassed{Reason: why, At: a.now().UTC()})
+	return err
 }
 
 // report tells the repository's stream how the run ended, and what it offers, and ends the run's token.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"strings"
 	"sync"
@@ -17,9 +16,9 @@ import (
 )
 
 // SetUp serves the set-up page of a server that has no App yet, and gives back the App that runs once it was made: it
-// listens where the page did, and no connection is refused in between. announce is told the link that lets one browser
+// is reached where the page was, by the same connections, and none is refused or cut off in between. announce is told the link that lets one browser
 // in. Without an App, and without an error, ctx has ended.
-func SetUp(ctx context.Context, c Config, log *slog.Logger, announce func(link string)) (_ *App, err error) {
+func SetUp(ctx context.Context, c Config, log *slog.Logger, announce func(link string)) (a *App, err error) {
 	if problems := c.checkServer(); len(problems) > 0 {
 		return nil, &ConfigError{Problems: problems}
 	}
@@ -33,8 +32,8 @@ func SetUp(ctx context.Context, c Config, log *slog.Logger, announce func(link s
 	made := make(chan github.Credentials, 1)
 	var failed failure
 	pages := setup.New(setup.Options{
-		PublicURL: c.PublicURL, GitHubURL: c.GitHubURL, Name: proposedName(c.PublicURL), Asks: askedFor, Log: log, Problem: keep.halfway(),
-		Manifest: func(name string) (string, error) { return manifestFor(c.PublicURL, name) },
+		PublicURL: c.PublicURL, GitHubURL: c.GitHubURL, Name: proposedName(c.PublicURL), Asks: c.askedFor, Log: log, Problem: keep.halfway(),
+		Manifest: func(name string) (string, error) { return manifestFor(c, name) },
 		Taken: func(ctx context.Context, slug string) (bool, error) {
 			return github.AppExists(ctx, c.GitHubAPIURL, nil, slug)
 		},
@@ -49,51 +48,34 @@ func SetUp(ctx context.Context, c Config, log *slog.Logger, announce func(link s
 	if err != nil {
 		return nil, err
 	}
-	listener, err := net.Listen("tcp", c.Listen)
+	serving, err := newFront(ctx, c.Listen, log)
 	if err != nil {
-		return nil, fmt.Errorf("app: CONVEYOR_LISTEN %s cannot be used: %w", c.Listen, err)
+		return nil, err
 	}
-	lent := &lentListener{TCPListener: listener.(*net.TCPListener)}
-	server := newServer(handlers.SettingUp(handlers.Options{Setup: pages, Log: log, Ready: failed.conditions}), log)
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(lent) }()
-	down := func() {
-		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-		defer cancel()
-		if server.Shutdown(closing) != nil {
-			_ = server.Close() // tabs that the browser keeps open
+	serving.show(handlers.SettingUp(handlers.Options{Setup: pages, Log: log, Ready: failed.conditions}))
+	serving.begin()
+	defer func() {
+		if a == nil {
+			_ = serving.close() // what matters is why
 		}
-	}
+	}()
 	announce(link)
 
-	var a *App
 	select {
-	case err = <-served:
-		return nil, errors.Join(fmt.Errorf("app: the server stopped: %w", err), listener.Close())
+	case err = <-serving.ended:
+		return nil, err
 	case <-ctx.Done():
+		return nil, nil
 	case credentials := <-made:
 		c.AppID, c.PrivateKey, c.WebhookSecrets = credentials.AppID, credentials.PEM, []github.Secret{credentials.WebhookSecret}
-		if a, err = open(ctx, c, log, listener, pages); err != nil {
-			log.Error("the App is made, and the server cannot start with it", "err", err)
-			failed.set(err)
-			pages.Failed(err.Error())
-			<-ctx.Done() // the one who reads the page is told what to do
-		}
 	}
-	if a == nil {
-		down()
-		<-served
-		return nil, errors.Join(err, listener.Close())
+	if a, err = open(ctx, c, log, serving, pages); err != nil {
+		log.Error("the App is made, and the server cannot start with it", "err", err)
+		failed.set(err)
+		pages.Failed(err.Error())
+		<-ctx.Done() // the one who reads the page is told what to do
+		return nil, err
 	}
-	// From one server to the next: the first accepts no more, and those that it holds are let go.
-	_ = lent.Close()
-	<-served
-	if err := lent.SetDeadline(time.Time{}); err != nil {
-		return nil, errors.Join(fmt.Errorf("app: %w", err), a.Close(), listener.Close())
-	}
-	var ending sync.WaitGroup
-	ending.Go(down)
-	a.closers = append(a.closers, func() error { ending.Wait(); return nil })
 	pages.Live(a.prove)
 	return a, nil
 }
@@ -129,27 +111,6 @@ func tryOut(ctx context.Context, c Config, log *slog.Logger) error {
 		err = a.openSandbox(ctx)
 	}
 	return errors.Join(err, a.Close())
-}
-
-// lentListener is a listener that outlives the server that closes it.
-type lentListener struct {
-	*net.TCPListener
-	once sync.Once
-}
-
-// Close ends Accept, and leaves the socket open: who connects meanwhile waits.
-func (l *lentListener) Close() (err error) {
-	l.once.Do(func() { err = l.SetDeadline(time.Unix(1, 0)) })
-	return err
-}
-
-// Accept says that a listener is closed where only its time is up.
-func (l *lentListener) Accept() (net.Conn, error) {
-	conn, err := l.TCPListener.Accept()
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return nil, net.ErrClosed
-	}
-	return conn, err
 }
 
 // failure is why a server that is being set up could not go live.

@@ -14,7 +14,7 @@ import (
 
 func TestTheManifestIsFilledInForThisServer(t *testing.T) {
 	t.Parallel()
-	text, err := app.ManifestFor("https://ci.example.com/", "Shop")
+	text, err := app.ManifestFor(app.Config{PublicURL: "https://ci.example.com/"}, "Shop")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,6 +25,9 @@ func shipsBody(s deploy.Shipping) string {
 	default:
 		b.WriteString("It is the first release there, so that everything is new.\n\n")
 	}
+	if s.Lock != nil {
+		fmt.Fprintf(&b, "🔒 The environment is %s.\n\n", unmention(s.Lock.Words()))
+	}
 	if s.CommitsGap != "" {
 		fmt.Fprintf(&b, "⚠️ Not all is known of its commits: %s.\n\n", s.CommitsGap)
 	}
@@ -72,6 +75,9 @@ func shipsHeadline(c deploy.Card) string {
 	words := []string{plural(c.CommitCount, "commit"), plural(c.FileCount, "file")}
 	if c.RiskyCount > 0 {
 		words = append(words, fmt.Sprintf("⚠️ %d to look at", c.RiskyCount))
+	}
+	if c.Lock != nil {
+		words = append(words, fmt.Sprintf("🔒 locked for #%d", c.Lock.Pull))
 	}
 	if c.CommitsGap != "" || c.FilesGap != "" {
 		words = append(words, "⚠️ not all is known")

@@ -9,6 +9,7 @@ import (
 
 	"github.com/conveyor-ci/conveyor/app/github"
 	"github.com/conveyor-ci/conveyor/pipeline"
+	"github.com/conveyor-ci/conveyor/pipeline/logs"
 )
 
 // summaryTail is how many lines of a failed step's log the check shows.
@@ -47,7 +48,7 @@ func (a *App) tellCheck(ctx context.Context, w *runWork, e pipeline.TellCheck) e
 	id, confirmed, err := in.UpsertCheck(ctx, s.Trigger.Repo, github.CheckRun{
 		ID: told.ID, Unknown: unknown, ExternalID: check.External, Name: check.Name, Commit: s.Trigger.Commit,
 		Status: check.Status, Conclusion: check.Conclusion, DetailsURL: a.RunURL(s.Run),
-		Title: check.Title, Summary: a.checkSummary(ctx, s, check), StartedAt: check.Started, CompletedAt: check.Finished,
+		Title: check.Title, Summary: a.checkSummary(ctx, s, check) + a.newsWords(ctx, in, check.Conclusion), StartedAt: check.Started, CompletedAt: check.Finished,
 		Annotations: check.Annotations, Confirmed: told.Confirmed, Actions: actions(check.Buttons),
 	})
 	event := pipeline.CheckTold{Check: e.Check, ID: id, Mark: check.Mark(), Confirmed: confirmed}
@@ -69,6 +70,21 @@ func (a *App) tellCheck(ctx context.Context, w *runWork, e pipeline.TellCheck) e
 	}
 	_, appendErr := w.Append(ctx, events...)
 	return errors.Join(err, appendErr)
+}
+
+// newsWords tell readers at GitHub that what they see is older than it could be: this is the last news before a pause that
+// the limits ask for. Of what is over nothing more is to come.
+func (a *App) newsWords(ctx context.Context, in *github.Installation, c pipeline.Conclusion) string {
+	at := in.NextNews(ctx)
+	if c != "" || at.Sub(a.now()) < noticed {
+		return ""
+	}
+	return "\nGitHub limits us, next update at " + clockWords(at) + " or later. The run's page is up to date.\n"
+}
+
+// clockWords are a time as people read it; the minute is the one in which something happens, or the one after.
+func clockWords(at time.Time) string {
+	return at.UTC().Add(time.Minute - time.Nanosecond).Format("15:04 MST")
 }
 
 // classOf says that an end is told before a beginning.
@@ -124,13 +140,13 @@ func (a *App) checkSummary(ctx context.Context, s pipeline.State, c pipeline.Che
 			s.Reused.Commit.Short(), a.RunURL(s.Reused.Run), s.Reused.Tree)
 		return b.String()
 	case len(s.Problems) > 0:
-		fmt.Fprintf(&b, "`%s` at %s cannot be used. Each mistake is marked in the file; `conveyor validate` shows the same on your machine.\n\n", pipeline.PlanPath, s.PlanFrom.Short())
+		fmt.Fprintf(&b, "`%s` at %s cannot be used. Each mistake is marked in the file; `conveyor validate` shows the same on your machine.\n\n", s.Problems[0].File(), s.PlanFrom.Short())
 		for _, p := range s.Problems {
-			b.WriteString("- ")
-			if p.File != "" {
-				fmt.Fprintf(&b, "`%s`, ", p.File)
+			place := ""
+			if p.File() != s.Problems[0].File() {
+				place = "`" + p.File() + "` "
 			}
-			fmt.Fprintf(&b, "line %d, column %d: %s", p.Line, p.Column, github.Literal(p.Message))
+			fmt.Fprintf(&b, "- %sline %d, column %d: %s", place, p.Line, p.Column, github.Literal(p.Message))
 			if p.Hint != "" {
 				fmt.Fprintf(&b, " (%s)", github.Literal(p.Hint))
 			}
@@ -152,6 +168,11 @@ func (a *App) checkSummary(ctx context.Context, s pipeline.State, c pipeline.Che
 		fmt.Fprintf(&b, "| %s | %s | %s |\n", st.Name, github.Literal(stepWords(s, st)), took(st))
 	}
 	for _, st := range c.Steps {
+		if words := phaseWords(st); words != "" {
+			fmt.Fprintf(&b, "\nThe phases of **%s**: %s\n", st.Name, words)
+		}
+	}
+	for _, st := range c.Steps {
 		if st.Phase != pipeline.Done || st.Result.Outcome == pipeline.Passed || st.Result.Outcome == pipeline.Cancelled {
 			continue
 		}
@@ -159,10 +180,15 @@ func (a *App) checkSummary(ctx context.Context, s pipeline.State, c pipeline.Che
 		if err != nil || len(tail) == 0 {
 			continue
 		}
-		fmt.Fprintf(&b, "\nThe last lines of **%s**:\n\n%s\n", st.Name, github.Block(string(tail)))
+		fmt.Fprintf(&b, "\nThe last lines of **%s**:\n\n%s\n", st.Name, github.Block(string(logs.Plain(tail))))
 	}
+	b.WriteString(reportSummary(c.Steps))
 	for _, st := range c.Steps {
-		if art := st.Result.Artifact; art != nil {
+		made := st.Result.Secondary
+		if st.Result.Artifact != nil {
+			made = append([]pipeline.Artifact{*st.Result.Artifact}, made...)
+		}
+		for _, art := range made {
 			fmt.Fprintf(&b, "\nArtifact **%s**: `%s`, %d files, %s\n", art.Name, art.Digest, art.Files, bytesWords(art.Size))
 		}
 	}
@@ -196,6 +222,9 @@ func stepWords(s pipeline.State, st pipeline.StepState) string {
 	case pipeline.Running:
 		return "running"
 	case pipeline.NotRun:
+		if st.Result.Reason != "" {
+			return "not run: " + st.Result.Reason
+		}
 		return "not run"
 	case pipeline.LeftOut:
 		return "left out: " + st.Why
@@ -217,6 +246,19 @@ func stepWords(s pipeline.State, st pipeline.StepState) string {
 		words += fmt.Sprintf(" (%d of %d tests failed)", st.Result.TestsFailed, st.Result.Tests)
 	}
 	return words
+}
+
+// phaseWords are the phases of a buildspec, with how each try ended.
+func phaseWords(st pipeline.StepState) string {
+	var words []string
+	for _, p := range st.Result.Phases {
+		how := "succeeded"
+		if p.Failed {
+			how = "**failed**"
+		}
+		words = append(words, fmt.Sprintf("%s %s (%ds)", p.Name, how, p.Took))
+	}
+	return strings.Join(words, ", ")
 }
 
 func took(st pipeline.StepState) string {

@@ -32,8 +32,12 @@ func (a *App) tellPanel(ctx context.Context, w *repoWork, e deploy.TellPanel) er
 	if panel.Run != nil {
 		ctx = github.WithRun(ctx, string(panel.Run.ID))
 	}
+	body := a.panelBody(panel, a.panelReview(ctx, s, panel))
+	if panel.Run != nil {
+		body += a.newsWords(ctx, in, panel.Run.Conclusion)
+	}
 	id, err := in.UpsertComment(ctx, s.Repo, e.Pull, github.Comment{
-		ID: pull.Panel, Unknown: unknown, Marker: "conveyor/panel", Body: a.panelBody(panel, a.panelReview(ctx, s, panel)),
+		ID: pull.Panel, Unknown: unknown, Marker: "conveyor/panel", Body: body,
 	})
 	if err != nil && !a.useless(err) {
 		return err

@@ -64,6 +64,8 @@ func Apply(s State, e Event) State {
 		return s.deployFinished(e)
 	case GateClosed:
 		return s.gateClosed(e)
+	case DeployDelayed:
+		return s.deployDelayed(e)
 	case Expired:
 		return s.expired(e)
 	case Removed:

@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"slices"
 	"time"
 
 	"github.com/conveyor-ci/conveyor/pipeline"
@@ -92,7 +93,7 @@ func (s State) count(spec pipeline.Environment, w Promotion, now time.Time) (cou
 			why = "it was of something else"
 		case a.Plan != s.Plan:
 			why = "the pipeline file of the default branch has changed since"
-		case a.Card != w.CardHash:
+		case a.Card != w.CardHash && !slices.Contains(w.Same, a.Card):
 			why = "what ships has changed since"
 		case spec.Approve.Expires > 0 && !now.Before(a.At.Add(spec.Approve.Expires.Std())):
 			why = "it has run out"

@@ -41,7 +41,9 @@ type Card struct {
 	Risky        []CardFile       `json:"risky,omitempty"`
 	RiskyCount   int              `json:"risky_count,omitempty"`
 	Owners       []CardOwners     `json:"owners,omitempty"` // of the changed files, where the rule asks for them
+	Lock         *CardLock        `json:"lock,omitempty"`   // who keeps the environment
 
+	Guarded  bool            `json:"guarded,omitempty"`  // the lock was looked at
 	Thorough bool            `json:"thorough,omitempty"` // the contributors were looked up, where the rule asks for them
 	Rules    pipeline.Commit `json:"rules,omitempty"`    // the commit whose CODEOWNERS was read
 }
@@ -81,7 +83,7 @@ type CardOwners struct {
 
 // Hash names what the card says. What it was read with, and is not shown, makes no difference.
 func (c Card) Hash() string {
-	c.Thorough, c.Rules = false, ""
+	c.Guarded, c.Thorough, c.Rules = false, false, ""
 	canonical, err := json.Marshal(c) // fields in the order of the type
 	if err != nil {
 		panic("deploy: a card holds only what JSON can say: " + err.Error())
@@ -108,7 +110,7 @@ func (s State) OwesCard(p Place) bool {
 	if w == nil || p.Closing || w.Rollback || rule == nil {
 		return false
 	}
-	return w.Card == nil || w.Card.From != p.shipsFrom() ||
+	return w.Card == nil || w.Card.From != p.shipsFrom() || w.Card.Guarded && !w.Card.Lock.equal(s.cardLock(p)) ||
 		rule.Names(pipeline.Codeowners) && w.Card.Rules != s.DefinedAt || rule.NotContributor && !w.Card.Thorough
 }
 
@@ -118,12 +120,12 @@ func (s State) comparedWith(p Place) string {
 	if p.Spec.Approve.Names(pipeline.Codeowners) {
 		name += "/" + s.DefinedAt.Short()
 	}
-	return name
+	return name + s.cardLock(p).name()
 }
 
 // Blank is a card with nothing on it but what is compared.
 func (s State) Blank(p Place) Card {
-	c := Card{Environment: p.Name, From: p.shipsFrom()}
+	c := Card{Environment: p.Name, From: p.shipsFrom(), Lock: s.cardLock(p), Guarded: true}
 	if w := p.Waiting; w != nil {
 		c.To = CardSide{w.ID, w.Commit, w.Digest}
 	}
@@ -189,9 +191,7 @@ func (s State) cardKnown(e CardKnown) State {
 		if p.Waiting == nil || p.Waiting.ID != e.Promotion || e.Card.From != blank.From || e.Card.To != blank.To {
 			return
 		}
-		hash := e.Card.Hash()
-		w := p.Waiting.voided("what ships has changed since", func(a Approval) bool { return a.Card != hash })
-		w.Card, w.CardHash = &e.Card, hash
+		w := p.Waiting.shown(e.Card)
 		p.Waiting = &w
 	})
 }
@@ -203,7 +203,7 @@ var risks = []struct {
 }{
 	{"the pipeline itself", func(f, _ string) bool { return f == pipeline.PlanPath }},
 	{"continuous integration", func(f, b string) bool {
-		return within(f, ".github") || within(f, ".circleci") || within(f, ".ci") || b == ".gitlab-ci.yml" || b == "Jenkinsfile" || b == "buildspec.yml" || b == "appspec.yml"
+		return within(f, ".github") || within(f, ".circleci") || within(f, ".ci") || b == ".gitlab-ci.yml" || b == "Jenkinsfile" || strings.HasPrefix(b, "buildspec") && strings.Contains(b, ".y") || b == "appspec.yml"
 	}},
 	{"owners", func(_, b string) bool { return b == "CODEOWNERS" }},
 	{"migration", func(f, b string) bool {

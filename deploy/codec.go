@@ -41,6 +41,7 @@ var readers = map[string]func([]byte) (Event, error){
 	DeployStarted{}.Kind():     read[DeployStarted],
 	DeployFinished{}.Kind():    read[DeployFinished],
 	GateClosed{}.Kind():        read[GateClosed],
+	DeployDelayed{}.Kind():     read[DeployDelayed],
 	Expired{}.Kind():           read[Expired],
 	Removed{}.Kind():           read[Removed],
 	DeploymentOpening{}.Kind(): read[DeploymentOpening],

@@ -15,6 +15,12 @@ func (s State) commanded(e Commanded) State {
 		return s
 	}
 	s = s.heardOf(e.Repo, c.At)
+	if e.Counted {
+		var heed bool
+		if s, c, heed = s.counted(c); !heed {
+			return s
+		}
+	}
 	if c.AtCheck() {
 		c = s.pressed(c)
 	}

@@ -64,6 +64,7 @@ type GroupGone struct {
 type Commanded struct {
 	Command Command       `json:"command"`
 	Repo    pipeline.Repo `json:"repo"`
+	Counted bool          `json:"counted,omitempty"` // against what one person may ask in a while; earlier versions did not count
 }
 
 // RoleKnown says what the one who commands may do, as GitHub's permission API answered at that moment.
@@ -243,6 +244,14 @@ type GateClosed struct {
 	At          time.Time `json:"at"`
 }
 
+// DeployDelayed says that a promotion whose gate is open cannot start yet, and why. It is tried again by itself.
+type DeployDelayed struct {
+	Environment string    `json:"environment"`
+	Promotion   string    `json:"promotion"`
+	Reason      string    `json:"reason"`
+	At          time.Time `json:"at"`
+}
+
 // Expired says that an environment's time is up.
 type Expired struct {
 	Environment string    `json:"environment"`
@@ -307,6 +316,7 @@ func (RightLost) Kind() string         { return "right_lost" }
 func (DeployStarted) Kind() string     { return "deploy_started" }
 func (DeployFinished) Kind() string    { return "deploy_finished" }
 func (GateClosed) Kind() string        { return "gate_closed" }
+func (DeployDelayed) Kind() string     { return "deploy_delayed" }
 func (Expired) Kind() string           { return "expired" }
 func (Removed) Kind() string           { return "removed" }
 func (DeploymentOpening) Kind() string { return "deployment_opening" }

@@ -9,7 +9,7 @@ func (s State) deployStarted(e DeployStarted) State {
 		return s
 	}
 	flight := *p.Waiting
-	flight.Started, flight.Held, flight.Card, flight.Void = e.At, "", nil, nil
+	flight.Started, flight.Held, flight.Delayed, flight.Card, flight.Void = e.At, "", "", nil, nil
 	p.Flight, p.Waiting = &flight, nil
 	s.Places = with(s.Places, p.Name, p)
 	s.Pictures = with(s.Pictures, e.Deployment, Picture{
@@ -69,6 +69,18 @@ func (s State) gateClosed(e GateClosed) State {
 		w := *p.Waiting
 		counted, void := s.count(p.Spec, w, e.At)
 		w.Held, w.Approvals, w.Void = e.Reason, counted, noted(w.Void, void)
+		p.Waiting = &w
+	})
+}
+
+// deployDelayed notes why a promotion has not started yet. It stays owed.
+func (s State) deployDelayed(e DeployDelayed) State {
+	return s.onPlace(e.Environment, func(p *Place) {
+		if p.Waiting == nil || p.Waiting.ID != e.Promotion {
+			return
+		}
+		w := *p.Waiting
+		w.Delayed = e.Reason
 		p.Waiting = &w
 	})
 }

@@ -81,6 +81,9 @@ func (s State) panelRow(p Place, pull Pull, c pipeline.Commit) (PanelRow, bool) 
 		if row.Detail == "" && p.Spec.Approve != nil {
 			row.Detail = s.needs(p)
 		}
+		if p.Waiting.Delayed != "" {
+			row.Detail = strings.TrimPrefix(row.Detail+"; "+p.Waiting.Delayed, "; ")
+		}
 		if p.Waiting.Voided != "" {
 			row.Detail += "; " + p.Waiting.Voided
 		}

@@ -26,6 +26,7 @@ type State struct {
 	Runs        map[pipeline.RunID]Run
 	Builds      []Build                     // newest first
 	Commands    map[string]Pending          // until answered
+	Spoken      map[int64]Spoken            // who has commanded lately, by number
 	Voided      []int64                     // the newest comments whose approvals count no more
 	Locks       map[string]Lock             // by environment
 	Freezes     map[string]Freeze           // by environment; "" is all of them
@@ -124,8 +125,10 @@ type Promotion struct {
 	Void      []Void // approvals that were given and do not count any more
 	Card      *Card  // what ships, once it was found out; while it waits
 	CardHash  string
-	Held      string // why it could not start when its turn came
-	Voided    string // whose approval counts no more, and why, in words
+	Same      []string // cards that said the same, and showed a lock that has ended since
+	Held      string   // why it could not start when its turn came
+	Delayed   string   // why it has not started, although its gate is open; it is tried again
+	Voided    string   // whose approval counts no more, and why, in words
 	Started   time.Time
 	Settled   *Release // of a rollback: the release it goes back to
 }

@@ -92,6 +92,9 @@ func (s State) missing(p Place, now time.Time) (why []pipeline.Reason) {
 	if len(why) == 0 && w.Held != "" {
 		why = append(why, pipeline.Reason{Say: "when its turn came it could not start: " + quote(w.Held)})
 	}
+	if len(why) == 0 && w.Delayed != "" {
+		why = append(why, pipeline.Reason{Say: "it is tried again and again: " + w.Delayed})
+	}
 	if len(why) == 0 && p.Flight != nil {
 		why = append(why, pipeline.Reason{Say: fmt.Sprintf("%s is still on its way there", p.Flight.Commit.Short())})
 	}

@@ -79,17 +79,14 @@ func (s State) planCheck() Check {
 	c := Check{
 		Name: PlanCheck, External: s.external(PlanCheck), Status: Completed, Conclusion: Failure,
 		Started: s.Requested, Finished: s.Requested,
-		Title: fmt.Sprintf("%s has a mistake", PlanPath),
-	}
-	if n := len(s.Problems); n > 1 {
-		c.Title = fmt.Sprintf("%s has %d mistakes", PlanPath, n)
+		Title: Wrong(s.Problems),
 	}
 	for _, p := range s.Problems {
 		message := p.Message
 		if p.Hint != "" {
 			message += "\n" + p.Hint
 		}
-		c.Annotations = append(c.Annotations, Annotation{Path: p.Path(), Line: max(p.Line, 1), Level: "failure", Title: "plan", Message: message})
+		c.Annotations = append(c.Annotations, Annotation{Path: p.File(), Line: max(p.Line, 1), Level: "failure", Title: "plan", Message: message})
 	}
 	return c
 }
@@ -181,6 +178,10 @@ func (s State) title(c Check, passed int) string {
 		return fmt.Sprintf("%d of %d steps passed", passed, len(c.Steps)) + s.besides(c.Steps)
 	case c.Conclusion == WasCancelled && s.Cancel != "":
 		return "Cancelled: " + s.Cancel
+	case c.Conclusion == RanOutOfTime && s.OutOfTime != "":
+		return "Out of time: " + s.OutOfTime
+	case c.Conclusion == WasCancelled && s.OutOfTime != "" && s.Conclusion() == RanOutOfTime:
+		return "Not run: the run was out of time"
 	case c.Conclusion == WasCancelled:
 		return "Not run: an earlier stage failed"
 	case c.Conclusion != "":

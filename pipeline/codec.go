@@ -23,13 +23,16 @@ var readers = map[string]func([]byte) (Event, error){
 	StepDecided{}.Kind():     read[StepDecided],
 	StageAsked{}.Kind():      read[StageAsked],
 	StageEntered{}.Kind():    read[StageEntered],
+	ImageResolved{}.Kind():   read[ImageResolved],
 	CancelRequested{}.Kind(): read[CancelRequested],
+	DeadlinePassed{}.Kind():  read[DeadlinePassed],
 	Reported{}.Kind():        read[Reported],
 	Offered{}.Kind():         read[Offered],
 	Noted{}.Kind():           read[Noted],
 	RepoChanged{}.Kind():     read[RepoChanged],
 	CheckOpening{}.Kind():    read[CheckOpening],
 	CheckTold{}.Kind():       read[CheckTold],
+	Uploaded{}.Kind():        read[Uploaded],
 }
 
 func read[E Event](data []byte) (Event, error) {

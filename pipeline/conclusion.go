@@ -78,11 +78,12 @@ func (s State) conclude(steps []StepState) Conclusion {
 		switch {
 		case st.Phase == Waiting || st.Phase == Running:
 			return ""
+		case s.forgiven(st):
+		case st.Result.Outcome == TimedOut: // run or not
+			timedOut = true
 		case st.Phase == NotRun || st.Result.Outcome == Cancelled:
 			stopped = true
-		case st.Phase == LeftOut || s.forgiven(st):
-		case st.Result.Outcome == TimedOut:
-			timedOut = true
+		case st.Phase == LeftOut:
 		case st.Result.Outcome != Passed:
 			failed = true
 		}
@@ -107,6 +108,9 @@ func (s State) Artifacts() (made []Artifact) {
 	for _, st := range s.Steps {
 		if st.Phase == Done && st.Result.Outcome == Passed && st.Result.Artifact != nil {
 			made = append(made, *st.Result.Artifact)
+		}
+		if st.Phase == Done && st.Result.Outcome == Passed {
+			made = append(made, st.Result.Secondary...)
 		}
 	}
 	return made

@@ -72,9 +72,23 @@ type StageEntered struct {
 	At    time.Time `json:"at"`
 }
 
+// ImageResolved says which bytes an image's name stands for in this run: it is looked up once, so that all steps of the run
+// have the same ones, whatever becomes of the tag.
+type ImageResolved struct {
+	Image  string    `json:"image"` // as the plan calls it
+	Digest Digest    `json:"digest"`
+	At     time.Time `json:"at"`
+}
+
 // CancelRequested ends a run that is not over.
 type CancelRequested struct {
 	Reason string    `json:"reason"` // in words: "superseded by 1a2b3c4", "cancelled by @x"
+	At     time.Time `json:"at"`
+}
+
+// DeadlinePassed ends a run whose time is up.
+type DeadlinePassed struct {
+	Reason string    `json:"reason"` // in words: "the whole run may take 6h"
 	At     time.Time `json:"at"`
 }
 
@@ -123,13 +137,16 @@ func (StepLost) Kind() string        { return "step_lost" }
 func (StepDecided) Kind() string     { return "step_decided" }
 func (StageAsked) Kind() string      { return "stage_asked" }
 func (StageEntered) Kind() string    { return "stage_entered" }
+func (ImageResolved) Kind() string   { return "image_resolved" }
 func (CancelRequested) Kind() string { return "cancel_requested" }
+func (DeadlinePassed) Kind() string  { return "deadline_passed" }
 func (Reported) Kind() string        { return "reported" }
 func (Offered) Kind() string         { return "offered" }
 func (Noted) Kind() string           { return "noted" }
 func (RepoChanged) Kind() string     { return "repo_changed" }
 func (CheckOpening) Kind() string    { return "check_opening" }
 func (CheckTold) Kind() string       { return "check_told" }
+func (Uploaded) Kind() string        { return "uploaded" }
 
 // Outcome says how a step's attempt ended, and whose doing it was.
 type Outcome string
@@ -138,7 +155,7 @@ type Outcome string
 const (
 	Passed         Outcome = "passed"
 	Failed         Outcome = "failed"         // your command: it ended with another exit code than 0
-	TimedOut       Outcome = "timed_out"      // your limit: the step's timeout
+	TimedOut       Outcome = "timed_out"      // your limit: the timeout of the step or of the whole run
 	Resource       Outcome = "resource"       // your limit: memory or processes
 	Cancelled      Outcome = "cancelled"      // someone asked
 	Infrastructure Outcome = "infrastructure" // our doing: it is tried again by itself
@@ -152,9 +169,21 @@ type Result struct {
 	Tests       int          `json:"tests,omitempty"`  // from the declared reports
 	TestsFailed int          `json:"tests_failed,omitempty"`
 	Annotations []Annotation `json:"annotations,omitempty"`
+	Tested      *Tested      `json:"tested,omitempty"` // what else the reports say
 	Artifact    *Artifact    `json:"artifact,omitempty"`
 	// What the step put out for others, by name. Text from a build: a value of a variable, and nothing else.
 	Outputs map[string]string `json:"outputs,omitempty"`
+
+	Secondary []Artifact        `json:"secondary,omitempty"` // of a buildspec: its secondary artifacts
+	Exported  map[string]string `json:"exported,omitempty"`  // of a buildspec: its exported variables, which are no secrets
+	Phases    []PhaseEnd        `json:"phases,omitempty"`    // of a buildspec: each try of each phase, in order
+}
+
+// PhaseEnd is how a try of a buildspec's phase ended.
+type PhaseEnd struct {
+	Name   string `json:"name"`
+	Failed bool   `json:"failed,omitempty"`
+	Took   int64  `json:"took,omitempty"` // seconds
 }
 
 // Annotation points at a line of the tree.

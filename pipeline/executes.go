@@ -26,6 +26,10 @@ func Executes(plan Plan, changed []string) []Executed {
 		if p == PlanPath {
 			continue
 		}
+		if step := buildspecOf(plan, p); step != "" {
+			named = append(named, Executed{p, "The commands of the step " + step + " stand in it. The change has no effect here, because it is read at the base; it has after the merge."})
+			continue
+		}
 		if step := namedBy(words, p); step != "" {
 			named = append(named, Executed{p, "The step " + step + " names it."})
 			continue
@@ -47,6 +51,18 @@ func executedPlan(changed []string) []Executed {
 	return nil
 }
 
+// buildspecOf is the step whose commands stand in a file.
+func buildspecOf(plan Plan, path string) string {
+	for _, stage := range plan.Stages {
+		for _, step := range stage.Steps {
+			if step.Buildspec == path {
+				return step.Name
+			}
+		}
+	}
+	return ""
+}
+
 // scriptWord is a word of a step's script that may name a file.
 type scriptWord struct{ step, word string }
 
@@ -56,7 +72,7 @@ var wordBreaks = regexp.MustCompile("[\\s;&|()<>\"'`$={},]+")
 func scriptWords(plan Plan) (words []scriptWord) {
 	for _, stage := range plan.Stages {
 		for _, step := range stage.Steps {
-			for _, w := range wordBreaks.Split(step.Run, -1) {
+			for _, w := range wordBreaks.Split(step.Run+" "+step.Spec, -1) {
 				here := strings.HasPrefix(w, "./") // however far down, after a cd
 				w = strings.TrimSuffix(strings.TrimPrefix(w, "./"), "/")
 				if w == "" || strings.HasPrefix(w, "-") || strings.HasPrefix(w, "/") || strings.Trim(w, ".*/") == "" {

@@ -70,3 +70,14 @@ func TestWhatThePlanNamesStandsBeforeTheRest(t *testing.T) {
 		t.Errorf("the order is %q, want %q", paths, want)
 	}
 }
+
+func TestABuildspecIsPartOfThePlan(t *testing.T) {
+	t.Parallel()
+	plan := pipeline.Plan{Stages: []pipeline.Stage{{Name: "s", Steps: []pipeline.Step{{
+		Name: "shop", Buildspec: "aws/spec.yml", Spec: "version: 0.2\nphases: {build: {commands: ['node tasks/index.mjs']}}\n",
+	}}}}}
+	got := pipeline.Executes(plan, []string{"tasks/index.mjs", "notes.txt", "aws/spec.yml"})
+	if len(got) != 2 || got[0].Path != "aws/spec.yml" || !strings.Contains(got[0].Why, "no effect here") || got[1].Why != "The step shop names it." {
+		t.Errorf("%+v", got)
+	}
+}

@@ -70,12 +70,16 @@ func Next(s State) (owed []Effect) {
 			owed = append(owed, Exec{Step: st.Name, Attempt: st.Attempt + 1, Asked: s.Requested})
 		}
 	}
+	if at, why := s.Deadline(); !at.IsZero() {
+		owed = append(owed, Alarm{At: at, Why: why})
+	}
 	for _, c := range Checks(s) {
 		told := s.Told[c.Name]
 		if told.Mark != c.Mark() {
 			owed = append(owed, TellCheck{Check: c.Name, Mark: c.Mark(), Patience: patience(c, told)})
 		}
 	}
+	owed = append(owed, s.uploads()...)
 	if s.Over() && !s.Reported {
 		owed = append(owed, Report{})
 	}

@@ -41,7 +41,7 @@ func (s State) good(st StepState) bool {
 // forgiven reports whether a step has failed by its own doing, and may.
 func (s State) forgiven(st StepState) bool {
 	o := st.Result.Outcome
-	return st.Phase == Done && (ownDoing(o) || o == Resource) && s.spec(st).MayFail
+	return st.Phase == Done && (ownDoing(o) || o == Resource) && s.OutOfTime == "" && s.spec(st).MayFail
 }
 
 // ownDoing reports whether another attempt of the same commands may end otherwise. Memory that is used up once is used

@@ -1,6 +1,9 @@
 package pipeline
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // PlanPath is where a repository keeps its plan.
 const PlanPath = ".github/conveyor.yml"
@@ -11,6 +14,7 @@ type Plan struct {
 	On           On            `json:"on"`
 	Concurrency  Concurrency   `json:"concurrency,omitempty"`
 	Stages       []Stage       `json:"stages"`
+	Timeout      Duration      `json:"timeout,omitempty"`      // of a whole run, from its first step on; 0 stands for DefaultTimeout
 	Environments []Environment `json:"environments,omitempty"` // in promotion order, as written
 }
 
@@ -62,7 +66,8 @@ type Stage struct {
 // Step is one command list in one sandbox, in a fresh copy of the source.
 type Step struct {
 	Name     string            `json:"name"`
-	Of       string            `json:"of,omitempty"` // the name in the file, when a matrix makes several steps of it
+	Of       string            `json:"of,omitempty"`    // the name in the file, when a matrix makes several steps of it
+	Image    string            `json:"image,omitempty"` // whose file system it sees; empty for the tools of the host
 	Run      string            `json:"run"`
 	Env      map[string]string `json:"env,omitempty"`   // the file's, the stage's and the step's own
 	Take     map[string]Output `json:"take,omitempty"`  // variables whose values other steps put out
@@ -79,6 +84,11 @@ type Step struct {
 	Reports  Reports           `json:"reports"`
 	Artifact *ArtifactSpec     `json:"artifact,omitempty"`
 	Network  Network           `json:"network,omitempty"` // what it asks for; what it gets is Trust.Network
+
+	Buildspec string   `json:"buildspec,omitempty"` // the path of a buildspec, which is run in the place of Run
+	Spec      string   `json:"spec,omitempty"`      // its text, at the commit of the plan
+	BatchID   string   `json:"batch_id,omitempty"`  // the build of the buildspec's batch that the step is
+	Makes     []string `json:"makes,omitempty"`     // the artifacts that the buildspec names besides Artifact
 }
 
 // Output names a value that another step puts out.
@@ -94,16 +104,22 @@ type Resources struct {
 	PIDs   int64   `json:"pids,omitempty"` // processes and threads
 }
 
-// Reports are globs of files that the step writes and that become annotations.
+// Reports are globs of files that the step writes, by the form that they have: results of tests, of analyses, and coverage.
 type Reports struct {
-	JUnit string `json:"junit,omitempty"`
-	Go    string `json:"go,omitempty"` // what `go test` printed, plain or -json
+	JUnit     string `json:"junit,omitempty"`
+	Go        string `json:"go,omitempty"` // what `go test` printed, plain or -json
+	TRX       string `json:"trx,omitempty"`
+	Cucumber  string `json:"cucumber,omitempty"`
+	SARIF     string `json:"sarif,omitempty"`
+	Cobertura string `json:"cobertura,omitempty"`
+	JaCoCo    string `json:"jacoco,omitempty"`
+	LCOV      string `json:"lcov,omitempty"`
 }
 
 // ArtifactSpec says which files of the workspace make an artifact.
 type ArtifactSpec struct {
 	Name  string   `json:"name"`
-	Paths []string `json:"paths"` // globs, relative to the workspace
+	Paths []string `json:"paths"` // globs, relative to the workspace; none when a buildspec says them
 }
 
 // Environment is a place that artifacts are deployed to, as the plan describes it.
@@ -189,19 +205,36 @@ func (a Approve) Window() time.Duration {
 	return a.UnsafeWindow.Std()
 }
 
-// Path is the file that the mistake is in.
-func (p Problem) Path() string {
-	if p.File == "" {
-		return PlanPath
-	}
-	return p.File
-}
-
 // Problem is a mistake in a plan file, with its place. Lines and columns start at 1.
 type Problem struct {
-	File    string `json:"file,omitempty"` // a file that the plan uses; empty for the plan itself
+	Path    string `json:"path,omitempty"` // of another file than the plan: one that it uses, or a buildspec
 	Line    int    `json:"line"`
 	Column  int    `json:"column"`
 	Message string `json:"message"`        // what is wrong, in one sentence
 	Hint    string `json:"hint,omitempty"` // what to do about it
+}
+
+// File is the file that the mistake is in.
+func (p Problem) File() string {
+	if p.Path != "" {
+		return p.Path
+	}
+	return PlanPath
+}
+
+// Wrong says which file has mistakes, and how many: "the file has 2 mistakes". With several files it names the first.
+func Wrong(problems []Problem) string {
+	file, same := PlanPath, 0
+	for i, p := range problems {
+		if i == 0 {
+			file = p.File()
+		}
+		if p.File() == file {
+			same++
+		}
+	}
+	if same == 1 {
+		return file + " has a mistake"
+	}
+	return fmt.Sprintf("%s has %d mistakes", file, same)
 }

@@ -23,15 +23,18 @@ type State struct {
 	Attempt    int      // of the commit's run, from 1
 	Buttons    []Button // of its last check, once it is over
 	notes      map[string]note
-	Only       string      // the stage that it ends with; empty for a whole run
-	Steps      []StepState // all steps of all stages, in the plan's order
-	Asked      int         // how many stages it has asked to enter, where runs take turns
-	Entered    int         // how many it was let enter
-	Cancel     string      // why it was cancelled; empty when it was not
-	Reported   bool        // the repository's stream knows how it ended
+	Only       string            // the stage that it ends with; empty for a whole run
+	Steps      []StepState       // all steps of all stages, in the plan's order
+	Asked      int               // how many stages it has asked to enter, where runs take turns
+	Entered    int               // how many it was let enter
+	Images     map[string]Digest // what the names of images stand for in this run
+	Cancel     string            // why it was cancelled; empty when it was not
+	OutOfTime  string            // why its time was up; empty when it was not
+	Reported   bool              // the repository's stream knows how it ended
 	Told       map[string]Told
 	Requested  time.Time
-	Ended      time.Time // the time of the last event of a step, or of the cancellation
+	Began      time.Time // when the first attempt of any step started; zero before
+	Ended      time.Time // the time of the last event of a step, of the cancellation, or of the deadline
 }
 
 // StepState is one step's progress.
@@ -51,6 +54,7 @@ type StepState struct {
 	Started  time.Time
 	Finished time.Time
 	From     RunID // the run that has passed it, when it was not this one
+	Uploaded bool  // GitHub has its analyses, or will never have them
 	at       int   // index into its stage's steps
 }
 
@@ -62,7 +66,7 @@ const (
 	Waiting Phase = iota
 	Running
 	Done
-	NotRun  // will never run: something before it failed, or the run was cancelled
+	NotRun  // will never run: something before it failed, the run was cancelled, or its time was up
 	LeftOut // will not run, and need not: its condition does not hold, or that of a step that it needs
 )
 
@@ -86,7 +90,7 @@ func Apply(s State, e Event) State {
 			}
 			st.Phase, st.Attempt, st.Token, st.Started = Running, e.Attempt, e.Token, e.At
 			return true
-		}, time.Time{})
+		}, time.Time{}).began(e.At)
 	case StepFinished:
 		return s.onStep(e.Step, func(st *StepState) bool {
 			if st.Phase != Running || e.Attempt != st.Attempt {
@@ -121,8 +125,20 @@ func Apply(s State, e Event) State {
 			}
 			return true
 		}, e.At).settle()
+	case ImageResolved:
+		return s.resolved(e)
 	case CancelRequested:
 		return s.cancelled(e)
+	case DeadlinePassed:
+		return s.ranOut(e)
+	case Uploaded:
+		return s.onStep(e.Step, func(st *StepState) bool {
+			if st.Phase != Done || e.Attempt != st.Attempt {
+				return false
+			}
+			st.Uploaded = true
+			return true
+		}, time.Time{})
 	case Reported:
 		s.Reported = true
 	case Offered:

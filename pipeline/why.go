@@ -67,7 +67,7 @@ func (s State) explainRun() Reason {
 	case len(s.Problems) > 0:
 		r.Say += " did not start"
 		for _, p := range s.Problems {
-			r.Because = append(r.Because, Reason{Say: fmt.Sprintf("`%s` line %d: %s", p.Path(), p.Line, quoted(p.Message))})
+			r.Because = append(r.Because, Reason{Say: fmt.Sprintf("`%s` line %d: %s", p.File(), p.Line, quoted(p.Message))})
 		}
 		return r
 	default:
@@ -97,6 +97,8 @@ func (s State) explainStage(i int) Reason {
 		return Reason{Say: name + " is on its way", Because: s.explainSteps(i)}
 	case c == "":
 		return Reason{Say: fmt.Sprintf("%s waits for the end of the stage `%s`", name, s.Plan.Stages[s.currentStage()].Name)}
+	case c == RanOutOfTime && notRun(steps):
+		return Reason{Say: name + " did not run", Because: s.whyOutOfTime()}
 	case notRun(steps):
 		return Reason{Say: name + " did not run", Because: s.whyNotRun(i)}
 	default:
@@ -121,6 +123,8 @@ func (s State) explainStep(st StepState) Reason {
 		return Reason{Say: name + " did not run", Because: s.explainRun().Because}
 	case !s.mayRun(st.Stage):
 		return Reason{Say: name + " did not run", Because: s.whyWithheld()}
+	case st.Phase == NotRun && st.Result.Outcome == TimedOut:
+		return Reason{Say: name + " did not run", Because: s.whyOutOfTime()}
 	case st.Phase == NotRun:
 		return Reason{Say: name + " did not run", Because: s.whyStepNotRun(st)}
 	case st.Phase == LeftOut:
@@ -196,6 +200,11 @@ func (s State) whyNotRun(stage int) []Reason {
 		}
 	}
 	return nil
+}
+
+// whyOutOfTime says why what had not begun was given up.
+func (s State) whyOutOfTime() []Reason {
+	return []Reason{{Say: "the time of the run was up: " + quoted(s.OutOfTime)}}
 }
 
 // whyWithheld says why code from outside is not run, and what lets it.

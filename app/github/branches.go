@@ -100,17 +100,25 @@ func (in *Installation) Branch(ctx context.Context, repo pipeline.Repo, name str
 	return b, nil
 }
 
-// Repositories are those that the installation may see: the first hundred, by name.
-func (in *Installation) Repositories(ctx context.Context) (all []pipeline.Repo, total int, err error) {
+// Repositories are those that the installation may see, at most so many, and how many there are. One that is taken away
+// between two pages may cost another one its place.
+func (in *Installation) Repositories(ctx context.Context, most int) (all []pipeline.Repo, total int, err error) {
 	ctx = withRoute(ctx, "repositories")
-	found, _, err := in.client.Apps.ListRepos(ctx, &gh.ListOptions{PerPage: 100})
-	if err != nil {
-		return nil, 0, said(ctx, err, false, "list the repositories of", in)
+	seen := map[int64]bool{}
+	for page := 1; page != 0 && (len(all) < most || page == 1); {
+		found, res, err := in.client.Apps.ListRepos(ctx, &gh.ListOptions{PerPage: 100, Page: page})
+		if err != nil {
+			return nil, 0, said(ctx, err, false, "list the repositories of", in)
+		}
+		for _, r := range found.Repositories {
+			if len(all) < most && !seen[r.GetID()] {
+				seen[r.GetID()] = true
+				all = append(all, pipeline.Repo{ID: r.GetID(), Owner: r.GetOwner().GetLogin(), Name: r.GetName(), Installation: in.id, Branch: r.GetDefaultBranch()})
+			}
+		}
+		page, total = res.NextPage, found.GetTotalCount()
 	}
-	for _, r := range found.Repositories {
-		all = append(all, pipeline.Repo{ID: r.GetID(), Owner: r.GetOwner().GetLogin(), Name: r.GetName(), Installation: in.id, Branch: r.GetDefaultBranch()})
-	}
-	return all, found.GetTotalCount(), nil
+	return all, total, nil
 }
 
 // TeamExists reports whether a team is there for us to see. It may be repeated.

@@ -13,7 +13,7 @@ import (
 
 // Comparison is what one commit has that another has not.
 type Comparison struct {
-	Commits []Commit // oldest first, at most as many as asked for
+	Commits []Commit // oldest first, as many as asked for and what came with them
 	Total   int
 	Behind  int // commits that only the other one has
 }
@@ -30,12 +30,17 @@ type Commit struct {
 // commitPage is how many commits one call brings.
 const commitPage = 100
 
-// Compare tells which commits head has and base has not, at most so many, the oldest first. It may be repeated.
+// Compare tells which commits head has and base has not, at least so many or all there are, the oldest first. It may be
+// repeated: the answer is kept.
 //
 // https://docs.github.com/rest/commits/commits#compare-two-commits
 func (in *Installation) Compare(ctx context.Context, repo pipeline.Repo, base, head pipeline.Commit, most int) (c Comparison, err error) {
 	if err := errors.Join(checkRepo(repo), checkCommit(base), checkCommit(head)); err != nil {
 		return c, err
+	}
+	key := keptKey{repo.ID, base, head}
+	if c, ok := in.kept.find(key, most); ok {
+		return c, nil
 	}
 	ctx = withRoute(ctx, "compare")
 	for o := (&gh.ListOptions{PerPage: commitPage, Page: 1}); o.Page != 0 && len(c.Commits) < most; {
@@ -49,22 +54,29 @@ func (in *Installation) Compare(ctx context.Context, repo pipeline.Repo, base, h
 		}
 		o.Page = resp.NextPage
 	}
+	in.kept.keep(key, c)
 	return c, nil
 }
 
-// Commit reads one commit. It may be repeated.
+// Commit reads one commit. It may be repeated: the answer is kept.
 //
 // https://docs.github.com/rest/commits/commits#get-a-commit
 func (in *Installation) Commit(ctx context.Context, repo pipeline.Repo, commit pipeline.Commit) (Commit, error) {
 	if err := errors.Join(checkRepo(repo), checkCommit(commit)); err != nil {
 		return Commit{}, err
 	}
+	key := keptKey{repo: repo.ID, head: commit}
+	if c, ok := in.kept.find(key, 1); ok {
+		return c.Commits[0], nil
+	}
 	ctx = withRoute(ctx, "commits")
 	found, _, err := in.client.Repositories.GetCommit(ctx, repo.Owner, repo.Name, string(commit), &gh.ListOptions{PerPage: 1}) // of its files
 	if err != nil {
 		return Commit{}, said(ctx, err, false, "read", repo.Slug()+"@"+commit.Short())
 	}
-	return commitOf(found), nil
+	one := commitOf(found)
+	in.kept.keep(key, Comparison{Commits: []Commit{one}, Total: 1})
+	return one, nil
 }
 
 // PullCommits are the commits of a pull request, at most the 250 that GitHub tells of. It may be repeated.
@@ -92,7 +104,8 @@ func (in *Installation) PullCommits(ctx context.Context, repo pipeline.Repo, num
 // an account by it. A merge that GitHub made and signed is nobody's work.
 func commitOf(k *gh.RepositoryCommit) Commit {
 	c := Commit{Commit: pipeline.Commit(k.GetSHA()), Author: k.GetAuthor().GetLogin()}
-	c.Title, _, _ = strings.Cut(k.GetCommit().GetMessage(), "\n")
+	title, _, _ := strings.Cut(k.GetCommit().GetMessage(), "\n")
+	c.Title = strings.Clone(title) // it may be kept, and the rest of the message is not
 	if c.Author == "" {
 		c.Author = k.GetCommit().GetAuthor().GetName()
 	}

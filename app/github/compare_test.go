@@ -20,6 +20,11 @@ func TestAComparisonTellsAllCommitsWithTheirPeople(t *testing.T) {
 		head, err = c.Commit(slug, "main", []string{"ada", "bob"}[i%2], fmt.Sprintf("change %d\n\nmore", i), map[string]string{"n": fmt.Sprint(i)})
 		must(t, err)
 	}
+	few, err := c.in.Compare(t.Context(), c.repo, c.commit, pipeline.Commit(head), 50)
+	must(t, err)
+	if len(few.Commits) < 50 || len(few.Commits) > 100 || few.Total != 105 {
+		t.Errorf("%d of %d", len(few.Commits), few.Total)
+	}
 	got, err := c.in.Compare(t.Context(), c.repo, c.commit, pipeline.Commit(head), 1000)
 	must(t, err)
 	if got.Total != 105 || len(got.Commits) != 105 || got.Behind != 0 {
@@ -28,11 +33,6 @@ func TestAComparisonTellsAllCommitsWithTheirPeople(t *testing.T) {
 	last := got.Commits[104]
 	if last.Commit != pipeline.Commit(head) || last.Title != "change 104" || last.Author != "ada" || last.Unknown || len(last.People) == 0 || last.People[0].Login != "ada" || last.People[0].ID == 0 {
 		t.Errorf("%+v", last)
-	}
-	few, err := c.in.Compare(t.Context(), c.repo, c.commit, pipeline.Commit(head), 50)
-	must(t, err)
-	if len(few.Commits) < 50 || len(few.Commits) > 100 || few.Total != 105 {
-		t.Errorf("%d of %d", len(few.Commits), few.Total)
 	}
 	back, err := c.in.Compare(t.Context(), c.repo, pipeline.Commit(head), c.commit, 50)
 	must(t, err)
@@ -47,6 +47,67 @@ func TestAComparisonTellsAllCommitsWithTheirPeople(t *testing.T) {
 	if _, err := c.in.Compare(t.Context(), c.repo, c.commit, pipeline.Commit(strings.Repeat("d", 40)), 50); !errors.Is(err, github.ErrGone) {
 		t.Errorf("a commit that is not there: %v", err)
 	}
+}
+
+// What full commit ids name never changes, so the second who asks costs no call: neither under the repository's new name nor
+// when fewer commits are wanted.
+func TestWhatACommitsIdMakesImmutableIsAskedForOnce(t *testing.T) {
+	t.Parallel()
+	c := newCompany(t)
+	heads := []pipeline.Commit{c.commit}
+	for i := range 102 {
+		head, err := c.Server.Commit(slug, "main", "ada", fmt.Sprintf("change %d", i), map[string]string{"n": fmt.Sprint(i)})
+		must(t, err)
+		heads = append(heads, pipeline.Commit(head))
+	}
+	last := heads[102]
+	calls := func(want int, what string, ask func() error) {
+		t.Helper()
+		before := len(c.Calls())
+		must(t, ask())
+		if n := len(c.Calls()) - before; n != want {
+			t.Errorf("%s: %d calls, want %d", what, n, want)
+		}
+	}
+	compare := func(in *github.Installation, repo pipeline.Repo, base pipeline.Commit, most int) func() error {
+		return func() error {
+			got, err := in.Compare(t.Context(), repo, base, last, most)
+			if n := len(got.Commits); n < min(most, got.Total) || n > 0 && got.Commits[n-1].Title == "" {
+				t.Errorf("%d commits of %d: %+v", n, got.Total, got)
+			}
+			for i := range got.Commits {
+				got.Commits[i] = github.Commit{} // it is the caller's own
+			}
+			return err
+		}
+	}
+	must(t, compare(c.in, c.repo, c.commit, 50)()) // and the token
+	calls(0, "again", compare(c.in, c.repo, c.commit, 100))
+	calls(2, "more than is known", compare(c.in, c.repo, c.commit, 1000))
+	calls(0, "all of it again", compare(c.in, c.repo, c.commit, 1000))
+	calls(0, "a part of it again", compare(c.in, c.repo, c.commit, 10))
+	renamed := c.repo
+	renamed.Name = "store"
+	calls(0, "under another name", compare(c.in, renamed, c.commit, 1000))
+	calls(1, "another base", compare(c.in, c.repo, heads[101], 1000))
+	one := func() error { _, err := c.in.Commit(t.Context(), c.repo, last); return err }
+	calls(1, "a commit", one)
+	calls(0, "the commit again", one)
+	gone := func() error {
+		if _, err := c.in.Commit(t.Context(), c.repo, pipeline.Commit(strings.Repeat("d", 40))); err == nil {
+			return errors.New("a commit that is not there was read")
+		}
+		return nil
+	}
+	calls(1, "what is not there", gone)
+	calls(1, "what was not there may be there now", gone)
+	calls(2, "another installation keeps its own", func() error {
+		if _, err := c.app.Installation(c.installation+1).Compare(t.Context(), c.repo, c.commit, last, 10); err == nil {
+			return errors.New("there is no such installation, and it got an answer")
+		}
+		_, err := c.in.Repo(t.Context(), c.repo.Owner, c.repo.Name)
+		return err
+	})
 }
 
 func TestAPullRequestTellsWhoseCommitsItHolds(t *testing.T) {

@@ -24,6 +24,12 @@ const (
 	yieldTime       = time.Second // how long those stand back who meet someone more urgent
 )
 
+// Why calls are held back although GitHub has not asked for it.
+const (
+	keptReason  = "what is left of the hour's calls is kept for what is more urgent"
+	spentReason = "this minute's budget is used up"
+)
+
 // governor decides, for one installation, which call may be asked now. Who may not is told when to come again; the only
 // wait is the one for a place among calls that are under way.
 //
@@ -81,7 +87,16 @@ func newGovernor(now func() time.Time) *governor {
 }
 
 // askOf reads what a request is. What creates content is what people see and are told of: comments, reactions and
-// deployments. Check runs are made by programs only, and count by their points.
+// deployments. GitHub warns at each endpoint that has the limit, "creating content too quickly using this endpoint may
+// result in secondary rate limiting", and marks it as one that triggers notifications:
+//
+// https://docs.github.com/rest/issues/comments#create-an-issue-comment
+//
+// Of what we ask for, that is comments alone. Reactions and deployments are counted out of caution: people see them, and they
+// are few. The warning is not at check runs, which only Apps can make and of which nobody is told; they count by their
+// points. Counted, they would hold an installation to 500 stages an hour, of which GitHub allows ten times as many.
+//
+// https://docs.github.com/rest/checks/runs#create-a-check-run
 func askOf(req *http.Request) ask {
 	a := ask{class: classOf(req.Context()), write: isWrite(req.Method)}
 	if req.Method == http.MethodPost {
@@ -147,7 +162,7 @@ func (g *governor) refuse(a ask, busy bool) error {
 		return &Limited{Until: now.Add(yieldTime), Why: "more urgent calls wait"}
 	}
 	if until := g.limits.reserved(now, a.class); !until.IsZero() {
-		return &Limited{Until: until, Why: "what is left of the hour's calls is kept for what is more urgent"}
+		return &Limited{Until: until, Why: keptReason}
 	}
 	if g.pace == free {
 		return nil
@@ -164,9 +179,27 @@ func (g *governor) refuse(a ask, busy bool) error {
 		}
 	}
 	if !until.IsZero() {
-		return &Limited{Until: until, Why: "this minute's budget is used up"}
+		return &Limited{Until: until, Why: spentReason}
 	}
 	return nil
+}
+
+// next is when there can be news of a class again after one more write, and why not at once; zero when nothing is in the
+// way. Unlike refuse it promises nobody a place.
+func (g *governor) next(c Class) (until time.Time, why string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	now := g.now()
+	if until, closed := g.limits.closed(now); closed {
+		return until, g.limits.reason()
+	}
+	if until := g.limits.reserved(now, c); !until.IsZero() {
+		return until, keptReason
+	}
+	if cost := 2 * writePoints; g.pace != free && g.points.left(now, c.share(g.points.limit)) < cost {
+		return g.points.when(now, cost, c), spentReason
+	}
+	return time.Time{}, ""
 }
 
 func creation(a ask) int {

@@ -100,6 +100,81 @@ func TestAFifthIsKeptForRepliesAndAFifthForConclusions(t *testing.T) {
 	}
 }
 
+func TestTheNextNewsIsKnownBeforeItIsHeldBack(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1e9, 0)
+	g := newGovernor(func() time.Time { return now })
+	limitHeaders(t, g)
+	next := func(c Class) time.Duration {
+		until, why := g.next(c)
+		if until.IsZero() {
+			return 0
+		}
+		if why == "" {
+			t.Errorf("nobody knows why %s waits", c)
+		}
+		return until.Sub(now)
+	}
+	for asked := 0; next(Progress) == 0; asked++ {
+		if asked > 200 {
+			t.Fatal("nothing is ever held back")
+		}
+		leave, err := g.enter(t.Context(), ask{class: Progress, write: true})
+		if err != nil {
+			t.Fatalf("held back without a warning: %v", err)
+		}
+		leave(true)
+	}
+	for range 3 { // asking takes nobody's place
+		if got := next(Progress); got != time.Minute {
+			t.Errorf("progress can be told in %s", got)
+		}
+	}
+	if got := next(Reply); got != 0 {
+		t.Errorf("a reply can be given in %s", got)
+	}
+	leave, err := g.enter(t.Context(), ask{class: Progress, write: true})
+	if err != nil {
+		t.Fatalf("the one that is warned of is not let through: %v", err)
+	}
+	leave(true)
+	if g.may(ask{class: Progress, write: true}) == nil {
+		t.Error("the one after it is let through")
+	}
+	now = now.Add(time.Minute)
+	if got := next(Progress); got != 0 {
+		t.Errorf("a minute later progress can be told in %s", got)
+	}
+}
+
+func TestWhatPeopleAreToldOfIsCountedAsNewContent(t *testing.T) {
+	t.Parallel()
+	const here = "https://api.github.com/repos/acme/shop/"
+	for request, creates := range map[string]bool{
+		"POST issues/5/comments":             true,
+		"POST issues/comments/9/reactions":   true,
+		"POST deployments":                   true,
+		"POST deployments/3/statuses":        true,
+		"PATCH issues/comments/9":            false,
+		"GET issues/5/comments":              false,
+		"POST check-runs":                    false, // GitHub does not say so of them
+		"PATCH check-runs/7":                 false,
+		"POST check-suites/7/rerequest":      false,
+		"POST issues/5/comments/more":        false,
+		"DELETE issues/comments/9":           false,
+		"DELETE issues/comments/9/reactions": false,
+	} {
+		method, path, _ := strings.Cut(request, " ")
+		req, err := http.NewRequestWithContext(t.Context(), method, here+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := askOf(req); got.creates != creates || got.write != (method != http.MethodGet) {
+			t.Errorf("%s is taken for %+v", request, got)
+		}
+	}
+}
+
 func TestOfTheHoursLastCallsAFifthIsKeptForReplies(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1e9, 0)

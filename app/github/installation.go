@@ -21,6 +21,8 @@ type Installation struct {
 	budget  *governor  // of what is asked with the installation's token
 	minting *governor  // of what is asked as the App itself
 
+	kept *kept // what commit ids make immutable
+
 	whole *source // the token for everything that the installation may do
 
 	mu     sync.Mutex
@@ -30,7 +32,7 @@ type Installation struct {
 }
 
 func newInstallation(a *App, id int64) *Installation {
-	in := &Installation{app: a, id: id, scopes: map[int64]*source{}, roles: map[roleKey]roleKept{}}
+	in := &Installation{app: a, id: id, kept: newKept(a.now), scopes: map[int64]*source{}, roles: map[roleKey]roleKept{}}
 	// One AppsTransport for each installation: two that share one write to it at the same time.
 	signed := newAsApp(a)
 	own := newGuard(a, id, signed)
@@ -51,6 +53,13 @@ func (in *Installation) MayWrite(ctx context.Context, route string) error {
 		in.app.observe(Call{Installation: in.id, Class: classOf(ctx), Route: route, Outcome: "held"})
 	}
 	return err
+}
+
+// NextNews is when GitHub can be told something of the context's class again, after what is being told now; zero when
+// nothing is in the way. It makes no call and promises nothing.
+func (in *Installation) NextNews(ctx context.Context) time.Time {
+	until, _ := in.budget.next(classOf(ctx))
+	return until
 }
 
 // Budget is what is left to the installation.

@@ -45,6 +45,13 @@ func (w *window) left(now time.Time, most int) int {
 // later is when a class can pay a cost again. Each who is told so is promised a place of his own, behind those who are as
 // urgent or more so: a thousand who wait do not all come back at once.
 func (w *window) later(now time.Time, cost int, c Class) time.Time {
+	at := w.when(now, cost, c)
+	w.promised[c] = append(w.promised[c], at)
+	return at
+}
+
+// when is later, without a promise.
+func (w *window) when(now time.Time, cost int, c Class) time.Time {
 	most, ahead := c.share(w.limit), 0
 	left := w.left(now, most)
 	for _, times := range w.promised[c:] {
@@ -64,7 +71,6 @@ func (w *window) later(now time.Time, cost int, c Class) time.Time {
 	if n := len(w.promised[c]); n > 0 && at.Before(w.promised[c][n-1]) {
 		at = w.promised[c][n-1]
 	}
-	w.promised[c] = append(w.promised[c], at)
 	return at
 }
 

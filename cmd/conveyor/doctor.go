@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"strings"
@@ -31,7 +32,7 @@ func (d *doctor) Run(ctx context.Context) error {
 			all = append(all, app.Finding{Name: "Settings", Level: app.Failed, Says: strings.TrimSuffix(problem, ".") + ".", Fix: "Put the setting right."})
 		}
 	} else {
-		all = app.Diagnose(ctx, c, slog.New(slog.DiscardHandler))
+		all = app.Diagnose(ctx, c, slog.New(slog.DiscardHandler), (&progress{to: os.Stderr, live: terminal(os.Stderr)}).say)
 	}
 	if d.JSON {
 		out := json.NewEncoder(os.Stdout)
@@ -77,4 +78,35 @@ func line(text string) string {
 		}
 		return r
 	}, text)
+}
+
+// progress is one line that says how far the doctor is: written over and over on a terminal, once in a while elsewhere.
+type progress struct {
+	to   io.Writer
+	live bool
+	said int // what was looked into when it was last said
+}
+
+// fewLooked is how many repositories are looked into without a word.
+const fewLooked = 10
+
+func (p *progress) say(looked, of int) {
+	if of <= fewLooked {
+		return
+	}
+	words := fmt.Sprintf("looked into %d of %d repositories", looked, of)
+	switch {
+	case p.live && looked < of:
+		fmt.Fprintf(p.to, "\r%s", words)
+	case p.live:
+		fmt.Fprintf(p.to, "\r%*s\r", len(words), "")
+	case looked == of || looked-p.said >= 100:
+		p.said = looked
+		fmt.Fprintln(p.to, words)
+	}
+}
+
+func terminal(f *os.File) bool {
+	at, err := f.Stat()
+	return err == nil && at.Mode()&os.ModeCharDevice != 0
 }

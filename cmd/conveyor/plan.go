@@ -9,12 +9,15 @@ import (
 	"runtime/debug"
 	"strings"
 
+	"github.com/conveyor-ci/conveyor/app"
 	"github.com/conveyor-ci/conveyor/pipeline"
+	"github.com/conveyor-ci/conveyor/pipeline/buildspec"
 	"github.com/conveyor-ci/conveyor/pipeline/planfile"
+	"github.com/conveyor-ci/conveyor/pipeline/source"
 )
 
 type validate struct {
-	File string `arg:"" optional:"" help:"The pipeline file." default:".github/conveyor.yml"`
+	File string `arg:"" optional:"" help:"The pipeline file, or a buildspec." default:".github/conveyor.yml"`
 }
 
 // Run prints the same mistakes, at the same places, as the check run would show. Its exit code is 1 when there are any.
@@ -23,10 +26,21 @@ func (v *validate) Run() error {
 	if err != nil {
 		return fmt.Errorf("the pipeline file cannot be read: %w", err)
 	}
+	if isBuildspec(v.File, data) {
+		return v.buildspec(data)
+	}
 	plan, problems := planfile.ParseFor(v.File, data, planfile.Options{Read: beside(v.File)})
 	if len(problems) > 0 {
 		fmt.Fprint(os.Stderr, planfile.Format(v.File, data, problems))
 		return saidError{}
+	}
+	if top, inRepository := strings.CutSuffix(filepath.ToSlash(v.File), pipeline.PlanPath); inRepository {
+		if plan, problems, err = app.Resolve(plan, data, inFolder(top)); err != nil {
+			return fmt.Errorf("a buildspec cannot be read: %w", err)
+		}
+		if len(problems) > 0 {
+			return v.wrong(top, data, problems)
+		}
 	}
 	steps, stages := 0, len(plan.Stages)
 	for _, stage := range plan.Stages {
@@ -54,6 +68,63 @@ func beside(file string) func(string) ([]byte, error) {
 		}
 		return data, err
 	}
+}
+
+// inFolder reads files of a repository that lies in a folder.
+func inFolder(top string) func(string) ([]byte, error) {
+	return func(path string) ([]byte, error) {
+		data, err := os.ReadFile(filepath.FromSlash(top + path))
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil, source.ErrNoFile
+		case err == nil && len(data) > buildspec.MaxBytes:
+			return nil, source.ErrTooLarge
+		}
+		return data, err
+	}
+}
+
+// wrong prints mistakes that stand in several files.
+func (v *validate) wrong(top string, plan []byte, problems []pipeline.Problem) error {
+	for _, p := range problems {
+		name, data := v.File, plan
+		if p.Path != "" {
+			name = top + p.Path
+			data, _ = os.ReadFile(filepath.FromSlash(name)) // without it the line is not shown
+		}
+		fmt.Fprint(os.Stderr, planfile.Format(name, data, []pipeline.Problem{p}))
+	}
+	return saidError{}
+}
+
+// isBuildspec goes by the name, and by what the file says of itself.
+func isBuildspec(name string, data []byte) bool {
+	return strings.HasPrefix(filepath.Base(name), "buildspec") || buildspec.Recognised(data)
+}
+
+// buildspec prints the mistakes of a buildspec, then what has no effect here. Only mistakes make the exit code 1.
+func (v *validate) buildspec(data []byte) error {
+	s, found := buildspec.Parse(v.File, data)
+	for _, secret := range s.Secrets {
+		found.Warnings = append(found.Warnings, pipeline.Problem{Line: secret.Line, Column: secret.Column,
+			Message: fmt.Sprintf("%s comes from the %s of AWS, which is not asked", secret.Name, secret.Store),
+			Hint:    "the step that names this file must give it a value in env"})
+	}
+	fmt.Fprint(os.Stderr, planfile.Format(v.File, data, found.Mistakes))
+	for i := range found.Warnings {
+		found.Warnings[i].Message = "warning: " + found.Warnings[i].Message
+	}
+	fmt.Fprint(os.Stderr, planfile.Format(v.File, data, found.Warnings))
+	if len(found.Mistakes) > 0 {
+		return saidError{}
+	}
+	commands := 0
+	for p := buildspec.Install; p <= buildspec.PostBuild; p++ {
+		commands += len(s.Section(p).Commands) + len(s.Section(p).Finally)
+	}
+	fmt.Printf("%s is good: version %s, %d %s, %d %s, %d %s.\n", v.File, s.Version, commands, noun("command", commands),
+		len(s.Artifacts), noun("artifact", len(s.Artifacts)), len(found.Warnings), noun("warning", len(found.Warnings)))
+	return nil
 }
 
 func noun(one string, n int) string {

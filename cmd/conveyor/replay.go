@@ -11,19 +11,25 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/conveyor-ci/conveyor/app"
 	"github.com/conveyor-ci/conveyor/app/github"
 	"github.com/conveyor-ci/conveyor/pipeline"
+	"github.com/conveyor-ci/conveyor/pipeline/planfile"
 )
 
 type replay struct {
 	What    string `arg:"" name:"delivery|file" help:"A delivery's GUID, to be found in the data folder's journal; or a file with a payload, or with a delivery as GitHub's API shows it."`
 	Event   string `help:"The payload's event, like push. Left out, it is told by the file's folder or by the payload's form."`
 	GUID    string `help:"The delivery's GUID, for a payload in a file." name:"guid" default:"00000000-0000-4000-8000-000000000000"`
-	DataDir string `help:"The server's data folder, for a GUID." default:"/var/lib/conveyor"`
+	DataDir string `help:"The server's data folder, for a GUID and for --history. It is never written to." default:"/var/lib/conveyor"`
+	History bool   `help:"Begin with what the server's journal holds of the repository, up to when the delivery came, instead of with nothing."`
+
+	RedisURLFile string `help:"File with the address of the Redis that keeps the server's journal, instead of the data folder. Or set CONVEYOR_REDIS_URL. It is only read." name:"redis-url-file" env:"CONVEYOR_REDIS_URL_FILE"`
+
 	Role    string `help:"The role of whoever sent it." enum:"none,read,triage,write,maintain,admin" default:"write"`
 	Plan    string `help:"The pipeline file of the commit; a small one is made up when left out." placeholder:"FILE"`
 	JSON    bool   `help:"Print JSON, with whole bodies." name:"json"`
@@ -48,16 +54,16 @@ type result struct {
 func (r *replay) Run(ctx context.Context) (err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, replayTime, fmt.Errorf("the replay did not come to rest within %s; --verbose shows why", replayTime))
 	defer cancel()
-	hook, err := r.read(ctx)
-	if err != nil {
-		return err
-	}
 	dir, err := os.MkdirTemp("", "conveyor-replay-")
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	found, err := r.play(ctx, hook, dir)
+	hook, past, err := r.read(ctx, dir)
+	if err != nil {
+		return err
+	}
+	found, err := r.play(ctx, hook, past, dir)
 	if err != nil {
 		return err
 	}
@@ -71,28 +77,58 @@ func (r *replay) Run(ctx context.Context) (err error) {
 	return nil
 }
 
-// read finds the delivery: in a file when there is one of that name, in the journal otherwise.
-func (r *replay) read(ctx context.Context) (app.Webhook, error) {
+// read finds the delivery: in a file when there is one of that name, in the journal otherwise. With it comes what the
+// journal holds of its repository, when that is asked for.
+func (r *replay) read(ctx context.Context, dir string) (hook app.Webhook, past []app.Stream, err error) {
 	data, err := os.ReadFile(r.What)
+	fromJournal := errors.Is(err, fs.ErrNotExist)
 	switch {
 	case err == nil:
-		return fromFile(r.What, data, r.Event, r.GUID)
-	case !errors.Is(err, fs.ErrNotExist):
-		return app.Webhook{}, fmt.Errorf("the payload cannot be read: %w", err)
+		if hook, err = fromFile(r.What, data, r.Event, r.GUID); err != nil || !r.History {
+			return hook, nil, err
+		}
+	case !fromJournal:
+		return hook, nil, fmt.Errorf("the payload cannot be read: %w", err)
 	case strings.ContainsAny(r.What, "/.") || len(r.What) < 8:
-		return app.Webhook{}, fmt.Errorf("there is no file %s; give a file with a payload, or a delivery's GUID", r.What)
+		return hook, nil, fmt.Errorf("there is no file %s; give a file with a payload, or a delivery's GUID", r.What)
 	}
-	return app.Recorded(ctx, r.DataDir, r.What)
+	address, err := secret("CONVEYOR_REDIS_URL", r.RedisURLFile, os.Getenv)
+	if err != nil {
+		return hook, nil, err
+	}
+	kept, err := app.OpenKept(ctx, r.DataDir, github.NewSecret(strings.TrimSpace(address)), dir)
+	if err != nil {
+		return hook, nil, err
+	}
+	defer func() { err = errors.Join(err, kept.Close()) }()
+	if fromJournal {
+		if hook, err = kept.Webhook(ctx, r.What); err != nil || !r.History {
+			return hook, nil, err
+		}
+	}
+	p, err := decode(hook.Body)
+	if err != nil {
+		return hook, nil, fmt.Errorf("the payload cannot be replayed: %w", err)
+	}
+	past, err = kept.History(ctx, number(p, "repository", "id"), hook.At)
+	if err == nil && len(past) == 0 {
+		err = fmt.Errorf("the journal holds nothing of the repository %s before this delivery; leave --history out to begin with nothing", text(p, "repository", "full_name"))
+	}
+	return hook, past, err
 }
 
-func (r *replay) play(ctx context.Context, hook app.Webhook, dir string) (found result, err error) {
+func (r *replay) play(ctx context.Context, hook app.Webhook, past []app.Stream, dir string) (found result, err error) {
 	plan := []byte(smallPlan)
 	if r.Plan != "" {
 		if plan, err = os.ReadFile(r.Plan); err != nil {
 			return found, fmt.Errorf("the pipeline file cannot be read: %w", err)
 		}
 	}
-	world, err := seed(hook, r.Role, string(plan), dir)
+	files := map[string]string{planPath: string(plan), "README.md": "replayed\n"}
+	if err := besidePlan(r.Plan, plan, files); err != nil {
+		return found, err
+	}
+	world, err := seed(hook, past, r.Role, files, dir)
 	if err != nil {
 		return found, err
 	}
@@ -102,7 +138,7 @@ func (r *replay) play(ctx context.Context, hook app.Webhook, dir string) (found 
 		log = slog.NewTextHandler(os.Stderr, nil)
 	}
 	a, err := app.New(ctx, app.Config{
-		Listen: "127.0.0.1:0", PublicURL: "https://conveyor.example", DataDir: dir + "/data", Rehearsal: true, Sandbox: "none", Workers: 1,
+		Listen: "127.0.0.1:0", PublicURL: "https://conveyor.example", DataDir: dir + "/data", Rehearsal: true, RehearsedAt: hook.At, Sandbox: "none", Workers: 1,
 		GitHubURL: world.github.URL(), GitHubAPIURL: strings.TrimSuffix(world.github.APIURL(), "/"), AppID: world.app.ID,
 		PrivateKey: github.NewSecret(world.app.PEM), WebhookSecrets: []github.Secret{github.NewSecret(world.app.WebhookSecret)},
 	}, slog.New(log))
@@ -110,6 +146,9 @@ func (r *replay) play(ctx context.Context, hook app.Webhook, dir string) (found 
 		return found, err
 	}
 	defer func() { err = errors.Join(err, a.Close()) }()
+	if err := a.Restore(ctx, world.moved(past)); err != nil {
+		return found, err
+	}
 	running, stop := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	go func() { ended <- a.Run(running) }()
@@ -117,6 +156,10 @@ func (r *replay) play(ctx context.Context, hook app.Webhook, dir string) (found 
 		stop()
 		err = errors.Join(err, <-ended)
 	}()
+	if err := a.Settle(ctx); err != nil {
+		return found, err
+	}
+	world.begin()
 	if err := world.post(ctx, "http://"+a.Addr()+"/webhooks/github", hook); err != nil {
 		return found, err
 	}
@@ -190,5 +233,27 @@ stages:
     steps:
       - {name: unit, run: "true"}
 `
+
+// besidePlan adds the buildspecs that a plan names, from the repository in which it lies. One that is not there is told by
+// the run itself.
+func besidePlan(file string, plan []byte, files map[string]string) error {
+	parsed, _ := planfile.Parse(planPath, plan)
+	top, inRepository := strings.CutSuffix(filepath.ToSlash(file), planPath)
+	for _, stage := range parsed.Stages {
+		for _, step := range stage.Steps {
+			if step.Buildspec == "" || !inRepository {
+				continue
+			}
+			data, err := os.ReadFile(filepath.FromSlash(top + step.Buildspec))
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return fmt.Errorf("the buildspec cannot be read: %w", err)
+			}
+			if err == nil {
+				files[step.Buildspec] = string(data)
+			}
+		}
+	}
+	return nil
+}
 
 const planPath = pipeline.PlanPath

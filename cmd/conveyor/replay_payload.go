@@ -157,7 +157,11 @@ func firstSteps(plan []byte) (steps []string) {
 		return nil
 	}
 	for _, s := range p.Stages[0].Steps {
-		steps = append(steps, fmt.Sprintf("the step %s of the stage %s would begin: %s", s.Name, p.Stages[0].Name, shorten(strings.TrimSpace(s.Run), 60)))
+		what := shorten(strings.TrimSpace(s.Run), 60)
+		if s.Buildspec != "" {
+			what = "the phases of " + s.Buildspec
+		}
+		steps = append(steps, fmt.Sprintf("the step %s of the stage %s would begin: %s", s.Name, p.Stages[0].Name, what))
 	}
 	return steps
 }

@@ -9,10 +9,13 @@ import (
 	"io"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/conveyor-ci/conveyor/app"
+	"github.com/conveyor-ci/conveyor/deploy"
 	"github.com/conveyor-ci/conveyor/test/github"
 )
 
@@ -30,6 +33,9 @@ type world struct {
 
 	repo, sender, role string
 	p                  object
+	past               deploy.State // what the server knew; empty when it begins with nothing
+	fits               bool         // numbers are those of there
+	renamed            []string     // pairs: a commit there, and here
 }
 
 // call is one call to GitHub's API.
@@ -45,14 +51,28 @@ const keeper = "conveyor-replay"
 
 var commitForm = regexp.MustCompile(`^[0-9a-f]{40}$`)
 
-// seed makes the world of a delivery.
-func seed(hook app.Webhook, role, plan, dir string) (w *world, err error) {
+// high is above all numbers that GitHub has given out: what is made here beside a history has numbers of its own.
+const high = 1 << 50
+
+// seed makes the world of a delivery. With a history, everyone and everything in it has the number of there.
+func seed(hook app.Webhook, past []app.Stream, role string, files map[string]string, dir string) (w *world, err error) {
 	p, err := decode(hook.Body)
 	if err != nil {
 		return nil, fmt.Errorf("the payload cannot be replayed: %w", err)
 	}
 	w = &world{p: p, repo: text(p, "repository", "full_name"), sender: text(p, "sender", "login"), role: role}
-	server, err := github.Start(github.Options{Dir: dir + "/github", Wrap: w.listen})
+	if w.past, err = app.RepoOf(past); err != nil {
+		return nil, err
+	}
+	options := github.Options{Dir: dir + "/github", Wrap: w.listen}
+	if w.fits = past != nil; w.fits {
+		options.First = high
+		if !hook.At.IsZero() {
+			ago := time.Since(hook.At)
+			options.Now = func() time.Time { return time.Now().Add(-ago) }
+		}
+	}
+	server, err := github.Start(options)
 	if err != nil {
 		return nil, err
 	}
@@ -67,9 +87,14 @@ func seed(hook app.Webhook, role, plan, dir string) (w *world, err error) {
 		owner, name = keeper, "nothing"
 		w.notes = append(w.notes, "the payload names no repository")
 	}
+	w.github.AddUser(keeper)
+	w.populate(past)
 	if text(p, "repository", "owner", "type") == "Organization" {
+		w.number(number(p, "repository", "owner", "id"))
 		w.github.AddOrg(owner, keeper)
 	}
+	w.github.AddUser(owner)
+	w.number(number(p, "repository", "id"))
 	here, err := w.github.CreateRepo(owner, name, true)
 	if err != nil {
 		return nil, fmt.Errorf("the payload's repository cannot be made: %w", err)
@@ -80,6 +105,7 @@ func seed(hook app.Webhook, role, plan, dir string) (w *world, err error) {
 	}); err != nil {
 		return nil, err
 	}
+	w.number(number(p, "installation", "id"))
 	installed, err := w.github.InstallApp(w.app.Slug, owner)
 	if err != nil {
 		return nil, err
@@ -88,7 +114,7 @@ func seed(hook app.Webhook, role, plan, dir string) (w *world, err error) {
 		return nil, err
 	}
 	if whole {
-		if err := w.happen(plan); err != nil {
+		if err := w.happen(files); err != nil {
 			return nil, fmt.Errorf("what the payload tells of cannot be made: %w", err)
 		}
 		w.renumber(w.repo, here.ID)
@@ -101,7 +127,7 @@ func seed(hook app.Webhook, role, plan, dir string) (w *world, err error) {
 	}
 	p["installation"] = object{"id": installed.ID}
 	w.payload, err = json.Marshal(p)
-	w.calls = nil // of making it
+	w.begin()
 	return w, err
 }
 
@@ -155,8 +181,7 @@ func (w *world) invite() error {
 }
 
 // happen makes what the payload tells of.
-func (w *world) happen(plan string) error {
-	files := map[string]string{planPath: plan, "README.md": "replayed\n"}
+func (w *world) happen(files map[string]string) error {
 	branch := text(w.p, "repository", "default_branch")
 	if branch == "" {
 		branch = "main"
@@ -172,6 +197,7 @@ func (w *world) happen(plan string) error {
 	if err != nil {
 		return err
 	}
+	w.commit(string(w.past.DefinedAt), base)
 	switch {
 	case at(w.p, "pull_request") != nil:
 		return w.pull(at(w.p, "pull_request"), base)
@@ -245,17 +271,32 @@ func (w *world) talk(branch, base string) error {
 	if who == "" {
 		who = keeper
 	}
-	if _, err := w.change(w.repo, "conveyor-replay", who, base); err != nil {
+	n := number(w.p, "issue", "number")
+	known, topic := w.past.Pulls[int(n)], "conveyor-replay"
+	if known.Branch != "" && !known.Fork && known.Branch != branch {
+		topic = known.Branch
+	}
+	head, err := w.change(w.repo, topic, who, base)
+	if err != nil {
 		return err
 	}
-	n := number(w.p, "issue", "number")
+	w.commit(string(known.Head), head)
 	if err := w.github.SkipTo(w.repo, int(n)); err != nil {
 		return err
 	}
-	if _, err := w.github.OpenPull(w.repo, who, text(w.p, "issue", "title"), "conveyor-replay", branch); err != nil {
+	if _, err := w.github.OpenPull(w.repo, who, text(w.p, "issue", "title"), topic, branch); err != nil {
 		return err
 	}
+	if known.Merged {
+		merged, err := w.github.Merge(w.repo, n, who)
+		if err != nil {
+			return err
+		}
+		w.commit(string(known.MergeCommit), merged)
+	}
+	w.sayHere()
 	comment := at(w.p, "comment")
+	w.number(number(comment, "id"))
 	said, err := w.github.Comment(w.repo, int(n), text(comment, "user", "login"), text(comment, "body"))
 	if err != nil {
 		return err
@@ -270,6 +311,10 @@ func (w *world) commit(there, here string) {
 	if !commitForm.MatchString(there) || strings.Trim(there, "0") == "" || here == "" {
 		return
 	}
+	if slices.Contains(w.renamed, there) {
+		return // it has its place
+	}
+	w.renamed = append(w.renamed, there, here)
 	w.back = append(w.back, here, there, here[:7], there[:7])
 	each(w.p, func(o object) {
 		for k, v := range o {

@@ -34,6 +34,7 @@ type settings struct {
 
 	PrivateKeyFile    string `help:"File with the App's private key (PEM). Or set CONVEYOR_PRIVATE_KEY." env:"CONVEYOR_PRIVATE_KEY_FILE"`
 	WebhookSecretFile string `help:"File with the webhook secret; a second line holds the old one while it is changed. Or set CONVEYOR_WEBHOOK_SECRET." env:"CONVEYOR_WEBHOOK_SECRET_FILE"`
+	LedgerKeyFile     string `help:"File with the key that signs the ledger, best not in the data folder. It is made when there is no ledger yet." env:"CONVEYOR_LEDGER_KEY_FILE"`
 	RedisURLFile      string `help:"File with the address of a Redis that keeps the journal. Or set CONVEYOR_REDIS_URL." name:"redis-url-file" env:"CONVEYOR_REDIS_URL_FILE"`
 	AcceptLoss        bool   `help:"Start on a Redis without appendfsync always, although it can lose what it has acknowledged." env:"CONVEYOR_ACCEPT_LOSS"`
 
@@ -43,6 +44,14 @@ type settings struct {
 	EgressAllow   []string `help:"Hosts that steps may reach, separated by semicolons: example.com, *.example.com, example.com:8443, GET,HEAD example.com:80. The word registries stands for those of the usual package managers." sep:";" default:"registries" env:"CONVEYOR_EGRESS_ALLOW"`
 	EgressPrivate []string `help:"Ranges of private addresses that steps may reach, for a registry of your own: 10.0.5.0/24." env:"CONVEYOR_EGRESS_PRIVATE"`
 
+	Images          string   `help:"on, or off: no step runs in an image." enum:"on,off" default:"on" env:"CONVEYOR_IMAGES"`
+	ImageRegistries []string `help:"Hosts that images may come from; all that are public when left out." env:"CONVEYOR_IMAGE_REGISTRIES"`
+	ImageMirrors    []string `help:"Mirrors that are asked first: docker.io=mirror.example.com:5000." env:"CONVEYOR_IMAGE_MIRRORS"`
+	ImageAuthFile   string   `help:"File with logins of registries, in the form of docker's config.json." env:"CONVEYOR_IMAGE_AUTH_FILE"`
+	ImageDirs       []string `help:"Folders of tarballs and OCI layouts that plans may name." env:"CONVEYOR_IMAGE_DIRS"`
+	ImageMaxBytes   int64    `help:"The largest image, unpacked, in bytes." default:"10000000000" env:"CONVEYOR_IMAGE_MAX_BYTES"`
+	ImageStoreBytes int64    `help:"How much of images is kept, in bytes, before the longest unused are removed." default:"50000000000" env:"CONVEYOR_IMAGE_STORE_BYTES"`
+
 	Workers     int           `help:"Steps that run at once; 0 means one for each processor." default:"0" env:"CONVEYOR_WORKERS"`
 	DeployRoots []string      `help:"Absolute folders below which the static target may publish." env:"CONVEYOR_DEPLOY_ROOTS"`
 	ExecDir     string        `help:"Folder of the exec target's scripts." env:"CONVEYOR_EXEC_DIR"`
@@ -51,7 +60,13 @@ type settings struct {
 	Grace       time.Duration `help:"How long running steps may go on when the server is stopped." default:"20s" env:"CONVEYOR_GRACE"`
 	SweepEvery  time.Duration `help:"How often GitHub's log is searched for webhooks that did not arrive; 0 is never." default:"1m" env:"CONVEYOR_SWEEP_EVERY"`
 	SweepHeads  time.Duration `help:"How often open pull requests and branches without a check are looked for; 0 is never." default:"1h" env:"CONVEYOR_SWEEP_HEADS"`
-	LogFormat   string        `help:"text or json." enum:"text,json" default:"text" env:"CONVEYOR_LOG_FORMAT"`
+
+	CodeScanning bool `help:"Pass analyses (SARIF) on to GitHub's code scanning. The App then needs security_events: write." env:"CONVEYOR_CODE_SCANNING"`
+
+	KeepLogs   time.Duration `help:"How long the logs of a finished run are kept; 0 is for ever." default:"2160h" env:"CONVEYOR_KEEP_LOGS"`
+	KeepLogsMB int64         `help:"How many megabytes of logs are kept, the newest; 0 is all." name:"keep-logs-mb" default:"0" env:"CONVEYOR_KEEP_LOGS_MB"`
+
+	LogFormat string `help:"text or json." enum:"text,json" default:"text" env:"CONVEYOR_LOG_FORMAT"`
 }
 
 type serve struct{ settings }
@@ -93,7 +108,10 @@ func (s *settings) config(getenv func(string) string) (app.Config, error) {
 		Listen: s.Listen, PublicURL: s.PublicURL, DataDir: s.DataDir, GitHubURL: s.GithubURL, GitHubAPIURL: s.GithubAPIURL, AppID: s.AppID,
 		AcceptLoss: s.AcceptLoss, Sandbox: s.Sandbox, Tools: s.Tools, Workers: s.Workers, DeployRoots: s.DeployRoots, ExecDir: s.ExecDir,
 		Network: pipeline.Network(s.Network), EgressAllow: trimmed(s.EgressAllow), EgressPrivate: s.EgressPrivate,
+		Images: s.Images, ImageRegistries: s.ImageRegistries, ImageMirrors: s.ImageMirrors, ImageAuthFile: absolute(s.ImageAuthFile), ImageDirs: s.ImageDirs,
+		ImageMaxBytes: s.ImageMaxBytes, ImageStoreBytes: s.ImageStoreBytes,
 		CommandApps: s.CommandApps, OpenPages: s.OpenPages, Grace: s.Grace, SweepEvery: s.SweepEvery, SweepHeads: s.SweepHeads,
+		CodeScanning: s.CodeScanning, KeepLogs: s.KeepLogs, KeepLogsBytes: s.KeepLogsMB << 20,
 	}
 	if c.Workers == 0 {
 		c.Workers = runtime.NumCPU()
@@ -102,6 +120,7 @@ func (s *settings) config(getenv func(string) string) (app.Config, error) {
 		c.DataDir = abs
 	}
 	c.PrivateKeyFile, c.WebhookSecretFile = absolute(s.PrivateKeyFile), absolute(s.WebhookSecretFile)
+	c.LedgerKeyFile = absolute(s.LedgerKeyFile)
 	var problems, missing []string
 	read := func(name, file string) string {
 		value, err := secret(name, file, getenv)

@@ -32,10 +32,13 @@ type mark struct {
 	part    int
 }
 
-// Open opens the ledger of a folder, and makes it and its key when they are not there. A last line that a crash tore is
-// removed: the record that it came from is told again.
-func Open(dir string) (*Ledger, error) {
-	key, err := Key(dir)
+// Open opens the ledger of a folder, and makes it and its key when they are not there. The key lies in the folder, too, or in
+// the file that is named. A last line that a crash tore is removed: the record that it came from is told again.
+func Open(dir, keyFile string) (*Ledger, error) {
+	if keyFile == "" {
+		keyFile = filepath.Join(dir, KeyFile)
+	}
+	key, err := Key(dir, keyFile)
 	if err != nil {
 		return nil, err
 	}
@@ -44,14 +47,18 @@ func Open(dir string) (*Ledger, error) {
 		return nil, fmt.Errorf("ledger: open it: %w", err)
 	}
 	l := &Ledger{key: key, file: f, head: zeros, told: map[string]mark{}}
-	if err := l.recall(); err != nil {
+	if err := l.recall(keyFile); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	if err := writePublic(dir, key); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return l, nil
 }
 
-// recall reads where the ledger ends. It proves nothing; that is Verify's.
-func (l *Ledger) recall() error {
+// recall reads where the ledger ends, and whose it is. It proves nothing; that is Verify's.
+func (l *Ledger) recall(keyFile string) error {
+	signer := ""
 	r := bufio.NewReaderSize(l.file, 1<<20)
 	for {
 		line, err := r.ReadBytes('\n')
@@ -70,6 +77,12 @@ func (l *Ledger) recall() error {
 		}
 		l.last, l.head = s.Predicate, hashOf(line)
 		l.told[l.last.Stream] = mark{l.last.Version, l.last.Part}
+		if len(e.Signatures) > 0 {
+			signer = e.Signatures[0].KeyID
+		}
+	}
+	if signer != "" && signer != l.KeyID() {
+		return fmt.Errorf("ledger: its last line was signed with the key %s, and %s holds %s; name the file of that key, or move the ledger away to begin a new one", signer, keyFile, l.KeyID())
 	}
 	if err := l.file.Truncate(l.size); err != nil {
 		return fmt.Errorf("ledger: remove a torn line: %w", err)

@@ -14,7 +14,7 @@ import (
 	"path/filepath"
 )
 
-// The files of a ledger, in one folder.
+// The files of a ledger, in one folder; the private key may lie elsewhere.
 const (
 	File       = "audit.jsonl"
 	KeyFile    = "audit.key" // PKCS #8, PEM; for the server alone
@@ -32,32 +32,40 @@ func KeyID(public ed25519.PublicKey) string {
 	return "SHA256:" + base64.RawStdEncoding.EncodeToString(sum[:])
 }
 
-// Key opens the folder's key, and makes one when there is neither a key nor a ledger yet. A ledger whose key is lost is not
-// continued with another one.
-func Key(dir string) (ed25519.PrivateKey, error) {
-	data, err := os.ReadFile(filepath.Join(dir, KeyFile))
+// Key reads the key of a folder's ledger from a file, and makes one there when there is neither a key nor a ledger yet. A
+// ledger whose key is lost is not continued with another one.
+func Key(dir, file string) (ed25519.PrivateKey, error) {
+	data, err := os.ReadFile(file)
 	if errors.Is(err, os.ErrNotExist) {
 		if info, err := os.Stat(filepath.Join(dir, File)); err == nil && info.Size() > 0 {
-			return nil, fmt.Errorf("ledger: %s is missing in %s, and %s is there; put the key back, or move the ledger away to begin a new one", KeyFile, dir, File)
+			if beside := filepath.Join(dir, KeyFile); beside != file && exists(beside) {
+				return nil, fmt.Errorf("ledger: the key of %s lies beside it, and %s is not there; move it: mv %s %s", File, file, beside, file)
+			}
+			return nil, fmt.Errorf("ledger: its key %s is missing, and %s is there; put the key back, or move the ledger away to begin a new one", file, File)
 		}
-		return newKey(dir)
+		return newKey(file)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("ledger: read its key: %w", err)
 	}
 	block, _ := pem.Decode(data)
 	if block == nil {
-		return nil, fmt.Errorf("ledger: %s in %s is not a key in PEM form", KeyFile, dir)
+		return nil, fmt.Errorf("ledger: %s is not a key in PEM form", file)
 	}
 	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 	key, ok := parsed.(ed25519.PrivateKey)
 	if err != nil || !ok {
-		return nil, fmt.Errorf("ledger: %s in %s is not an Ed25519 key", KeyFile, dir)
+		return nil, fmt.Errorf("ledger: %s is not an Ed25519 key", file)
 	}
-	return key, writePublic(dir, key)
+	return key, nil
 }
 
-func newKey(dir string) (ed25519.PrivateKey, error) {
+func exists(file string) bool {
+	_, err := os.Stat(file)
+	return err == nil
+}
+
+func newKey(file string) (ed25519.PrivateKey, error) {
 	_, key, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		return nil, fmt.Errorf("ledger: make a key: %w", err)
@@ -66,13 +74,10 @@ func newKey(dir string) (ed25519.PrivateKey, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ledger: make a key: %w", err)
 	}
-	if err := write(filepath.Join(dir, KeyFile), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600); err != nil {
-		return nil, err
-	}
-	return key, writePublic(dir, key)
+	return key, write(file, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600)
 }
 
-// writePublic writes the public key beside the private one, should it not be there.
+// writePublic writes the public key beside the ledger, should it not be there.
 func writePublic(dir string, key ed25519.PrivateKey) error {
 	der, err := x509.MarshalPKIXPublicKey(key.Public())
 	if err != nil {

@@ -41,7 +41,7 @@ func records(n int) (all []Record) {
 
 func begin(t *testing.T, dir string) *Ledger {
 	t.Helper()
-	l, err := Open(dir)
+	l, err := Open(dir, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -259,13 +259,13 @@ func TestTheKeyIsTheServersAloneAndIsNotReplaced(t *testing.T) {
 	if err := os.Remove(filepath.Join(dir, KeyFile)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(dir); err == nil || !strings.Contains(err.Error(), "put the key back") {
+	if _, err := Open(dir, ""); err == nil || !strings.Contains(err.Error(), "put the key back") {
 		t.Errorf("a ledger goes on without its key: %v", err)
 	}
 	if err := os.Remove(filepath.Join(dir, File)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(dir); err != nil {
+	if _, err := Open(dir, ""); err != nil {
 		t.Errorf("a new ledger cannot begin: %v", err)
 	}
 }
@@ -276,7 +276,45 @@ func TestALedgerThatIsNoneIsNotContinued(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, File), append([]byte("hello\n"), data...), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(dir); err == nil || !strings.Contains(err.Error(), "line 1") {
+	if _, err := Open(dir, ""); err == nil || !strings.Contains(err.Error(), "line 1") {
 		t.Errorf("%v", err)
+	}
+}
+
+func TestTheKeyMayLieElsewhereAndALedgerIsNotContinuedWithAnother(t *testing.T) {
+	t.Parallel()
+	dir, elsewhere := t.TempDir(), filepath.Join(t.TempDir(), "signing.pem")
+	l, err := Open(dir, elsewhere)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(l.Append(records(1)...), l.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(elsewhere); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v %v", info, err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, KeyFile)); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a key lies beside the ledger: %v", err)
+	}
+	if report, err := Verify(bytes.NewReader(file(t, dir, File)), key(t, dir), "", nil); err != nil || report.Lines == 0 {
+		t.Errorf("the public key beside it proves nothing: %v", err)
+	}
+	before := file(t, dir, PublicFile)
+	other, _, _ := written(t, records(1)...)
+	if _, err := Open(dir, filepath.Join(other, KeyFile)); err == nil || !strings.Contains(err.Error(), "its last line was signed with the key SHA256:") {
+		t.Errorf("it goes on with another key: %v", err)
+	}
+	if !bytes.Equal(before, file(t, dir, PublicFile)) {
+		t.Error("the public key of another one was put beside it")
+	}
+	if err := os.Rename(elsewhere, filepath.Join(dir, KeyFile)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(dir, elsewhere); err == nil || !strings.Contains(err.Error(), "move it: mv ") {
+		t.Errorf("a key that was not moved yet: %v", err)
+	}
+	if again, err := Open(dir, ""); err != nil || again.Close() != nil {
+		t.Errorf("with its own key it does not go on: %v", err)
 	}
 }

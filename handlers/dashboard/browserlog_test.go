@@ -311,6 +311,36 @@ func longLog(t *testing.T, b *browser.Browser) {
 	calm(t, p, server)
 }
 
+func phasesFold(t *testing.T, b *browser.Browser) {
+	s := newShop(t)
+	s.define()
+	run := s.request(nil)
+	s.start(run, "unit", 1)
+	w := s.writer(run, "unit", 1)
+	const at = "[Container] 2026/11/23 14:03:35 "
+	say := func(text string) {
+		_, err := w.Write([]byte(text))
+		must(t, err)
+	}
+	say(at + "Entering phase INSTALL\ninstalled\n" + at + "Phase complete: INSTALL State: SUCCEEDED\n" + at + "Entering phase BUILD\nbuilding\n")
+	server := s.serve()
+	p := b.Page(t, 1280, 900)
+	p.Open(server.URL + address(run))
+	p.Until(`document.getElementById("log").innerText.includes("building")`)
+	if text := p.Text("#log"); strings.Contains(text, "installed") || !strings.Contains(text, "building") || !strings.Contains(text, "INSTALL State: SUCCEEDED") {
+		t.Errorf("after INSTALL has ended, and while BUILD runs, the log shows:\n%s", text)
+	}
+	say("broken\n" + at + "Phase complete: BUILD State: FAILED\n")
+	must(t, w.Close())
+	p.Until(`document.getElementById("log").innerText.includes("BUILD State: FAILED")`)
+	if text := p.Text("#log"); !strings.Contains(text, "broken") {
+		t.Errorf("a phase that failed is folded:\n%s", text)
+	}
+	p.Eval(`document.querySelector("#log details summary").click()`, nil)
+	p.Until(`document.getElementById("log").innerText.includes("installed")`)
+	calm(t, p, server)
+}
+
 func noScripts(t *testing.T, b *browser.Browser) {
 	s := newShop(t)
 	s.define()
@@ -336,4 +366,44 @@ func noScripts(t *testing.T, b *browser.Browser) {
 	if raw != server.URL+address(run)+"/log/unit/1" {
 		t.Errorf("the raw log is %s", raw)
 	}
+}
+
+func foldedGroups(t *testing.T, b *browser.Browser) {
+	s := newShop(t)
+	s.define()
+	run := s.request(nil)
+	s.start(run, "unit", 1)
+	w := s.writer(run, "unit", 1)
+	say := func(text string) {
+		_, err := w.Write([]byte(text))
+		must(t, err)
+	}
+	say("before\n::group::Install <b>\nadded 1\nadded 2\n")
+	server := s.serveAt("127.0.0.1:0")
+	defer server.Close()
+	defer server.CloseClientConnections()
+	p := b.Page(t, 1280, 900)
+	p.Open(server.URL + address(run))
+	seen := func() (rows []string) {
+		p.Eval(`[...document.querySelectorAll("#log [data-n]")].filter((row) => row.getClientRects().length).map((row) => row.dataset.n + " " + row.textContent)`, &rows)
+		return rows
+	}
+	is := func(when string, want ...string) {
+		t.Helper()
+		if got := seen(); strings.Join(got, "|") != strings.Join(want, "|") {
+			t.Errorf("%s: %q, want %q", when, got, want)
+		}
+	}
+	p.Until(`lines.last === 4 && !lines.queue.length`)
+	is("while it is written, a group is open", "1 before", "2 Install <b>", "3 added 1", "4 added 2")
+	say("::endgroup::\n::group::Compile\nerror: bad\n::endgroup::\n--- Test\nok 1\n--- PASS: TestA (0.00s)\n+++ Upload\nsent\n--- Last\ngoes on\n")
+	p.Until(`lines.last === 15 && !lines.queue.length`)
+	is("what ended well is folded", "1 before", "2 Install <b>", "6 Compile", "7 error: bad", "9 Test", "12 Upload", "13 sent", "14 Last", "15 goes on")
+	p.Eval(`document.querySelector("#log summary").click()`, nil)
+	p.Until(`lines.row(3).getClientRects().length === 1`)
+	is("a click opens a group", "1 before", "2 Install <b>", "3 added 1", "4 added 2", "6 Compile", "7 error: bad", "9 Test", "12 Upload", "13 sent", "14 Last", "15 goes on")
+	p.Eval(`location.hash = "#L11"`, nil)
+	p.Until(`lines.row(11).getClientRects().length === 1`)
+	is("a link to a line opens its group", "1 before", "2 Install <b>", "3 added 1", "4 added 2", "6 Compile", "7 error: bad", "9 Test", "10 ok 1", "11 --- PASS: TestA (0.00s)", "12 Upload", "13 sent", "14 Last", "15 goes on")
+	must(t, w.Close())
 }

@@ -28,6 +28,7 @@ type Options struct {
 	Run       func(context.Context, pipeline.RunID) (pipeline.State, error)
 	Repo      func(ctx context.Context, id int64) (deploy.State, error)
 	Runs      func(ctx context.Context, limit int) ([]pipeline.State, error)
+	Held      func(pipeline.State) (until time.Time, why string) // news of a run for GitHub; zero when none is held back. why may be empty
 	Changed   func(ctx context.Context, stream string) <-chan struct{}
 	Logs      *logs.Store
 	LogName   func(run pipeline.RunID, step string, attempt int) string
@@ -65,6 +66,7 @@ func (p *Pages) Routes(r gin.IRouter) {
 	page(run, "", p.run)
 	page(run, "/log/:step/:attempt", p.log)
 	run.GET("/state", p.state)
+	page(run, "/logs", p.names)
 }
 
 // open lets those in who hold the run's key. Everyone else learns nothing: not even that there is such a run.

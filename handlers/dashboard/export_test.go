@@ -11,6 +11,7 @@ func (p *Pages) Shorten(long, shown int64) { p.long, p.shown = long, shown }
 // The pieces that need no server to be tried.
 var (
 	Printed        = printed
+	Folded         = folded
 	Decided        = decided
 	WithoutReturns = withoutReturns
 	Took           = took

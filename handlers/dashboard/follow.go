@@ -18,6 +18,7 @@ import (
 //
 //	start  the number of the first line that comes; only at a first visit, not when a reader comes back
 //	log    a piece of the log, line ends included; its id is the offset after it
+//	gone   why there is no log any more, in words
 //	end    nothing more will come
 //
 // A reader that lost the connection comes back with the last id it saw, in Last-Event-ID or, when its page has to open
@@ -33,6 +34,9 @@ func (p *Pages) follow(c *gin.Context, s pipeline.State, step string, attempt in
 	defer out.end()
 	if !p.await(out.ctx, name, over) {
 		if out.ctx.Err() == nil || errors.Is(context.Cause(out.ctx), errOver) {
+			if words := p.goneWords(name); words != "" {
+				out.send(event("gone", "", []byte(words)))
+			}
 			out.send(event("end", "", nil))
 		}
 		return

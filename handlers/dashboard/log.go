@@ -28,10 +28,46 @@ func (p *Pages) log(c *gin.Context) {
 		p.follow(c, s, c.Param("step"), attempt)
 		return
 	}
-	p.raw(c, p.logName(s, c.Param("step"), attempt))
+	name := p.logName(s, c.Param("step"), attempt)
+	if words := p.goneWords(name); words != "" {
+		c.String(http.StatusGone, "%s\n", words)
+		return
+	}
+	p.raw(c, name)
 }
 
-// raw gives a log as plain text; of one that is being written, what there is.
+// goneWords say that a log is not kept any more; empty when it is, or never was.
+func (p *Pages) goneWords(name string) string {
+	at, removed := p.o.Logs.Removed(name)
+	if !removed {
+		return ""
+	}
+	return "This log is not kept any more: this server removes old logs, and did so here by " + at.UTC().Format("2 January 2006") + "."
+}
+
+// attemptName tells a program which logs a run has.
+type attemptName struct {
+	Step    string `json:"step"`
+	Attempt int    `json:"attempt"`
+	Over    bool   `json:"over"` // nothing more will be written
+}
+
+// names lists the attempts that have begun, in the order of the plan, the newest attempt of a step last. over says that no
+// more will begin.
+func (p *Pages) names(c *gin.Context) {
+	s := opened(c)
+	list := []attemptName{}
+	for _, st := range s.Steps {
+		for n := 1; n <= st.Attempt; n++ {
+			list = append(list, attemptName{st.Name, n, attemptOver(s, st.Name, n)})
+		}
+	}
+	c.Header("Cache-Control", "no-store")
+	c.JSON(http.StatusOK, gin.H{"run": s.Run, "over": s.Over(), "logs": list})
+}
+
+// raw gives a log as text; of one that is being written, what there is. Its bytes are those that the step printed; ?plain and
+// ?save leave out what they say to a terminal, as files for people do.
 func (p *Pages) raw(c *gin.Context, name string) {
 	var text io.ReadSeeker = strings.NewReader("")
 	if f, err := p.o.Logs.File(name); err == nil {
@@ -45,7 +81,9 @@ func (p *Pages) raw(c *gin.Context, name string) {
 		return
 	}
 	disposition := "inline"
-	if _, save := c.GetQuery("save"); save {
+	_, save := c.GetQuery("save")
+	_, plain := c.GetQuery("plain")
+	if save {
 		disposition = "attachment"
 	}
 	file := c.Param("step") + "-" + c.Param("attempt") + ".log"
@@ -53,7 +91,16 @@ func (p *Pages) raw(c *gin.Context, name string) {
 	c.Header("Content-Type", "text/plain; charset=utf-8")
 	c.Header("X-Content-Type-Options", "nosniff")
 	c.Header("Cache-Control", "no-store")
-	http.ServeContent(c.Writer, c.Request, "", time.Time{}, text)
+	if !plain && !save {
+		http.ServeContent(c.Writer, c.Request, "", time.Time{}, text)
+		return
+	}
+	if c.Request.Method == http.MethodHead {
+		return
+	}
+	if _, err := io.Copy(c.Writer, logs.PlainReader(text)); err != nil && c.Request.Context().Err() == nil {
+		p.o.Log.Warn("a log could not be sent", "log", name, "err", err)
+	}
 }
 
 // logName is the name of a step attempt's log: of a step that an earlier run has passed, the log is that run's.

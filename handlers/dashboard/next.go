@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/conveyor-ci/conveyor/deploy"
 	"github.com/conveyor-ci/conveyor/pipeline"
@@ -38,6 +39,15 @@ func next(s pipeline.State, repo deploy.State, places []placeView, pullURL strin
 		return []nextStep{say("good", "Nothing is deployed from a merge group: GitHub merges it, and the push to %s goes its own way.", cut(plain(s.Trigger.Base), 80))}
 	}
 	return passed(s, repo, places)
+}
+
+// heldBack says that GitHub shows something older for a while. The minute is the one in which it is told, or the one after.
+func heldBack(until time.Time, why string) nextStep {
+	at := until.UTC().Add(time.Minute - time.Nanosecond).Format("15:04 MST")
+	if why != "" {
+		why = " (" + plain(why) + ")"
+	}
+	return say("wait", "GitHub limits us, next update %s%s. Until then it may show less than this page.", at, why)
 }
 
 // outside is the way of a stranger's code: someone who may write reads it, and gives their word for this commit.
@@ -107,7 +117,7 @@ func running(s pipeline.State, places []placeView) (steps []nextStep) {
 // failed is what a person can do about a red run.
 func failed(s pipeline.State, pullURL string) []nextStep {
 	if len(s.Problems) > 0 {
-		return []nextStep{say("bad", "Nothing was run. Mend %s and push. The command conveyor validate says the same on your machine.", pipeline.PlanPath)}
+		return []nextStep{say("bad", "Nothing was run. Mend %s and push. The command conveyor validate says the same on your machine.", s.Problems[0].File())}
 	}
 	ours := true
 	for _, st := range s.Steps {
@@ -116,7 +126,9 @@ func failed(s pipeline.State, pullURL string) []nextStep {
 		}
 	}
 	words := "Nothing is deployed. Push a fix."
-	if ours {
+	if s.OutOfTime != "" {
+		words = fmt.Sprintf("Nothing is deployed. The run was out of time: %s", sentence(plain(s.OutOfTime)))
+	} else if ours {
 		words = "Nothing is deployed. This server failed, not the change; its operator finds more in its log."
 	}
 	step := say("bad", "%s", words)

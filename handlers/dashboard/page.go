@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"html/template"
 	"regexp"
 	"strconv"
 	"strings"
@@ -20,8 +21,8 @@ type pageView struct {
 type logView struct {
 	Query  string // "unit/1"; empty when there is none yet
 	Step   string
-	Chosen bool // by the address
-	Tail   string
+	Chosen bool          // by the address
+	Tail   template.HTML // escaped, with colours and groups
 }
 
 // What a page shows of a log where scripts are off.
@@ -45,7 +46,10 @@ func (p *Pages) page(s pipeline.State, live liveView, chosen string) pageView {
 	}
 	v.Log.Step = step
 	if tail, err := p.o.Logs.Tail(p.logName(s, step, attempt), tailLines); err == nil {
-		v.Log.Tail = printed(string(tail[max(0, len(tail)-tailBytes):]))
+		v.Log.Tail = folded(string(tail[max(0, len(tail)-tailBytes):]))
+	}
+	if words := p.goneWords(p.logName(s, step, attempt)); words != "" {
+		v.Log.Tail = folded(words)
 	}
 	return v
 }

@@ -64,6 +64,8 @@ func (p *Pages) waiting(s pipeline.State, repo deploy.State, place deploy.Place,
 	switch {
 	case w.Held != "":
 		v.Detail = "It could not start: " + sentence(plain(w.Held))
+	case gate.Open && w.Delayed != "":
+		v.Detail = "It could not start yet: " + sentence(plain(w.Delayed))
 	case gate.Open && place.Flight != nil:
 		v.Detail = "It starts when the deployment before it has ended."
 	case gate.Open:

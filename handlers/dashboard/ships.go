@@ -35,6 +35,9 @@ func (p *Pages) ships(repo pipeline.Repo, s deploy.Shipping) *shipsView {
 		v.From, v.FromDigest, v.FromURL = s.From.Commit.Short(), s.From.Digest.Short(), p.github(repo, "commit", string(s.From.Commit))
 		v.CompareURL = p.github(repo, "compare", string(s.From.Commit)+"..."+string(s.To.Commit))
 	}
+	if s.Lock != nil {
+		v.Warnings = append(v.Warnings, "The environment is "+sentence(plain(s.Lock.Words())))
+	}
 	for _, gap := range [][2]string{{"commits", s.CommitsGap}, {"files", s.FilesGap}} {
 		if gap[1] != "" {
 			v.Warnings = append(v.Warnings, fmt.Sprintf("Not all is known of its %s: %s", gap[0], sentence(plain(gap[1]))))

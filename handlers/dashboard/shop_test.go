@@ -34,8 +34,9 @@ type shop struct {
 	repo      deploy.State
 	now       time.Time
 	followers map[string][]chan struct{}
-	writes    int   // changes of anything, to see that reading makes none
-	broken    error // what reading the journal gives, if not nil
+	writes    int       // changes of anything, to see that reading makes none
+	limited   time.Time // until when GitHub limits us
+	broken    error     // what reading the journal gives, if not nil
 }
 
 func newShop(t testing.TB) *shop {
@@ -73,6 +74,11 @@ func (s *shop) options(open bool) dashboard.Options {
 				all = append(all, s.runs[s.order[i]])
 			}
 			return all, s.broken
+		},
+		Held: func(pipeline.State) (time.Time, string) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return s.limited, ""
 		},
 		Changed: func(_ context.Context, stream string) <-chan struct{} {
 			s.mu.Lock()

@@ -58,7 +58,7 @@ func (p *Pages) stage(s pipeline.State, i int, stage pipeline.Stage) stageView {
 		step := p.step(s, st)
 		for _, spec := range stage.Steps {
 			if spec.Name == st.Name {
-				step.Command = strings.TrimRight(cut(spec.Run, mostCommand), "\n")
+				step.Command = strings.TrimRight(cut(spec.Run+spec.Spec, mostCommand), "\n") // one of the two is empty
 			}
 		}
 		if st.Attempt > 0 {
@@ -105,13 +105,13 @@ func (p *Pages) step(s pipeline.State, st pipeline.StepState) stepView {
 			v.Reason = strings.TrimSpace(fmt.Sprintf("Attempt %d of at most %d. %s", st.Attempt, st.Attempt-st.Tries+s.Retries(st), v.Reason))
 		}
 		v.Took = took(st.Started, st.Finished)
-		v.Tests = tests(st.Result)
+		v.Tests = evidence(st.Result)
 		if st.Result.Outcome == pipeline.Infrastructure {
 			v.Lost = "" // the result says the same
 		}
 		v.Findings, v.More = p.findings(s, st.Result.Annotations)
 	case pipeline.NotRun:
-		v.State = states["not run"]
+		v.State, v.Reason = states["not run"], plain(st.Result.Reason)
 	case pipeline.LeftOut:
 		v.State, v.Reason = states["left out"], plain(st.Why)
 	}
@@ -132,6 +132,36 @@ func tests(r pipeline.Result) string {
 		return count(r.Tests, "test") + " passed"
 	}
 	return fmt.Sprintf("%d of %s failed", r.TestsFailed, count(r.Tests, "test"))
+}
+
+// evidence is what the reports of a step say, in one line.
+func evidence(r pipeline.Result) string {
+	words := []string{}
+	if t := tests(r); t != "" {
+		words = append(words, t)
+	}
+	if t := r.Tested; t != nil {
+		if t.New > 0 {
+			words = append(words, fmt.Sprintf("%d new since the last run of %s", t.New, plain(t.Compared)))
+		}
+		if n := len(t.Flaky); n > 0 {
+			words = append(words, fmt.Sprintf("%d flaky", n))
+		}
+		if c := t.Coverage; c != nil && c.Lines > 0 {
+			said := fmt.Sprintf("%.1f%% of the lines covered", 100*float64(c.Covered)/float64(c.Lines))
+			if d := c.Changed; d != nil && d.Lines > 0 {
+				said += fmt.Sprintf(", of the changed ones %d of %d", d.Covered, d.Lines)
+			}
+			words = append(words, said)
+		}
+		if a := t.Alerts; a != nil {
+			words = append(words, count(a.Failures+a.Warnings+a.Notices, "alert"))
+		}
+		if t.Unplaced > 0 {
+			words = append(words, count(t.Unplaced, "finding")+" outside of the commit's files")
+		}
+	}
+	return strings.Join(words, "; ")
 }
 
 func (p *Pages) findings(s pipeline.State, all []pipeline.Annotation) (views []findingView, more int) {

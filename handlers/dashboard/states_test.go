@@ -90,6 +90,16 @@ var situations = map[string]func(*shop) pipeline.RunID{
 		s.finish(run, "unit", 1, 30*time.Minute, pipeline.Result{Outcome: pipeline.TimedOut, Reason: "ran into its timeout of 30m0s"})
 		return run
 	},
+	"red, out of time in the queue": func(s *shop) pipeline.RunID {
+		run := s.request(push)
+		s.tell(run, pipeline.DeadlinePassed{Reason: "none of its steps could begin within 24h", At: s.later(24 * time.Hour)})
+		return run
+	},
+	"green, GitHub limits us": func(s *shop) pipeline.RunID {
+		run := green(s)
+		s.limited = s.now.Add(20 * time.Minute)
+		return run
+	},
 	"plan problems": func(s *shop) pipeline.RunID {
 		return s.request(func(e *pipeline.Requested) {
 			e.Plan = pipeline.Plan{}

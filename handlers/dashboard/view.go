@@ -113,6 +113,9 @@ func (p *Pages) view(ctx context.Context, s pipeline.State) (liveView, error) {
 		return liveView{}, err
 	}
 	v := liveView{headline: p.headline(s), Because: because(s), PlanPath: pipeline.PlanPath, Over: s.Over(), About: about(s), Auto: auto(s)}
+	if len(s.Problems) > 0 {
+		v.PlanPath = s.Problems[0].File()
+	}
 	for i, stage := range s.Plan.Stages {
 		if len(s.Problems) == 0 {
 			v.Stages = append(v.Stages, p.stage(s, i, stage))
@@ -128,7 +131,7 @@ func (p *Pages) view(ctx context.Context, s pipeline.State) (liveView, error) {
 		if problem.Line > 0 {
 			line = fmt.Sprintf("#L%d", problem.Line)
 		}
-		v.Problems = append(v.Problems, problemView{problem, p.github(s.Trigger.Repo, "blob", string(s.PlanFrom), problem.Path()) + line})
+		v.Problems = append(v.Problems, problemView{problem, p.github(s.Trigger.Repo, "blob", string(s.PlanFrom), problem.File()) + line})
 	}
 	for _, a := range s.Artifacts() {
 		v.Artifacts = append(v.Artifacts, artifactView{a.Name, count(a.Files, "file") + ", " + size(a.Size), a.Digest})
@@ -136,6 +139,9 @@ func (p *Pages) view(ctx context.Context, s pipeline.State) (liveView, error) {
 	v.Withheld = s.Over() && s.Conclusion() != pipeline.Success
 	v.Places = p.places(s, repo)
 	v.Next = next(s, repo, v.Places, v.WhyURL)
+	if until, why := p.o.Held(s); !until.IsZero() {
+		v.Next = append(v.Next, heldBack(until, why))
+	}
 	return v, nil
 }
 
@@ -143,9 +149,11 @@ func (p *Pages) view(ctx context.Context, s pipeline.State) (liveView, error) {
 func because(s pipeline.State) string {
 	switch c := s.Conclusion(); {
 	case len(s.Problems) > 0:
-		return pipeline.PlanPath + " has " + count(len(s.Problems), "mistake")
+		return pipeline.Wrong(s.Problems)
 	case c == pipeline.WasCancelled:
 		return s.Cancel
+	case c == pipeline.RanOutOfTime && s.OutOfTime != "":
+		return "out of time: " + s.OutOfTime
 	case c == pipeline.Skipped:
 		return plain(s.Skip)
 	case s.Reused != nil:
@@ -212,6 +220,11 @@ func about(s pipeline.State) []fact {
 		facts = append(facts, fact{"Into", cut(plain(t.Base), 200)})
 	}
 	facts = append(facts, fact{"Started by", startedBy(t)}, fact{"Delivery", t.Delivery}, fact{"Trust", s.Trust.String()})
+	for _, name := range s.Plan.ImageNames() {
+		if digest, known := s.Images[name]; known {
+			facts = append(facts, fact{"Image", cut(plain(name), 200) + " is " + string(digest)})
+		}
+	}
 	if s.Reused != nil {
 		facts = append(facts, fact{"Tested in", string(s.Reused.Run)}, fact{"Tree", s.Reused.Tree})
 	}

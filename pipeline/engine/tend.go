@@ -63,8 +63,8 @@ func (m Machine[S, V, F]) tend(ctx context.Context, e *Engine, t *tended) {
 			case drained, rests && !d.seeking:
 				d.release(ctx, wake)
 				return
-			case d.seeking && wake.IsZero() && e.workers.park(&d.seeker):
-				d.park(ctx)
+			case d.seeking && rests && e.workers.park(&d.seeker):
+				d.park(ctx, wake)
 				return
 			}
 		}
@@ -427,10 +427,10 @@ func (d *desk[S, V, F]) release(ctx context.Context, wake time.Time) {
 	})
 }
 
-// park gives the stream back until there is a worker for it.
-func (d *desk[S, V, F]) park(ctx context.Context) {
+// park gives the stream back until there is a worker for it, or something else to do.
+func (d *desk[S, V, F]) park(ctx context.Context, wake time.Time) {
 	d.giveBack(func(j journal.Journal, seen int64) error {
-		return j.Park(context.WithoutCancel(ctx), d.t.lease, seen, d.since)
+		return j.Park(context.WithoutCancel(ctx), d.t.lease, seen, d.since, wake)
 	})
 	d.e.workers.suspect()
 }

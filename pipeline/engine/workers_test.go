@@ -15,6 +15,7 @@ import (
 
 	"github.com/conveyor-ci/conveyor/pipeline/engine"
 	"github.com/conveyor-ci/conveyor/pipeline/journal"
+	"github.com/conveyor-ci/conveyor/pipeline/journal/memory"
 )
 
 // heavy is a debt that needs a worker. "site@7" has a right since the seventh second.
@@ -57,8 +58,8 @@ type lot struct {
 	parked chan string
 }
 
-func (l lot) Park(ctx context.Context, lease journal.Lease, seen int64, since time.Time) error {
-	err := l.Journal.Park(ctx, lease, seen, since)
+func (l lot) Park(ctx context.Context, lease journal.Lease, seen int64, since, wake time.Time) error {
+	err := l.Journal.Park(ctx, lease, seen, since, wake)
 	l.parked <- lease.Stream
 	return err
 }
@@ -205,6 +206,54 @@ func TestAStreamThatMustTryAgainIsNotParked(t *testing.T) {
 	b.until("toy/a", func(s debts) bool { return strings.Contains(s.order, "paid:news") })
 	close(release)
 	b.until("toy/a", settled)
+}
+
+// A run that waits for a worker has a deadline all the same, and it is heard although no worker is ever free.
+func TestAParkedStreamWakesForWhatIsDueLater(t *testing.T) {
+	t.Parallel()
+	var hours atomic.Int64
+	now := func() time.Time { return time.Now().Add(time.Duration(hours.Load()) * time.Hour) }
+	due := time.Now().Add(time.Hour)
+	begun, release := make(chan struct{}), make(chan struct{})
+	m := workshop(func(ctx context.Context, w *engine.Work[debts, note], what string) error {
+		switch what {
+		case "first@0":
+			close(begun)
+			<-release
+		case "alarm":
+			if now().Before(due) {
+				t.Error("the alarm came early")
+			}
+			if _, err := w.Append(ctx, note{"paid", "x@1"}); err != nil {
+				return err
+			}
+		}
+		return paid(ctx, w, what)
+	})
+	next := m.Next
+	m.Next = func(s debts) (owed []engine.Effect) {
+		for _, e := range next(s) {
+			if e.Name() == "alarm" {
+				e = debt{what: "alarm", due: due}
+			}
+			owed = append(owed, e)
+		}
+		return owed
+	}
+	b := &bench{t: t, j: memory.New(now), load: m.Load}
+	var l lot
+	stop := start(b, m, func(o *engine.Options) { o.Now, o.TTL = now, 24*time.Hour }, watched(&l))
+	t.Cleanup(stop)
+	b.say("toy/first", note{"owe", "first@0"})
+	<-begun
+	b.say("toy/a", note{"owe", "x@1"})
+	<-l.parked
+	b.say("toy/a", note{"owe", "alarm"})
+	<-l.parked // again, although it owes something else: that has time
+	hours.Store(2)
+	b.until("toy/a", settled)
+	close(release)
+	b.until("toy/first", settled)
 }
 
 func TestAFailureGivesItsWorkerBack(t *testing.T) {

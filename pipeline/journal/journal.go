@@ -74,8 +74,9 @@ type Journal interface {
 	Release(ctx context.Context, l Lease, seen int64, wake time.Time) error
 
 	// Park ends a lease like Release, of a stream that has work and no worker to do it. It keeps its work mark, but Lease
-	// does not take it until it is appended to again: LeaseParked does. since is its right to the next worker.
-	Park(ctx context.Context, l Lease, seen int64, since time.Time) error
+	// does not take it until it is appended to again: LeaseParked does. since is its right to the next worker, a time that has
+	// passed. From wake on, when it is not zero, the stream is parked no more: Lease takes it, as one that waits since then.
+	Park(ctx context.Context, l Lease, seen int64, since, wake time.Time) error
 
 	// LeaseParked is Lease for parked streams: the one with the earliest since comes first, wherever it was parked. Only
 	// those with a since before the time given are taken; the zero time sets no bound.

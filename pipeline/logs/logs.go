@@ -1,8 +1,9 @@
 // Package logs keeps what steps print: one append-only file per attempt of a step, below one directory.
 //
 // Secrets are masked before anything is written, in the forms in which tools print them. Bytes move in blocks, never
-// line by line: a Writer collects up to 256 KiB or 50 ms, and readers follow by offset. A log never holds more than its
-// limit; it says where it was cut. Nothing here knows what the bytes mean, and nothing is ever changed or removed.
+// line by line: a Writer collects up to 256 KiB or 50 ms, and readers follow by offset. A log that reaches its limit is cut:
+// it says where, and goes on with its last lines. Nothing here knows what the bytes mean, and nothing is ever changed. Whole
+// logs are removed by Sweep, when their time is over, and by nothing else.
 //
 // For a log "run/7/guid/unit/1" there are three files: .log is what the step printed; .index has the number of lines
 // before every 64 KiB, for links to a line; .end is written last and says that the log is complete.
@@ -187,8 +188,13 @@ func (s *Store) Verify(name string) error {
 
 // create makes a log's file and the folders above it. It never opens one that exists.
 func (s *Store) create(name string) (*os.File, error) {
-	if err := s.root.MkdirAll(path.Dir(name), 0o700); err != nil {
-		return nil, err
+	for try := 0; ; try++ {
+		if err := s.root.MkdirAll(path.Dir(name), 0o700); err != nil {
+			return nil, err
+		}
+		f, err := s.root.OpenFile(name+logEnding, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+		if !errors.Is(err, fs.ErrNotExist) || try == 2 { // a sweep may have removed the folder, which was empty
+			return f, err
+		}
 	}
-	return s.root.OpenFile(name+logEnding, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 }

@@ -21,6 +21,9 @@ const (
 	// patience is how long bytes may wait for more before readers see them.
 	patience = 50 * time.Millisecond
 
+	// tailSize is how many bytes of a log's end are kept beside its beginning, when it is cut and its limit has room for it.
+	tailSize = 256 << 10
+
 	// indexEvery is the distance of the places whose line number is known.
 	indexEvery = 64 << 10
 )
@@ -42,6 +45,8 @@ type Writer struct {
 	sum     uint32 // CRC-32 of what is stored
 	last    byte   // the last byte stored
 	cut     bool   // the limit was reached
+	keep    int    // how much of the end is kept then
+	tail    []byte // the newest bytes after the cut, masked
 	dropped int64
 	entries []byte // of the index, not yet written
 	err     error  // the first one; nothing is stored after it
@@ -54,7 +59,8 @@ type Writer struct {
 
 // Writer begins a log. An attempt's log is written once: when the name exists, whoever wrote it, that is ErrExists and
 // the log stays as it is. Secrets are masked in all their forms, see Validate for what they must be. The limit is in
-// bytes of the stored log; zero is DefaultLimit.
+// bytes of the stored log's beginning; zero is DefaultLimit. Of a log that is longer, the end is kept, too: it is written when
+// the log is closed.
 func (s *Store) Writer(name string, secrets []string, limit int64) (*Writer, error) {
 	w, err := s.newWriter(name, secrets, limit)
 	if err != nil {
@@ -100,7 +106,11 @@ func (s *Store) newWriter(name string, secrets []string, limit int64) (*Writer, 
 	if limit <= 0 {
 		limit = DefaultLimit
 	}
-	return &Writer{store: s, name: name, limit: limit, live: newLive(), mask: newMasker(secrets)}, nil
+	w := &Writer{store: s, name: name, limit: limit, live: newLive(), mask: newMasker(secrets)}
+	if limit >= 4*tailSize {
+		w.keep = tailSize
+	}
+	return w, nil
 }
 
 // start takes possession of an open log and reads what is there.
@@ -150,7 +160,7 @@ func (w *Writer) Write(p []byte) (int, error) {
 	}
 	total := len(p)
 	for len(p) > 0 {
-		if w.err != nil || w.cut {
+		if w.err != nil || w.cut && w.keep == 0 {
 			w.dropped += int64(len(p))
 			break
 		}
@@ -206,6 +216,7 @@ func (w *Writer) Close() error {
 		w.flushes.Done()
 	}
 	w.flush(true)
+	w.putTail()
 	err := w.err
 	// After a disk error the log ends with what is stored; the rest is counted as dropped.
 	err = errors.Join(err, w.store.writeEnd(w.name, End{Size: w.size, CRC32: w.sum, Lines: w.lines, Dropped: w.dropped}))
@@ -241,14 +252,18 @@ func (w *Writer) flush(end bool) {
 	b := w.mask.next(end)
 	if w.cut || w.err != nil {
 		w.dropped += int64(len(b))
+		w.remember(b)
 		return
 	}
 	if room := w.limit - w.size; int64(len(b)) > room {
 		w.dropped += int64(len(b)) - room
 		w.put(b[:room])
 		w.cut = true
-		// What is held back is not masked any more, so it must not be stored either: it is counted with the rest.
-		w.dropped += int64(len(w.mask.next(true)))
+		w.remember(b[room:])
+		if w.keep == 0 {
+			// What is held back is not masked any more, so it must not be stored either: it is counted with the rest.
+			w.dropped += int64(len(w.mask.next(true)))
+		}
 		w.put(w.cutLine())
 	} else {
 		w.put(b)
@@ -265,7 +280,43 @@ func (w *Writer) cutLine() []byte {
 	if w.size > 0 && w.last != '\n' {
 		b = append(b, '\n')
 	}
-	return fmt.Appendf(b, "[conveyor] The log is cut here: it reached its limit of %d bytes. The step goes on; print less, or write to a file.\n", w.limit)
+	follows := ""
+	if w.keep > 0 {
+		follows = " Its last lines follow when the step has ended."
+	}
+	return fmt.Appendf(b, "[conveyor] The log is cut here: it reached its limit of %d bytes. The step goes on; print less, or write to a file.%s\n", w.limit, follows)
+}
+
+// remember keeps the newest bytes after the cut.
+func (w *Writer) remember(b []byte) {
+	if w.keep == 0 || w.err != nil {
+		return
+	}
+	w.tail = append(w.tail, b[max(0, len(b)-w.keep):]...)
+	if len(w.tail) > 2*w.keep {
+		w.tail = w.tail[:copy(w.tail, w.tail[len(w.tail)-w.keep:])]
+	}
+}
+
+// putTail ends a log that was cut with its last lines, whole ones where there are any, and says what is missing before them.
+func (w *Writer) putTail() {
+	if len(w.tail) == 0 {
+		return
+	}
+	tail := w.tail[max(0, len(w.tail)-w.keep):]
+	if at := bytes.IndexByte(tail, '\n'); int64(len(tail)) < w.dropped && at >= 0 && at < len(tail)-1 {
+		tail = tail[at+1:]
+	}
+	w.dropped -= int64(len(tail))
+	if w.dropped > 0 {
+		w.put(fmt.Appendf(nil, "[conveyor] %d bytes are left out here. These are the last ones:\n", w.dropped))
+	}
+	w.put(tail)
+	w.tail = nil
+	if err := w.writeIndex(); err != nil && w.err == nil {
+		w.err = err
+	}
+	w.live.grow(w.size)
 }
 
 func (w *Writer) put(b []byte) {

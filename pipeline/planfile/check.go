@@ -94,8 +94,25 @@ func checkMapping(v *value, r *rule, name string, m *mistakes) {
 			m.add(v.at, k.missing, "%s is missing%s", quote(k.name), in(name))
 		}
 	}
+	r.one(v, name, m)
 	if n := len(v.fields); n < r.least || r.most > 0 && n > r.most {
 		checkCount(v, r, name, "key", n, m)
+	}
+}
+
+// one wants one of the keys that stand for each other, and not two.
+func (r *rule) one(v *value, name string, m *mistakes) {
+	var there []*field
+	for _, f := range v.fields {
+		if slices.Contains(r.either, f.key) {
+			there = append(there, f)
+		}
+	}
+	switch {
+	case len(r.either) > 0 && len(there) == 0:
+		m.add(v.at, r.lacks, "%s is missing%s", quote(r.either[0]), in(name))
+	case len(there) > 1:
+		m.add(there[1].at, "keep one of them", "%s stands beside %s, and each says what is done", quote(there[1].key), quote(there[0].key))
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 
 // decode makes the plan of a file that has no mistakes.
 func decode(root *value) pipeline.Plan {
-	p := pipeline.Plan{Version: 1}
+	p := pipeline.Plan{Version: 1, Timeout: orDefault(root.get("timeout"), 0)}
 	p.On.Push = filter(root.get("on").get("push"))
 	p.On.PullRequest = filter(root.get("on").get("pull_request"))
 	p.On.MergeGroup = filter(root.get("on").get("merge_group"))
@@ -65,6 +65,14 @@ func stageNames(root *value) (names []string) {
 		}
 	}
 	return names
+}
+
+func reports(v *value) pipeline.Reports {
+	glob := func(form string) string { return strings.TrimPrefix(v.get(form).text(), "./") }
+	return pipeline.Reports{
+		JUnit: glob("junit"), Go: glob("go"), TRX: glob("trx"), Cucumber: glob("cucumber"),
+		SARIF: glob("sarif"), Cobertura: glob("cobertura"), JaCoCo: glob("jacoco"), LCOV: glob("lcov"),
+	}
 }
 
 func environment(name string, v *value) pipeline.Environment {

@@ -45,13 +45,11 @@ func steps(root, stage, v *value, g graph) (all []pipeline.Step) {
 
 func step(v *value) pipeline.Step {
 	s := pipeline.Step{
-		Name: v.get("name").text(), Run: v.get("run").text(), Env: variables(v.get("env")),
+		Name: v.get("name").text(), Image: v.get("image").text(), Run: v.get("run").text(), Buildspec: strings.TrimPrefix(v.get("buildspec").text(), "./"),
+		Env: variables(v.get("env")),
 		Dir: tidyFolder(v.get("dir").text()), Shell: shell(v.get("shell")),
 		Timeout: orDefault(v.get("timeout"), pipeline.Duration(defaultTimeout)), MayFail: isTrue(v.get("allow_failure")),
-		Reports: pipeline.Reports{
-			JUnit: strings.TrimPrefix(v.get("reports").get("junit").text(), "./"),
-			Go:    strings.TrimPrefix(v.get("reports").get("go").text(), "./"),
-		},
+		Reports: reports(v.get("reports")),
 	}
 	if v.get("retries") != nil {
 		s.Retries = countOf(v.get("retries"))

@@ -82,6 +82,17 @@ func fileGlob(glob string) (message, hint string) {
 	return soundGlob(relative)
 }
 
+// filePath checks the path of one file of the repository.
+func filePath(name string) (message, hint string) {
+	if strings.HasPrefix(name, "arn:") || strings.Contains(name, "://") {
+		return fmt.Sprintf("cannot be %s", quote(name)), "commit the file to the repository and write its path"
+	}
+	if strings.ContainsAny(name, "*?[]{}") {
+		return fmt.Sprintf("cannot be %s", quote(name)), "write the path of one file"
+	}
+	return fileGlob(name)
+}
+
 // soundGlob refuses what is no glob, and one whose cost grows: alternatives multiply.
 func soundGlob(glob string) (message, hint string) {
 	switch {

@@ -9,7 +9,7 @@ func grammar() *rule {
 		example: `{"version": 1, "on": {"push": {"branches": ["main"]}, "pull_request": {}},
 			"stages": [{"name": "test", "steps": [{"name": "unit", "run": "go test ./..."}]}]}`,
 		kind: mapping, hint: "start the file with version: 1",
-		later: laterKeys("needs", "services", "cache", "matrix", "if", "buildspec", "strategy", "image"),
+		later: laterKeys("needs", "services", "cache", "matrix", "if", "strategy", "image"),
 		keys: []key{
 			{name: "env", rule: envRule("Environment variables of all steps of the file, in plain text. A stage's and a step's own take their place.", nil)},
 			{name: "version", needed: true, missing: "start the file with version: 1", rule: &rule{
@@ -24,6 +24,10 @@ func grammar() *rule {
 			}},
 			{name: "stages", needed: true, rule: stagesRule(),
 				missing: "write at least one stage with a step that has run"},
+			{name: "timeout", rule: &rule{
+				about: "How long a whole run may take from the start of its first step, waits between steps included: 6h when left out and 7d at most. A run of which nothing could begin ends after 24h.", example: `"2h"`,
+				kind: text, words: between(time.Second, maxRun),
+			}},
 			{name: "environments", rule: environmentsRule()},
 		},
 	}
@@ -111,14 +115,23 @@ func stepRule() *rule {
 	return &rule{
 		about: "One list of commands in one sandbox.", example: `{"name": "unit", "run": "go test ./...", "timeout": "10m"}`,
 		kind: mapping, hint: "write - name: unit, and run: with its commands below",
-		later: laterKeys("image", "services", "cache", "buildspec", "strategy", "user"),
+		later:  laterKeys("services", "cache", "strategy", "user"),
+		either: []string{"run", "buildspec"}, lacks: "say what the step does, for example run: go test ./...",
 		keys: []key{
 			{name: "name", needed: true, missing: "give the step a name, for example name: unit", rule: &rule{
 				about: "The step's name, unique in the file.", example: `"unit"`, kind: text, words: aName(),
 			}},
-			{name: "run", needed: true, missing: "say what the step does, for example run: go test ./...", rule: &rule{
+			{name: "run", rule: &rule{
 				about: "The commands, run by a shell that stops at the first one that fails. They are never filled in: what the event says comes as environment variables.", example: `"npm ci && npm test"`,
 				kind: text, words: &wording{lines: true, longest: 64 << 10, says: "say what the step does, for example run: go test ./..."},
+			}},
+			{name: "image", rule: &rule{
+				about: "The image whose file system the step sees, read-only, in place of the tools of Conveyor's machine. It needs a shell; its entrypoint and user are not used. A tag is looked up once in a run.", example: `"node:20"`,
+				kind: text, words: &wording{check: imageName, longest: 512, says: "write a name and a tag, for example node:20, or a digest: node@sha256:…"},
+			}},
+			{name: "buildspec", rule: &rule{
+				about: "A buildspec of CodeBuild, version 0.2 or 0.1, in place of run: its path, read at the commit at which this file is read.", example: `"buildspec.yml"`,
+				kind: text, words: &wording{check: filePath, longest: 255, says: "write the path of a file of the repository, for example buildspec: buildspec.yml"},
 			}},
 			{name: "env", rule: envRule("Environment variables of the step, in plain text, or taken from what an earlier step puts out. Secrets do not belong here.", fromRule())},
 			{name: "if", rule: ifRule("A condition, in CEL, asked when what the step waits for is over. When it does not hold, the step is left out, which is no failure.")},
@@ -143,11 +156,8 @@ func stepRule() *rule {
 			}},
 			{name: "network", rule: networkRule()},
 			{name: "reports", rule: &rule{
-				about: "Files that the step writes and that become annotations of the changed lines.", example: `{"junit": "reports/*.xml"}`,
-				kind: mapping, least: 1, hint: "write for example reports: {junit: reports/*.xml}", keys: []key{
-					{name: "junit", rule: &rule{about: "Test reports in JUnit's XML form, as jest, pytest and Maven write them.", example: `"reports/*.xml"`, kind: text, words: aFileGlob()}},
-					{name: "go", rule: &rule{about: "What go test printed, plain, with -v or with -json.", example: `"test.log"`, kind: text, words: aFileGlob()}},
-				},
+				about: "Files that the step writes: results of tests and analyses, which become annotations, and coverage.", example: `{"junit": "reports/*.xml"}`,
+				kind: mapping, least: 1, hint: "write for example reports: {junit: reports/*.xml}", keys: reportKeys(),
 			}},
 			{name: "artifact", rule: &rule{
 				about: "Files of the workspace that are kept, named by their digest, and can be deployed.", example: `{"name": "site", "paths": ["dist/**"]}`,
@@ -155,8 +165,8 @@ func stepRule() *rule {
 					{name: "name", needed: true, missing: "give the artifact a name, for example name: site", rule: &rule{
 						about: "The artifact's name, unique in the file. Environments refer to it.", example: `"site"`, kind: text, words: aName(),
 					}},
-					{name: "paths", needed: true, missing: "say which files belong to it, for example paths: [dist/**]", rule: &rule{
-						about: "Globs of its files, relative to the top of the repository.", example: `["dist/**"]`,
+					{name: "paths", rule: &rule{
+						about: "Globs of its files, relative to the top of the repository. Left out beside buildspec, which says them itself.", example: `["dist/**"]`,
 						kind: list, least: 1, most: 100, hint: "write for example paths: [dist/**]",
 						item: &rule{about: "A glob: * stands for anything without a slash, ** for anything.", example: `"dist/**"`, kind: text, words: aFileGlob()},
 					}},
@@ -169,6 +179,7 @@ func stepRule() *rule {
 const (
 	defaultTimeout = 30 * time.Minute
 	maxTimeout     = 6 * time.Hour
+	maxRun         = 7 * 24 * time.Hour
 )
 
 // aName is the wording of all names that people give in the file.

@@ -3,7 +3,7 @@ package planfile
 // laterKeys picks the keys that the next versions bring to a place, with what to write until then.
 func laterKeys(names ...string) (keys []later) {
 	instead := map[string]string{
-		"image":      "leave it out: steps run with the tools of Conveyor's machine; install there what they need",
+		"image":      "write it at each step that is to run in an image",
 		"strategy":   "leave it out: a deployment switches from the old release to the new one at once",
 		"needs":      "write it in a step; stages run in the order in which they are written",
 		"services":   "start what the step needs in its run, in the background, before the tests",
@@ -11,7 +11,6 @@ func laterKeys(names ...string) (keys []later) {
 		"matrix":     "write it in a step",
 		"user":       "leave it out: every step runs as the same user, who owns the workspace and nothing else",
 		"if":         "choose branches in on, or write it in a stage or a step",
-		"buildspec":  "copy the commands of the buildspec into run",
 		"window":     "ask for approve, and approve when the time has come",
 		"ssh":        "write target: {exec: <script>} with a script of the operator that copies the files by ssh",
 		"s3":         "write target: {exec: <script>} with a script of the operator that uploads the files",

@@ -57,13 +57,13 @@ type mistakes struct {
 }
 
 func (m *mistakes) add(at place, hint, format string, args ...any) {
-	p := pipeline.Problem{File: at.file, Line: max(at.line, 1), Column: max(at.column, 1), Message: fmt.Sprintf(format, args...), Hint: hint}
+	p := pipeline.Problem{Path: at.file, Line: max(at.line, 1), Column: max(at.column, 1), Message: fmt.Sprintf(format, args...), Hint: hint}
 	m.found = append(m.found, p)
 }
 
 func (m *mistakes) sorted() []pipeline.Problem {
 	slices.SortStableFunc(m.found, func(a, b pipeline.Problem) int {
-		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+		return cmp.Or(cmp.Compare(a.Path, b.Path), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})
 	all := slices.Compact(m.found)
 	if cut := len(all) - maxProblems; cut > 0 {

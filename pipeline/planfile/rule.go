@@ -17,6 +17,8 @@ type rule struct {
 	rest   *rule    // of a mapping that also takes keys that are not known beforehand
 	names  *wording // of those keys
 	called string   // what one of those keys is: "environment"
+	either []string // of a mapping: one of these keys must be there, and only one
+	lacks  string   // what to do when none of them is
 	later  []later  // keys that only later versions understand
 	hint   string   // what to write when the kind is wrong
 }

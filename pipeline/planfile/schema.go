@@ -49,6 +49,13 @@ func (r *rule) formSchema() map[string]any {
 		}
 	}
 	s := bounds(map[string]any{"type": "object", "additionalProperties": false}, "minProperties", "maxProperties", r)
+	var either []any
+	for _, name := range r.either {
+		either = append(either, map[string]any{"required": []string{name}})
+	}
+	if len(either) > 0 {
+		s["oneOf"] = either
+	}
 	if len(properties) > 0 {
 		s["properties"] = properties
 	}

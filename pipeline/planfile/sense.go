@@ -10,12 +10,14 @@ import (
 // makeSense checks what no single place shows: names that must be unique, and names that must exist.
 func makeSense(root *value, m *mistakes) {
 	var stages, steps, artifacts names
-	count := 0
+	count, buildspecs := 0, false
 	for _, stage := range root.get("stages").list() {
 		stages.add(stage.get("name"), "stage", m)
 		for _, step := range stage.get("steps").list() {
 			steps.add(step.get("name"), "step", m)
 			artifacts.add(step.get("artifact").get("name"), "artifact", m)
+			buildspecs = buildspecs || step.get("buildspec") != nil
+			pathsSense(step, m)
 			before := count
 			if count += matrixSense(step, m); before <= maxSteps && count > maxSteps {
 				m.add(step.at, "join some of them", "the file has more than %d steps", maxSteps)
@@ -32,7 +34,7 @@ func makeSense(root *value, m *mistakes) {
 	outsideSense(root.get("on").get("pull_request").get("outside"), stages.all, m)
 	var earlier []*field
 	for _, env := range root.get("environments").mapping() {
-		environmentSense(env, earlier, artifacts, m)
+		environmentSense(env, earlier, artifacts, buildspecs, m)
 		earlier = append(earlier, env)
 	}
 }
@@ -75,7 +77,21 @@ func (n *names) add(v *value, what string, m *mistakes) {
 	n.all = append(n.all, name)
 }
 
-func environmentSense(env *field, earlier []*field, artifacts names, m *mistakes) {
+// pathsSense wants an artifact to say its files, unless a buildspec does.
+func pathsSense(step *value, m *mistakes) {
+	a := step.get("artifact")
+	paths := a.get("paths")
+	switch spec := step.get("buildspec"); {
+	case !a.is(mapping):
+	case spec == nil && paths == nil:
+		m.add(a.at, "say which files belong to it, for example paths: [dist/**]", "%s is missing in %s", quote("paths"), quote("artifact"))
+	case spec != nil && paths != nil:
+		m.add(paths.at, "remove it: the artifacts of the buildspec say which files are kept", "%s has no meaning beside buildspec", quote("paths"))
+	}
+}
+
+// environmentSense checks one environment. Which artifacts a buildspec makes is only known when it is read.
+func environmentSense(env *field, earlier []*field, artifacts names, buildspecs bool, m *mistakes) {
 	v := env.value
 	if !v.is(mapping) {
 		return
@@ -84,7 +100,7 @@ func environmentSense(env *field, earlier []*field, artifacts names, m *mistakes
 		m.add(env.at, "write on: pull_request, on: {branch: main}, or after: with the environment before it",
 			"nothing brings an artifact to the environment %s", quote(env.key))
 	}
-	if artifact := v.get("artifact"); artifact.text() != "" {
+	if artifact := v.get("artifact"); artifact.text() != "" && !buildspecs {
 		if _, made := artifacts.at[artifact.text()]; !made {
 			m.add(artifact.at, meant(artifact.text(), artifacts.all, "the file's artifacts are", "write artifact: {name: …, paths: […]} in a step"),
 				"no step makes an artifact named %s", quote(artifact.text()))

@@ -82,7 +82,7 @@ func (u *uses) stages(v *value, within []string) []*value {
 	before := len(u.m.found)
 	root := read(file, data, u.m)
 	for i := range u.m.found[before:] {
-		u.m.found[before+i].File = file
+		u.m.found[before+i].Path = file
 	}
 	if root == nil {
 		return nil

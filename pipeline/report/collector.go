@@ -9,25 +9,26 @@ import (
 // collector gathers findings within the limits.
 type collector struct {
 	limits Limits
-	exists func(path string) bool
+	tree   Tree
 	asked  map[string]bool
+	ending map[string]string
 	seen   map[Annotation]bool
 	found  Findings
 }
 
-func newCollector(exists func(path string) bool, limits Limits) *collector {
-	return &collector{limits: limits.orDefault(), exists: exists, asked: map[string]bool{}, seen: map[Annotation]bool{}}
+func newCollector(tree Tree, limits Limits) *collector {
+	return &collector{limits: limits.orDefault(), tree: tree, asked: map[string]bool{}, ending: map[string]string{}, seen: map[Annotation]bool{}}
 }
 
 // place is the first of the paths that is a file of the tree. Nothing but a clean, relative path is asked for.
 func (c *collector) place(paths ...string) (string, bool) {
 	for _, p := range paths {
-		if p == "." || len(p) > maxPath || !fs.ValidPath(p) || strings.ContainsAny(p, "\\\n\t") || p == ".git" || strings.HasPrefix(p, ".git/") {
+		if !sane(p) {
 			continue
 		}
 		known, asked := c.asked[p]
-		if !asked && len(c.asked) < maxAsked && c.exists != nil {
-			known = c.exists(p)
+		if !asked && len(c.asked) < maxAsked && c.tree != nil {
+			known = c.tree.Has(p)
 			c.asked[p] = known
 		}
 		if known {
@@ -37,9 +38,41 @@ func (c *collector) place(paths ...string) (string, bool) {
 	return "", false
 }
 
+// sane reports whether a path can be one of the tree's at all.
+func sane(p string) bool {
+	return p != "." && len(p) <= maxPath && fs.ValidPath(p) && !strings.ContainsAny(p, "\\\n\t") && p != ".git" && !strings.HasPrefix(p, ".git/")
+}
+
+// placeAlike is place, and where none of the paths is a file of the tree, the only file that one of them can mean by its
+// end.
+func (c *collector) placeAlike(paths ...string) (string, bool) {
+	if at, ok := c.place(paths...); ok || c.tree == nil {
+		return at, ok
+	}
+	for _, p := range paths {
+		if !sane(p) {
+			continue
+		}
+		at, asked := c.ending[p]
+		if !asked && len(c.ending) < maxAsked {
+			at, _ = c.tree.Ending(p)
+			c.ending[p] = at
+		}
+		if at != "" && sane(at) {
+			return at, true
+		}
+	}
+	return "", false
+}
+
 // failure adds one failure, with its place when that is known. The same failure twice is one.
 func (c *collector) failure(at string, line int, title, message string) {
-	a := Annotation{Path: at, Line: line, EndLine: line, Level: Failure, Title: oneLine(title, maxTitle), Message: c.message(message)}
+	c.note(Failure, at, line, title, message)
+}
+
+// note adds what is to be said of a line, at one of the levels.
+func (c *collector) note(level, at string, line int, title, message string) {
+	a := Annotation{Path: at, Line: line, EndLine: line, Level: level, Title: oneLine(title, maxTitle), Message: c.message(message)}
 	if a.Message == "" {
 		a.Message = "failed without a message"
 	}
@@ -47,8 +80,12 @@ func (c *collector) failure(at string, line int, title, message string) {
 	if at == "" {
 		a.Line, a.EndLine, list = 0, 0, &c.found.Unplaced
 	}
+	known := c.seen[a]
+	if at == "" && !known {
+		c.found.Dropped++
+	}
 	switch {
-	case c.seen[a]:
+	case known:
 	case len(*list) >= c.limits.Annotations:
 		c.found.Cut++
 	default:
@@ -69,17 +106,6 @@ func (c *collector) message(s string) string {
 		b.WriteString("\n")
 	}
 	return cut(strings.TrimRight(b.String(), "\n"), c.limits.Message)
-}
-
-// count takes one test into the summary.
-func (c *collector) count(failed, skipped bool) {
-	c.found.Summary.Tests++
-	switch {
-	case failed:
-		c.found.Summary.Failed++
-	case skipped:
-		c.found.Summary.Skipped++
-	}
 }
 
 // lineNumber reads a line's number. What no file can have is line 1: the file is still right.

@@ -9,10 +9,10 @@ import (
 )
 
 // Go reads what `go test` printed: plain, with -v, or with -json, errors of the build among it. module is the module's
-// path; a file is looked for in the folder that its package has below the top of the tree. exists tells whether a path
-// is a file of the tree; without it no place is known.
-func Go(r io.Reader, module string, exists func(path string) bool, limits Limits) (Findings, error) {
-	g := goOutput{collector: newCollector(exists, limits), module: strings.TrimSuffix(module, "/"), blocks: map[string]*block{}}
+// path; a file is looked for in the folder that its package has below the top of the tree. Without a tree
+// no place is known.
+func Go(r io.Reader, module string, tree Tree, limits Limits) (Findings, error) {
+	g := goOutput{collector: newCollector(tree, limits), module: strings.TrimSuffix(module, "/"), blocks: map[string]*block{}}
 	text, err := g.read(r)
 	if err != nil {
 		return Findings{}, err
@@ -51,6 +51,7 @@ type testEvent struct {
 	ImportPath string
 	Test       string
 	Output     string
+	Elapsed    float64 // seconds
 }
 
 func event(line string) (e testEvent, ok bool) {
@@ -84,7 +85,7 @@ func (g *goOutput) event(e testEvent) {
 		b.output(e.Test, e.Output)
 	case "pass", "fail", "skip":
 		if e.Test != "" {
-			b.end(e.Test, e.Action)
+			b.end(e.Test, e.Action, e.Elapsed)
 		} else {
 			b.failed = e.Action == "fail"
 		}

@@ -3,6 +3,7 @@ package report
 import (
 	"regexp"
 	"strings"
+	"time"
 )
 
 // block is what the tests of one package say.
@@ -20,7 +21,8 @@ type block struct {
 type goTest struct {
 	name    string
 	result  string // pass, fail or skip; empty while it runs
-	parent  bool   // it has subtests
+	took    time.Duration
+	parent  bool // it has subtests
 	entries []*entry
 	open    *entry // whose further lines may come
 }
@@ -42,7 +44,7 @@ type header struct {
 const anywhere = -1
 
 var (
-	result  = regexp.MustCompile(`^( *)--- (PASS|FAIL|SKIP): (\S+) \([0-9.]+s\)$`)
+	result  = regexp.MustCompile(`^( *)--- (PASS|FAIL|SKIP): (\S+) \(([0-9.]+)s\)$`)
 	running = regexp.MustCompile(`^=== (RUN|CONT|NAME|PAUSE)\s+(\S*)$`)
 	logged  = regexp.MustCompile(`^( {4,})((?:[^\s:]+/)?[^\s:/]+\.go):(\d+): ?(.*)$`)
 )
@@ -62,9 +64,12 @@ func (b *block) test(name string) *goTest {
 	return t
 }
 
-func (b *block) end(name, result string) {
+func (b *block) end(name, result string, elapsed float64) {
 	if t := b.test(name); t != nil {
 		t.result, t.open = result, nil
+		if elapsed > 0 && elapsed < 1e7 {
+			t.took = time.Duration(elapsed * float64(time.Second))
+		}
 		if result != "fail" {
 			t.entries = nil
 		}
@@ -94,7 +99,7 @@ func (b *block) plainLine(line string) {
 	}
 	if m := result.FindStringSubmatch(line); m != nil {
 		b.trace = nil
-		b.end(m[3], strings.ToLower(m[2]))
+		b.end(m[3], strings.ToLower(m[2]), seconds(m[4]).Seconds())
 		indent := len(m[1])
 		for len(b.running) > 0 && b.running[len(b.running)-1].indent >= indent {
 			b.running = b.running[:len(b.running)-1]
@@ -158,12 +163,20 @@ func (g *goOutput) close(b *block, pkg string) {
 		// A test without a result ran when its package came to its end.
 		failed := t.result == "fail" || t.result == "" && b.failed
 		if !t.parent {
-			g.count(failed, t.result == "skip")
+			g.test(testID(pkg, t.name), t.took, failed, t.result == "skip")
 		}
 		if failed {
 			g.testFailure(t, pkg, told[t.name])
 		}
 	}
+}
+
+// testID is the name under which a test's history is kept: packages have tests of the same names.
+func testID(pkg, name string) string {
+	if pkg == "" {
+		return name
+	}
+	return pkg + "." + name
 }
 
 // testFailure reports a failed test: each entry whose file is in the tree, and with it the entries that follow and have

@@ -16,7 +16,7 @@ import (
 // golden compares findings, as text, with a file. UPDATE=1 writes the file anew.
 func golden(t *testing.T, path string, found report.Findings) {
 	t.Helper()
-	got := describe(found)
+	got := describe(found) + more(found)
 	if os.Getenv("UPDATE") == "1" {
 		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
 			t.Fatal(err)
@@ -41,20 +41,37 @@ func describe(found report.Findings) string {
 	return b.String()
 }
 
-// tree knows the files of a list.
-func tree(paths ...string) func(string) bool {
-	known := map[string]bool{}
-	for _, p := range paths {
-		known[p] = true
+// more is what describe leaves out.
+func more(found report.Findings) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "\ndropped %d, alerts %+v\n", found.Dropped, found.Alerts)
+	for _, t := range found.Tests {
+		fmt.Fprintf(&b, "%s %s %s\n", t.Outcome, t.Took, t.Name)
 	}
-	return func(path string) bool { return known[path] }
+	if c := found.Coverage; c != nil {
+		fmt.Fprintf(&b, "%d of %d lines covered, %d files outside, cut %v\n", c.Covered, c.Lines, c.Outside, c.Cut)
+		for _, at := range c.Paths() {
+			lines, covered, missed := c.Of(map[string][]report.Range{at: {{From: 1, To: 1 << 20}}})
+			fmt.Fprintf(&b, "%s: %d of %d, not %v\n", at, covered, lines, missed[at])
+		}
+	}
+	return b.String()
+}
+
+// tree knows the files of a list.
+func tree(paths ...string) known {
+	there := map[string]bool{}
+	for _, p := range paths {
+		there[p] = true
+	}
+	return func(path string) bool { return there[path] }
 }
 
 // shop knows the files of the module whose tests have been recorded.
-func shop(path string) bool {
+var shop = known(func(path string) bool {
 	info, err := os.Stat(filepath.Join("testdata", "shop", path))
 	return err == nil && info.Mode().IsRegular()
-}
+})
 
 func open(t testing.TB, path string) *os.File {
 	t.Helper()
@@ -111,7 +128,7 @@ func TestThreeFormsOfOutputGiveTheSameAnnotations(t *testing.T) {
 
 func TestJUnitReportsLeadToTheLines(t *testing.T) {
 	t.Parallel()
-	known := tree("src/price.js", "src/price.test.js", "shop/price.py", "tests/test_price.py", "tests/test_broken.py",
+	files := tree("src/price.js", "src/price.test.js", "shop/price.py", "tests/test_price.py", "tests/test_broken.py",
 		"src/test/java/com/acme/PriceTest.java", "src/main/java/com/acme/Price.java", "price/price_test.go", "utils.js", ".git/config")
 	paths, err := filepath.Glob("testdata/junit/*.xml")
 	if err != nil || len(paths) < 5 {
@@ -120,7 +137,7 @@ func TestJUnitReportsLeadToTheLines(t *testing.T) {
 	for _, path := range paths {
 		t.Run(filepath.Base(path), func(t *testing.T) {
 			t.Parallel()
-			found, err := report.JUnit(open(t, path), known, report.Limits{})
+			found, err := report.JUnit(open(t, path), files, report.Limits{})
 			if err != nil {
 				t.Fatal(err)
 			}

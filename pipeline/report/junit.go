@@ -9,10 +9,9 @@ import (
 )
 
 // JUnit reads a report in JUnit's XML form, as jest, pytest, Maven's surefire and many others write it
-// (https://github.com/testmoapp/junitxml). exists tells whether a path is a file of the tree; without it no place is
-// known. When the XML breaks off or is wrong, the findings up to there come together with the error.
-func JUnit(r io.Reader, exists func(path string) bool, limits Limits) (Findings, error) {
-	c := newCollector(exists, limits)
+// (https://github.com/testmoapp/junitxml). Without a tree no place is known. When the XML breaks off or is wrong, the findings up to there come together with the error.
+func JUnit(r io.Reader, tree Tree, limits Limits) (Findings, error) {
+	c := newCollector(tree, limits)
 	text, err := c.read(r)
 	if err != nil {
 		return Findings{}, err
@@ -38,9 +37,9 @@ type junit struct {
 
 // testcase is one test as the report tells of it.
 type testcase struct {
-	name, class, file, line string
-	failures                []failure
-	skipped                 bool
+	name, class, file, line, time string
+	failures                      []failure
+	skipped                       bool
 }
 
 type failure struct{ file, line, kind, message, text string }
@@ -92,12 +91,12 @@ func wrong(err error) error {
 
 // testcase reads one test up to its end. What was read before an error counts.
 func (j *junit) testcase(start xml.StartElement) error {
-	t := testcase{name: attribute(start, "name"), class: attribute(start, "classname"), file: attribute(start, "file"), line: attribute(start, "line")}
+	t := testcase{name: attribute(start, "name"), class: attribute(start, "classname"), file: attribute(start, "file"), line: attribute(start, "line"), time: attribute(start, "time")}
 	for i := len(j.suites) - 1; t.file == "" && i >= 0; i-- {
 		t.file = j.suites[i]
 	}
 	err := j.children(&t)
-	j.count(len(t.failures) > 0, t.skipped)
+	j.test(t.title(), seconds(t.time), len(t.failures) > 0, t.skipped)
 	for _, f := range t.failures {
 		at, line := j.failurePlace(t, f)
 		j.failure(at, line, t.title(), f.said())

@@ -24,7 +24,7 @@ func (j *junit) failurePlace(t testcase, f failure) (at string, line int) {
 	}
 	declared, known := "", false
 	if file != "" {
-		declared, known = j.place(inTree(file)...)
+		declared, known = j.placeAlike(inTree(file)...)
 	}
 	first, firstLine := "", 0
 	for _, s := range spots(f.text + "\n" + f.message) {
@@ -46,6 +46,11 @@ func (j *junit) failurePlace(t testcase, f failure) (at string, line int) {
 		return declared, lineNumber(number) + zeroBased(number)
 	case known:
 		return declared, lineNumber(number)
+	}
+	for _, s := range spots(f.text + "\n" + f.message) {
+		if where, ok := j.placeAlike(s.candidates(t.class)...); ok {
+			return where, lineNumber(s.line)
+		}
 	}
 	return "", 0
 }

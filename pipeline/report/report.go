@@ -4,7 +4,8 @@
 // characters and escape sequences are dropped, and a path is only believed when the caller knows it in the tree. The
 // package opens no file and runs nothing; all that it knows comes in as arguments.
 //
-// Start reading at Findings; JUnit and Go are the two ways to get them.
+// Start reading at Findings; there is one function for each form of report: JUnit, TRX, Cucumber, Go, SARIF, Cobertura,
+// JaCoCo and LCOV.
 package report
 
 import (
@@ -41,9 +42,13 @@ type Summary struct {
 // Findings is what came of reading a report.
 type Findings struct {
 	Summary     Summary
+	Tests       []Test // as many as are remembered
 	Annotations []Annotation
 	Unplaced    []Annotation // failures that are not known to belong to a file of the tree: without Path and lines
+	Dropped     int          // findings that name no file of the tree, those beyond the limit among them
 	Cut         int          // failures that are in neither list, because there were too many
+	Coverage    *Coverage    // nil when it is no report of coverage
+	Alerts      Alerts       // of an analysis
 	Truncated   bool         // the report was longer than the limit: only its beginning was read
 }
 

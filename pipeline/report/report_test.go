@@ -15,11 +15,17 @@ import (
 	"github.com/conveyor-ci/conveyor/pipeline/report"
 )
 
-func all(string) bool { return true }
+var all = known(func(string) bool { return true })
 
-func goText(t *testing.T, text string, exists func(string) bool, limits report.Limits) report.Findings {
+// known knows the paths that a function says, and none by its end.
+type known func(string) bool
+
+func (k known) Has(p string) bool            { return k(p) }
+func (k known) Ending(string) (string, bool) { return "", false }
+
+func goText(t *testing.T, text string, tree report.Tree, limits report.Limits) report.Findings {
 	t.Helper()
-	found, err := report.Go(strings.NewReader(text), "example.com/shop", exists, limits)
+	found, err := report.Go(strings.NewReader(text), "example.com/shop", tree, limits)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -213,13 +219,13 @@ func TestTheTreeIsNotAskedWithoutEnd(t *testing.T) {
 	}
 	b.WriteString("</testsuite>")
 	asked := 0
-	found, err := report.JUnit(strings.NewReader(b.String()), func(p string) bool {
+	found, err := report.JUnit(strings.NewReader(b.String()), known(func(p string) bool {
 		if !fs.ValidPath(p) {
 			t.Errorf("asked for %q", p)
 		}
 		asked++
 		return false
-	}, report.Limits{})
+	}), report.Limits{})
 	if err != nil || asked > 5000 || found.Cut == 0 {
 		t.Errorf("asked %d times, %v", asked, err)
 	}
@@ -230,11 +236,26 @@ func sound(t *testing.T, found report.Findings, asked map[string]bool) {
 	if s := found.Summary; s.Failed+s.Skipped > s.Tests || len(found.Annotations) > 200 || len(found.Unplaced) > 200 || found.Cut < 0 {
 		t.Errorf("%+v, %d, %d, %d", s, len(found.Annotations), len(found.Unplaced), found.Cut)
 	}
+	if c := found.Coverage; c != nil {
+		if c.Covered > c.Lines || c.Outside < 0 {
+			t.Errorf("%+v", c)
+		}
+		for _, at := range c.Paths() {
+			if !fs.ValidPath(at) || !asked[at] {
+				t.Errorf("coverage of %q", at)
+			}
+		}
+	}
+	for _, one := range found.Tests {
+		if one.Name == "" || len(one.Name) > 300 || one.Took < 0 || !utf8.ValidString(one.Name) || strings.ContainsFunc(one.Name, unicode.IsControl) {
+			t.Errorf("%+v", one)
+		}
+	}
 	for i, a := range append(found.Annotations, found.Unplaced...) {
 		if placed := i < len(found.Annotations); placed && (!fs.ValidPath(a.Path) || !asked[a.Path] || a.Line < 1 || a.EndLine < a.Line) || !placed && a.Path != "" {
 			t.Errorf("%+v", a)
 		}
-		if a.Level != report.Failure || len(a.Title) > 255 || len(a.Message) > 8<<10 || a.Message == "" || !utf8.ValidString(a.Title+a.Message) {
+		if a.Level != report.Failure && a.Level != report.Warning && a.Level != report.Notice || len(a.Title) > 255 || len(a.Message) > 8<<10 || a.Message == "" || !utf8.ValidString(a.Title+a.Message) {
 			t.Errorf("%+v", a)
 		}
 		if strings.ContainsFunc(a.Title+a.Message, func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' }) || strings.ContainsAny(a.Title, "\n\t") {
@@ -253,7 +274,7 @@ func FuzzGo(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		asked, began := map[string]bool{}, time.Now()
-		found, err := report.Go(strings.NewReader(string(data)), "example.com/shop", func(p string) bool { asked[p] = true; return true }, report.Limits{})
+		found, err := report.Go(strings.NewReader(string(data)), "example.com/shop", known(func(p string) bool { asked[p] = true; return true }), report.Limits{})
 		if err != nil {
 			t.Error(err)
 		}
@@ -274,7 +295,7 @@ func FuzzJUnit(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		asked, began := map[string]bool{}, time.Now()
-		found, _ := report.JUnit(strings.NewReader(string(data)), func(p string) bool { asked[p] = true; return true }, report.Limits{})
+		found, _ := report.JUnit(strings.NewReader(string(data)), known(func(p string) bool { asked[p] = true; return true }), report.Limits{})
 		sound(t, found, asked)
 		if took := time.Since(began); took > 5*time.Second {
 			t.Errorf("%d bytes took %v", len(data), took)

@@ -27,6 +27,13 @@ func (s Spec) Check() error {
 	case s.Output == nil:
 		return fmt.Errorf("sandbox: nothing takes the output")
 	}
+	if s.Root != nil {
+		for _, layer := range s.Root.Layers {
+			if layer == "" || layer[0] != '/' {
+				return fmt.Errorf("sandbox: the layer %q of the image %s is no absolute path", layer, s.Root.Name)
+			}
+		}
+	}
 	for _, word := range append([]string{s.Dir}, s.Shell...) {
 		if strings.ContainsRune(word, 0) {
 			return fmt.Errorf("sandbox: the working directory or the shell holds a NUL byte")
@@ -64,8 +71,8 @@ const ProxyAddress = "127.0.0.1:3128"
 // sandbox's business.
 func Reserved(name string) bool { return name == "PATH" || strings.HasPrefix(name, "LD_") }
 
-// Environ is what a step's shell gets: what the sandbox sets, then what the spec says. Nothing of the server's own
-// environment is in it. work is the workspace as the step sees it.
+// Environ is what a step's shell gets: what the sandbox sets, then the image, then what the spec says. Nothing of the
+// server's own environment is in it. work is the workspace as the step sees it.
 func (s Spec) Environ(path, home, tmp, work string) []string {
 	set := []string{"PATH=" + path, "HOME=" + home, "TMPDIR=" + tmp, "LANG=C.UTF-8", "CI=true"}
 	if s.Out != nil {
@@ -74,6 +81,7 @@ func (s Spec) Environ(path, home, tmp, work string) []string {
 		}
 		set = append(set, "no_proxy=localhost,127.0.0.1,::1", "NO_PROXY=localhost,127.0.0.1,::1")
 	}
+	set = s.Root.environ(set)
 	set = append(set, s.Env...)
 	for _, e := range s.Paths {
 		name, below, _ := strings.Cut(e, "=")

@@ -31,6 +31,7 @@ var measurements = []measurement{
 	{"intake", measureIntake},
 	{"check", measureCheck},
 	{"steps", measureSteps},
+	{"images", measureImages},
 	{"log", measureLog},
 	{"stream", measureStream},
 	{"memory", measureMemory},

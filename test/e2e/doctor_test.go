@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -65,4 +66,23 @@ func TestWhoMayNotReadIsToldNothing(t *testing.T) {
 	h.gh.AddUser("stranger")
 	h.comment(pull, "stranger", "/doctor")
 	h.answered(pull, "needs the role read")
+}
+
+func TestTheDoctorSaysHowManyRepositoriesItHasLookedInto(t *testing.T) {
+	t.Parallel()
+	h := found(t)
+	var more []string
+	for i := range 11 {
+		more = append(more, fmt.Sprintf("more-%d", i))
+		must(h.gh.CreateRepo("octo", more[i], true))(t)
+	}
+	if err := h.gh.ChangeRepos(h.at.ID, more, nil); err != nil {
+		t.Fatal(err)
+	}
+	child := h.serve()
+	defer child.stop()
+	_, out := say(t, child.cmd.Env, "conveyor", "doctor")
+	if !strings.Contains(out, "looked into 12 of 12 repositories\n") || !strings.Contains(out, "Repositories: All 12 were looked into.") {
+		t.Errorf("it says\n%s", out)
+	}
 }

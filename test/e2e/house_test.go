@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -36,6 +37,7 @@ type house struct {
 	gh     *github.Server
 	at     github.Installation
 	config app.Config
+	rights map[string]string // permissions of the App beside those that it always has
 	log    *safeBuffer
 	stop   func()
 	rests  func(context.Context) bool // whether the server has nothing to do
@@ -92,9 +94,11 @@ func found(t *testing.T, change ...func(*house)) *house {
 		h.grant(login, role)
 	}
 	address := freeAddress(t)
+	rights := map[string]string{"checks": "write", "contents": "read", "deployments": "write", "issues": "write", "members": "read", "merge_queues": "read", "metadata": "read", "pull_requests": "write"}
+	maps.Copy(rights, h.rights)
 	registered := must(gh.RegisterApp("octo", github.Manifest{
 		Name: "Conveyor", URL: "http://" + address, HookAttributes: &github.Hook{URL: "http://" + address + "/webhooks/github"},
-		DefaultPermissions: map[string]string{"checks": "write", "contents": "read", "deployments": "write", "issues": "write", "members": "read", "merge_queues": "read", "metadata": "read", "pull_requests": "write"},
+		DefaultPermissions: rights,
 		DefaultEvents:      []string{"issue_comment", "merge_group", "pull_request", "push", "repository"},
 	}))(t)
 	h.at = must(gh.InstallApp(registered.Slug, "octo", "shop"))(t)

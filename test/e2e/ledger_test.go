@@ -47,7 +47,11 @@ func (h *house) ledgerTellsAll(j journal.Journal) {
 
 func TestTheLedgerIsProvenWithoutTheServer(t *testing.T) {
 	t.Parallel()
-	h := open(t)
+	signing := filepath.Join(t.TempDir(), "signing.pem")
+	h := open(t, func(h *house) { h.config.LedgerKeyFile = signing })
+	if _, err := os.Stat(filepath.Join(h.config.DataDir, ledger.KeyFile)); err == nil || len(must(os.ReadFile(signing))(t)) == 0 {
+		t.Error("the key does not lie where it was to lie alone")
+	}
 	first := h.push("main", "author", "first", withSites("one"))
 	h.deployed("staging", first)
 	pull := h.talk()

@@ -4,11 +4,13 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/conveyor-ci/conveyor/pipeline/journal"
 	"github.com/conveyor-ci/conveyor/test/github"
 	"github.com/conveyor-ci/conveyor/test/golden"
 )
@@ -192,5 +194,101 @@ func TestAReplayRunsNoStepAndLeavesNothing(t *testing.T) {
 	}
 	if left := must(os.ReadDir(scratch))(t); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
+	}
+}
+
+// answerOf is what a replay would answer to a command.
+func answerOf(t *testing.T, out string) string {
+	t.Helper()
+	var got struct {
+		Calls []struct {
+			Method, Path string
+			Body         struct{ Body string }
+		}
+	}
+	if err := json.Unmarshal([]byte(out), &got); err != nil {
+		t.Fatalf("%v:\n%s", err, out)
+	}
+	said := ""
+	for _, c := range got.Calls {
+		if c.Method == "POST" && strings.Contains(c.Body.Body, "conveyor/answer/") {
+			said += strings.ReplaceAll(c.Body.Body, "\u200b", "")
+		}
+	}
+	return said
+}
+
+func TestAReplayWithTheHistoryDecidesAsTheServerDidAndChangesNothingOfIt(t *testing.T) {
+	t.Parallel()
+	for name, redis := range map[string]bool{"a file": false, "Redis": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var env []string
+			change := func(*house) {}
+			if redis {
+				_, change = inRedis(t)
+			}
+			h := open(t, func(h *house) {
+				h.config.Sandbox = "none"
+				change(h)
+				if url := h.config.RedisURL.Reveal(); url != "" {
+					env = append(env, "CONVEYOR_REDIS_URL="+url)
+				}
+			})
+			first := h.push("main", "author", "first", withSites("one"))
+			h.deployed("staging", first)
+			pull := h.talk()
+			h.comment(pull, "author", "/lock production the `fair`")
+			h.answered(pull, "`production` is locked for #1")
+			h.quiet()
+			h.comment(pull, "maintainer", "/approve production@"+first[:10])
+			h.answered(pull, "Approved: "+first[:7])
+			h.comment(pull, "author", "/unlock production")
+			h.deployed("production", first)
+			h.comment(pull, "maintainer", "/approve production@"+first[:10])
+			h.answered(pull, "Nothing waits for `production`")
+			h.quiet()
+			var approvals []string
+			h.gh.Look(func(v *github.View) {
+				for _, d := range v.Deliveries() {
+					if d.Event == "issue_comment" && d.Action == "created" && strings.Contains(string(d.Payload), "/approve production") && !strings.Contains(string(d.Payload), "conveyor/answer") {
+						approvals = append(approvals, d.GUID)
+					}
+				}
+			})
+			if len(approvals) != 2 {
+				t.Fatalf("%d approvals were delivered", len(approvals))
+			}
+			replay := func(args ...string) string {
+				code, out := say(t, env, "conveyor", append([]string{"replay", "--json", "--role", "maintain", "--data-dir", h.config.DataDir}, args...)...)
+				if code != 0 {
+					t.Fatalf("%d\n%s", code, out)
+				}
+				return answerOf(t, out)
+			}
+			all := func() map[string][]journal.Record {
+				j := h.journal()
+				records := h.records(j, "")
+				if err := j.Close(); err != nil {
+					t.Error(err)
+				}
+				return records
+			}
+			before := all()
+			// With its history each of the two words is answered as it was, and without it nothing is known to wait.
+			if said := replay("--history", approvals[0]); !strings.Contains(said, "Approved: ") || !strings.Contains(said, "may enter `production`") || !strings.Contains(said, "locked for #1 by @author") {
+				t.Errorf("the first approval would be answered with %s", said)
+			}
+			if said := replay("--history", approvals[1]); !strings.Contains(said, "Nothing waits for `production`") {
+				t.Errorf("the second approval would be answered with %s", said)
+			}
+			if said := replay(approvals[0]); strings.Contains(said, "Approved: ") {
+				t.Errorf("without a history it would be answered with %s", said)
+			}
+			if after := all(); !reflect.DeepEqual(before, after) {
+				t.Error("the server's journal has changed")
+			}
+			h.ends()
+		})
 	}
 }

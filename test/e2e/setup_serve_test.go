@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -103,6 +104,43 @@ func page(t *testing.T, client *http.Client, address string) (int, string) {
 	return res.StatusCode, string(text)
 }
 
+// hammer asks the server without a pause, over connections that are kept and over new ones, until calm is called. Nobody is
+// to be cut off: a webhook is refused with a reason, by one server or by the other.
+func (h *house) hammer() (calm func()) {
+	h.t.Helper()
+	end := make(chan struct{})
+	var all sync.WaitGroup
+	for n := range 4 {
+		all.Go(func() {
+			client := &http.Client{Transport: &http.Transport{DisableKeepAlives: n%2 == 0}}
+			for {
+				select {
+				case <-end:
+					return
+				default:
+				}
+				res, err := client.Post(h.config.PublicURL+"/webhooks/github", "application/json", strings.NewReader("{}"))
+				if err != nil {
+					h.t.Errorf("a connection was cut: %v", err)
+					return
+				}
+				_, err = io.Copy(io.Discard, res.Body)
+				_ = res.Body.Close() // it was read to its end
+				if err != nil || res.StatusCode != http.StatusServiceUnavailable && res.StatusCode != http.StatusUnauthorized {
+					h.t.Errorf("a webhook without a signature: %s %v", res.Status, err)
+				}
+			}
+		})
+	}
+	var once sync.Once
+	calm = func() {
+		once.Do(func() { close(end) })
+		all.Wait()
+	}
+	h.t.Cleanup(calm)
+	return calm
+}
+
 func TestServeWithoutAnAppSetsItselfUpAndHandsTheKeyToTheSecretsFiles(t *testing.T) {
 	t.Parallel()
 	h, env, key, secret := unregistered(t)
@@ -134,25 +172,20 @@ func TestServeWithoutAnAppSetsItselfUpAndHandsTheKeyToTheSecretsFiles(t *testing
 	if manifest["name"] != "Second" || manifest["redirect_url"] != h.config.PublicURL+"/setup/callback" || manifest["public"] != false {
 		t.Errorf("the manifest: %v", manifest)
 	}
+	calm := h.hammer()
 	res, err := client.PostForm(html.UnescapeString(form[1]), url.Values{"manifest": {html.UnescapeString(form[2])}})
-	if err != nil { // the page to which it leads is asked for as the server changes, which may cut a connection; a browser asks again
-		h.until("the page after the App is made", func() bool {
-			res, err = client.Get(h.config.PublicURL + "/setup")
-			return err == nil
-		})
+	if err != nil {
+		t.Fatalf("the page after the App is made: %v", err)
 	}
 	_ = res.Body.Close() // where it has led says it
 	if res.StatusCode != http.StatusOK || res.Request.URL.Path != "/setup" {
 		t.Fatalf("GitHub leads back to %s: %s", res.Request.URL, res.Status)
 	}
 	h.until("the server to be ready", func() bool {
-		res, err := client.Get(h.config.PublicURL + "/readyz")
-		if err != nil {
-			return false // what connects at the moment of the change may be cut off
-		}
-		_ = res.Body.Close() // only the status counts
-		return res.StatusCode == http.StatusOK
+		code, _ := page(t, client, h.config.PublicURL+"/readyz")
+		return code == http.StatusOK
 	})
+	calm()
 	for _, path := range []string{key, secret} {
 		info, err := os.Stat(path)
 		if err != nil || info.Mode().Perm() != 0o600 {

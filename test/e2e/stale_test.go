@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"net/http"
 	"os"
 	"strings"
 	"testing"
@@ -115,6 +116,56 @@ func TestARepositoryThatIsRenamedInTheMiddleGoesOn(t *testing.T) {
 	h.deployed("staging", next)
 	h.ends()
 	h.serves("staging", "two")
+}
+
+func TestARepositoryThatIsTransferredInTheMiddleGoesOn(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	h.gh.AddOrg("acme", "maintainer")
+	must(h.gh.InstallApp(h.at.AppSlug, "acme"))(t)
+	sha := h.push("main", "author", "first", waits("one"))
+	workspace := h.runs("unit", "1")
+	h.until("the check", func() bool { return len(h.checks(sha, "conveyor / test")) == 1 })
+	if err := h.gh.Transfer(repo, "acme", "maintainer"); err != nil {
+		t.Fatal(err)
+	}
+	h.until("the transfer to be heard", func() bool { return strings.Contains(h.log.String(), "the repository was transferred to acme") })
+	h.letGo(workspace)
+	if run := h.concluded(sha, "conveyor / test"); run.Conclusion != "success" {
+		t.Errorf("%s: %s", run.Conclusion, run.Title)
+	}
+	h.deployed("staging", sha)
+	next := must(h.gh.Commit("acme/shop", "main", "author", "next", withSites("two")))(t)
+	h.deployed("staging", next)
+	h.ends()
+	h.serves("staging", "two")
+}
+
+func TestTokensThatEndInTheMiddleOfARunAreReplaced(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	sha := h.push("main", "author", "first", waits("one"))
+	workspace := h.runs("unit", "1")
+	h.until("the check", func() bool { return len(h.checks(sha, "conveyor / test")) == 1 })
+	h.until("all that was to be told", func() bool { return h.gh.Quiet(t.Context()) == nil })
+	if n := h.gh.EndTokens(h.at.ID); n == 0 {
+		t.Fatal("there is no token to end")
+	}
+	h.letGo(workspace)
+	if run := h.concluded(sha, "conveyor / test"); run.Conclusion != "success" {
+		t.Errorf("%s: %s", run.Conclusion, run.Title)
+	}
+	h.deployed("staging", sha)
+	h.ends()
+	refused := 0
+	for _, c := range h.asked() {
+		if c.Status == http.StatusUnauthorized {
+			refused++
+		}
+	}
+	if refused == 0 {
+		t.Error("no call was made with a token whose hour was over, so that nothing was tried")
+	}
 }
 
 func TestWhatIsGoneAtGitHubEndsInRest(t *testing.T) {

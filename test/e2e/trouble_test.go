@@ -244,6 +244,38 @@ func TestNothingIsAskedBeforeALimitsTime(t *testing.T) {
 	}
 }
 
+// What GitHub is not told is on the run's page, and there is when GitHub is told next.
+func TestAPageSaysUntilWhenGitHubLimitsUs(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	sha := h.push("main", "author", "first", waits("one"))
+	workspace := h.runs("unit", "1")
+	h.shown(sha, "in_progress")
+	var page string
+	h.gh.Look(func(v *github.View) {
+		run, _ := v.CheckRun(repo, sha, "conveyor / test")
+		page = strings.TrimPrefix(run.DetailsURL, h.config.PublicURL)
+	})
+	if text := h.page(page); strings.Contains(text, "GitHub limits us") {
+		t.Errorf("nothing limits us, and the page says\n%s", text)
+	}
+	before := time.Now().UTC()
+	h.gh.Inject(github.Fault{Route: "/repos/{owner}/{repo}/check-runs/{check_run_id}", Limit: github.SecondaryLimit, Status: http.StatusTooManyRequests, RetryAfter: 30 * time.Minute, Times: 1})
+	h.letGo(workspace)
+	h.until("the page to say it", func() bool { return strings.Contains(h.page(page), "GitHub limits us, next update ") })
+	_, rest, _ := strings.Cut(h.page(page), "GitHub limits us, next update ")
+	words, _, _ := strings.Cut(rest, ".")
+	at, err := time.Parse("15:04 MST", words)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if after := (at.Sub(at.Truncate(24*time.Hour)) - before.Sub(before.Truncate(24*time.Hour)) + 24*time.Hour) % (24 * time.Hour); after < 30*time.Minute || after > 30*time.Minute+patience {
+		t.Errorf("the next update is said to be %s from now", after)
+	}
+	h.until("readyz to say it", func() bool { return strings.Contains(h.page("/readyz?verbose"), "GitHub limits us") })
+	h.stop()
+}
+
 // asked are the calls of our installation.
 func (h *house) asked() []github.Call {
 	return slices.DeleteFunc(h.gh.Calls(), func(c github.Call) bool { return c.Caller != fmt.Sprintf("installation %d", h.at.ID) && c.Status < 400 })

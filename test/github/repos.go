@@ -38,6 +38,7 @@ type Repo struct {
 	suites       []*suite
 	runs         []*CheckRun
 	statuses     []*Status
+	analyses     []*Analysis
 	deployments  []*Deployment
 	environments []*environment
 	labels       []*label
@@ -147,6 +148,40 @@ func (s *Server) Rename(repo, name, actor string) error {
 	s.named(r, r.Owner, name)
 	s.raise(event{name: "repository", action: "renamed", repo: r, sender: s.account(actor, "User"),
 		payload: obj{"changes": obj{"repository": obj{"name": obj{"from": from}}}}})
+	s.changed.Broadcast()
+	return nil
+}
+
+// Transfer gives a repository to another owner. Its old address redirects. Installations of the old owner see it no more;
+// those of the new one that see all of theirs see it, and hear of it.
+// https://docs.github.com/webhooks/webhook-events-and-payloads?actionType=transferred#repository
+func (s *Server) Transfer(repo, owner, actor string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, err := s.must(repo)
+	if err != nil {
+		return err
+	}
+	to, from := s.user(owner), s.user(r.Owner)
+	if to == nil {
+		return fmt.Errorf("github: transfer %s to %s: there is no such account", repo, owner)
+	}
+	if other, moved := s.lookup(owner, r.Name); other != nil && !moved {
+		return fmt.Errorf("github: transfer %s to %s: the name is taken there", repo, owner)
+	}
+	for _, a := range s.apps {
+		for _, i := range a.installations {
+			delete(i.repos, r.ID)
+		}
+	}
+	r.formerly = append(r.formerly, r.FullName)
+	s.named(r, to.Login, r.Name)
+	kind := "user"
+	if from.Kind == "Organization" {
+		kind = "organization"
+	}
+	s.raise(event{name: "repository", action: "transferred", repo: r, sender: s.account(actor, "User"),
+		payload: obj{"changes": obj{"owner": obj{"from": obj{kind: s.renderUser(from)}}}}})
 	s.changed.Broadcast()
 	return nil
 }

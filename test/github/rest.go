@@ -65,6 +65,8 @@ func restRoutes() []*route {
 		on("GET", repo+"/commits/{ref...}/check-suites", read("checks"), (*call).suitesOfRef),
 
 		on("POST", repo+"/statuses/{sha}", write("statuses"), (*call).createStatus),
+		on("POST", repo+"/code-scanning/sarifs", write("security_events"), (*call).uploadSARIF),
+		on("GET", repo+"/code-scanning/sarifs/{sarif_id...}", read("security_events"), (*call).getSARIF),
 		on("GET", repo+"/commits/{ref...}/status", read("statuses"), (*call).combinedStatus),
 		on("GET", repo+"/commits/{ref...}/statuses", read("statuses"), (*call).listStatuses),
 

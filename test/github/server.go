@@ -34,6 +34,8 @@ type Options struct {
 	// bits each time. Tests that register many Apps may share one to save time.
 	NewKey func() (*rsa.PrivateKey, error)
 
+	First int64 // no number is lower than this, but those that Number gives; zero is 1000
+
 	// Wrap stands between the network and the server; the conformance check
 	// is put here. It sees REST, web and git requests alike.
 	Wrap func(http.Handler) http.Handler
@@ -57,6 +59,7 @@ type Server struct {
 	mu       sync.Mutex
 	changed  *sync.Cond
 	seq      int64
+	given    int64 // the number of what is made next, when it is given
 	random   *mathrand.Rand
 	users    map[string]*User // by lower-case login; organisations and bots too
 	signedIn string           // who registers Apps in the browser
@@ -89,6 +92,9 @@ func Start(opt Options) (*Server, error) {
 	if opt.NewKey == nil {
 		opt.NewKey = func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) }
 	}
+	if opt.First == 0 {
+		opt.First = 1000
+	}
 	if opt.Addr == "" {
 		opt.Addr = "127.0.0.1:0"
 	}
@@ -96,7 +102,7 @@ func Start(opt Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		opt: opt, seq: 1000,
+		opt: opt, seq: opt.First,
 		random: mathrand.New(mathrand.NewPCG(opt.Seed, opt.Seed)),
 		users:  map[string]*User{}, tokens: map[string]*identity{},
 		codes: map[string]*manifestCode{}, limits: map[string]*window{},
@@ -228,9 +234,20 @@ func (s *Server) Look(f func(*View)) {
 	f(&View{s})
 }
 
+// Number gives the next thing that is made its number, instead of the next free one.
+func (s *Server) Number(id int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.given = id
+}
+
 // next gives an id. One rising sequence serves all kinds, so that an id of
 // one kind used as another is always noticed.
 func (s *Server) next() int64 {
+	if id := s.given; id != 0 {
+		s.given = 0
+		return id
+	}
 	s.seq++
 	return s.seq
 }

@@ -48,6 +48,19 @@ func (i *identity) actor() *User {
 	return i.user
 }
 
+// EndTokens ends all tokens of an installation at this moment, as their hour does.
+func (s *Server) EndTokens(installation int64) (ended int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, who := range s.tokens {
+		if who.kind == "installation" && who.installation.ID == installation && s.now().Before(who.expires) {
+			who.expires = s.now()
+			ended++
+		}
+	}
+	return ended
+}
+
 const badCredentials = "Bad credentials"
 
 // authenticate finds out who calls. A wrong credential is 401, none is the

@@ -7,6 +7,12 @@ const mostShown = 10000; // characters of one line
 const trouble = /(?:^|[^\w/.-])(?:error|errors|fatal|panic|failed|failure|FAIL|exception|traceback)(?:[^\w/-]|$)/i;
 const noTrouble = /\b(?:0|no) (?:errors?|failures?|failed)\b/i;
 
+// A line that begins a group of lines, as GitHub, Buildkite and the phases of a buildspec have it, and one that ends it. What go test and diff print
+// begins with the same dashes and is none.
+const groupStart = /^(?:::group::|##\[group\])(.*)$|^(---|\+\+\+) (?!(?:FAIL|PASS|SKIP|BENCH):|[ab]\/|\/dev\/null)(.+)$|^\[Container\] \S+ \S+ Entering phase ([A-Z_]+)$/;
+const groupEnd = /^(?:::endgroup::|##\[endgroup\])/;
+const phaseEnd = /^\[Container\] \S+ \S+ Phase complete: [A-Z_]+ State: /; // stays to be seen
+
 class Lines {
   constructor(box, changed) {
     this.box = box;
@@ -38,6 +44,8 @@ class Lines {
     this.marked = null; // {from, to} of the address
     this.goal = 0; // the line to scroll to as soon as it is there
     this.note = null;
+    this.folds = []; // {el, head, from, to, kind, bad, touched}
+    this.fold = null; // the group that is open
     this.epoch = (this.epoch || 0) + 1;
   }
 
@@ -146,7 +154,64 @@ class Lines {
     const line = this.open || { el: null, text: "", more: 0, back: false };
     const bare = this.draw(line, this.pen);
     this.open = null;
-    if (!this.firstError && trouble.test(bare) && !noTrouble.test(bare)) this.firstError = this.last;
+    const bad = trouble.test(bare) && !noTrouble.test(bare);
+    if (!this.firstError && bad) this.firstError = this.last;
+    this.group(this.row(this.last), bare, bad);
+  }
+
+  // group takes a whole line as the beginning, a part or the end of a group.
+  group(row, bare, bad) {
+    const start = groupStart.exec(bare);
+    if (start) {
+      this.endGroup(this.last - 1);
+      const el = document.createElement("details");
+      const title = document.createElement("summary");
+      title.textContent = (start[1] ?? start[3] ?? start[4]).trim() || "group";
+      el.className = "fold";
+      el.open = true; // while it is written
+      el.append(title);
+      row.replaceChildren(el);
+      const f = { el, head: this.last, from: this.last + 1, to: 0, kind: start[2] || "", bad: false, touched: false };
+      title.addEventListener("click", () => (f.touched = true));
+      el.addEventListener("toggle", () => this.showFold(f));
+      this.folds.push(f);
+      this.fold = f;
+    } else if (this.fold) {
+      this.fold.bad ||= bad;
+      if (phaseEnd.test(bare)) this.endGroup(this.last - 1);
+      if (this.fold && groupEnd.test(bare) && !this.fold.kind) {
+        row.classList.add("folded");
+        this.endGroup(this.last);
+      }
+    }
+  }
+
+  // endGroup closes a group whose last line this is, unless something went wrong in it or someone has opened it.
+  endGroup(to) {
+    const f = this.fold;
+    if (!f) return;
+    this.fold = null;
+    f.to = to;
+    if (!f.bad && !f.touched && f.kind !== "+++") {
+      f.el.open = false;
+      this.showFold(f);
+    }
+  }
+
+  // showFold shows or hides the lines of a group.
+  showFold(f) {
+    for (let n = Math.max(f.from, this.first); n <= (f.to || this.last); n++) {
+      const row = this.row(n);
+      if (row && !(n === f.to && groupEnd.test(row.textContent))) row.classList.toggle("folded", !f.el.open);
+    }
+  }
+
+  unfold(n) {
+    for (const f of this.folds) {
+      if (f.el.open || n < f.from || n > (f.to || this.last)) continue;
+      f.el.open = true;
+      this.showFold(f);
+    }
   }
 
   newRow() {
@@ -160,6 +225,7 @@ class Lines {
     const row = document.createElement("div");
     row.dataset.n = ++this.last;
     if (this.marked && this.last >= this.marked.from && this.last <= this.marked.to) row.className = "marked";
+    if (this.fold && !this.fold.el.open) row.classList.add("folded");
     block.el.append(row);
     block.count++;
     if (block.count === blockLines) block.el.classList.add("full");
@@ -180,16 +246,27 @@ class Lines {
       gone.remove();
       this.first += blockLines;
     }
+    this.folds = this.folds.filter((f) => {
+      if (f.head >= this.first) return true;
+      f.el.open = true; // nobody could open it any more
+      this.showFold(f);
+      return false;
+    });
     this.noteEarlier();
   }
 
-  noteEarlier() {
+  // say puts a word of the page's own above the lines.
+  say(words) {
     if (!this.note) {
       this.note = document.createElement("p");
       this.note.className = "note";
       this.box.prepend(this.note);
     }
-    this.note.textContent = "The first " + (this.first - 1).toLocaleString("en") + " lines are not shown here: see Raw.";
+    this.note.textContent = words;
+  }
+
+  noteEarlier() {
+    this.say("The first " + (this.first - 1).toLocaleString("en") + " lines are not shown here: see Raw.");
   }
 
   // Following the end: it stops when the person scrolls up, and goes on when they come to the end again.
@@ -225,6 +302,7 @@ class Lines {
   // show brings a line to the middle of the log.
   show(n) {
     this.pause();
+    this.unfold(n);
     const row = this.row(n);
     if (!row?.isConnected) {
       this.goal = n;

@@ -69,6 +69,7 @@ function showLog(query, name) {
   log.stream = listen("log", lines.goal ? url + "?line=" + lines.goal : url, {
     start: (line) => lines.begin(Number(line)),
     log: (text) => lines.add(text),
+    gone: (words) => lines.say(words),
     end: () => {
       log.over = true;
       log.stream.close();

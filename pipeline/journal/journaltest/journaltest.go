@@ -72,6 +72,8 @@ func Run(t *testing.T, open Open) {
 		{"a lease must last", aLeaseMustLast},
 		{"a parked stream waits for a worker in the order of rights", aParkedStreamWaitsForAWorker},
 		{"an append takes a parked stream out of the park", anAppendUnparks},
+		{"a parked stream wakes at its time", aParkedStreamWakes},
+		{"a parked stream that was taken up does not wake", whatWasTakenUpDoesNotWake},
 		{"parking sees what came meanwhile, and needs the lease", parkingNeedsTheLease},
 		{"a parked stream has work", aParkedStreamHasWork},
 		{"one of a hundred takes the parked stream", oneOfAHundredTakesTheParked},

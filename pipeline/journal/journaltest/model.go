@@ -20,6 +20,7 @@ type modelled struct {
 	token    int64
 	leased   bool
 	parked   bool
+	wake     time.Time // of a parked one; zero for none
 	due      time.Time // zero: resting
 	appended time.Time
 	step     int
@@ -43,6 +44,7 @@ func (m *model) append(b journal.Batch, now time.Time) error {
 	if b.Expect != journal.Any && b.Expect != int64(len(s.facts)) {
 		return journal.ErrConflict
 	}
+	s.wakeUp(now)
 	m.steps++
 	s.facts, s.appended, s.step = all, now, m.steps
 	if !s.leased && (s.due.IsZero() || s.parked || s.due.After(now)) {
@@ -50,6 +52,13 @@ func (m *model) append(b journal.Batch, now time.Time) error {
 	}
 	m.streams[b.Stream] = s
 	return nil
+}
+
+// wakeUp is what the time does to a parked stream.
+func (s *modelled) wakeUp(now time.Time) {
+	if s.parked && !s.wake.IsZero() && !s.wake.After(now) {
+		s.parked = false
+	}
 }
 
 // next is the stream to lease, or empty. Of parked streams, now is the time that their rights must not have passed.
@@ -92,10 +101,10 @@ func (m *model) release(l journal.Lease, seen int64, wake, now time.Time) error 
 	return nil
 }
 
-func (m *model) park(l journal.Lease, seen int64, since, now time.Time) error {
+func (m *model) park(l journal.Lease, seen int64, since, wake, now time.Time) error {
 	s := m.streams[l.Stream]
 	if s != nil && s.token == l.Token && s.leased && seen >= int64(len(s.facts)) {
-		s.leased, s.parked, s.due = false, true, since
+		s.leased, s.parked, s.due, s.wake = false, true, since, wake
 		return nil
 	}
 	return m.release(l, seen, time.Time{}, now)

@@ -10,10 +10,13 @@ import (
 )
 
 // park leases the stream, which must be next, and parks it with everything seen.
-func (b *bench) park(stream string, since time.Time) journal.Lease {
+func (b *bench) park(stream string, since time.Time, wake ...time.Time) journal.Lease {
 	b.Helper()
-	l := b.lease(stream)
-	if err := b.Park(b.Context(), l, int64(len(b.read(stream))), since); err != nil {
+	l, until := b.lease(stream), time.Time{}
+	if len(wake) > 0 {
+		until = wake[0]
+	}
+	if err := b.Park(b.Context(), l, int64(len(b.read(stream))), since, until); err != nil {
 		b.Fatalf("park %s: %v", stream, err)
 	}
 	return l
@@ -64,23 +67,65 @@ func anAppendUnparks(t *testing.T, b *bench) {
 	b.resume("", time.Time{})
 }
 
+func aParkedStreamWakes(t *testing.T, b *bench) {
+	start := b.clock.Now()
+	b.add("run/a", "run/b", "run/c")
+	first := b.park("run/a", start, start.Add(time.Hour))
+	b.park("run/b", start, start.Add(2*time.Hour))
+	b.park("run/c", start)
+	b.clock.Advance(time.Hour - 3*time.Second - time.Microsecond)
+	b.noWork()
+	b.clock.Advance(time.Microsecond)
+	b.depth(3, time.Hour)
+	b.release(b.resume("run/b", time.Time{}), 1, time.Time{}) // and not the one that has woken
+	again := b.lease("run/a")
+	if again.Token <= first.Token {
+		t.Fatalf("lease %+v follows %+v", again, first)
+	}
+	if err := b.Park(t.Context(), again, 1, start, start.Add(2*time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	b.add("run/a") // unparks it, before its time
+	b.rest("run/a")
+	b.clock.Advance(24 * time.Hour)
+	b.noWork()
+	b.release(b.resume("run/c", time.Time{}), 1, time.Time{})
+	b.depth(0, 0)
+}
+
+func whatWasTakenUpDoesNotWake(_ *testing.T, b *bench) {
+	start := b.clock.Now()
+	b.add("run/a", "run/b")
+	b.park("run/a", start, start.Add(time.Hour))
+	b.park("run/b", start, start.Add(time.Hour))
+	b.release(b.resume("run/a", time.Time{}), 1, time.Time{})
+	second := b.resume("run/b", time.Time{})
+	if err := b.Park(b.Context(), second, 1, start, time.Time{}); err != nil { // for ever, this time
+		b.Fatal(err)
+	}
+	b.clock.Advance(2 * time.Hour)
+	b.noWork()
+	b.resume("run/b", time.Time{})
+	b.resume("", time.Time{})
+}
+
 func parkingNeedsTheLease(t *testing.T, b *bench) {
 	b.add("run/a", "run/b")
 	l := b.lease("run/a")
 	b.add("run/a")
-	if err := b.Park(t.Context(), l, 1, b.clock.Now()); err != nil {
+	if err := b.Park(t.Context(), l, 1, b.clock.Now(), time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	b.resume("", time.Time{}) // it has news that nobody has seen
 	b.lease("run/b")
 	second := b.lease("run/a")
 	for _, lost := range []journal.Lease{l, {Stream: "run/none", Token: 1}, {Stream: "run/b"}} {
-		if err := b.Park(t.Context(), lost, 2, b.clock.Now()); !errors.Is(err, journal.ErrLeaseLost) {
+		if err := b.Park(t.Context(), lost, 2, b.clock.Now(), time.Time{}); !errors.Is(err, journal.ErrLeaseLost) {
 			t.Fatalf("park of %+v: got %v, want lost", lost, err)
 		}
 	}
 	for range 2 { // a lost answer is no harm
-		if err := b.Park(t.Context(), second, 2, b.clock.Now()); err != nil {
+		if err := b.Park(t.Context(), second, 2, b.clock.Now(), time.Time{}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -88,7 +133,7 @@ func parkingNeedsTheLease(t *testing.T, b *bench) {
 		t.Fatalf("a parked stream's lease was renewed: lost %v, %v", lost, err)
 	}
 	third := b.resume("run/a", time.Time{})
-	if err := b.Park(t.Context(), second, 2, b.clock.Now()); !errors.Is(err, journal.ErrLeaseLost) {
+	if err := b.Park(t.Context(), second, 2, b.clock.Now(), time.Time{}); !errors.Is(err, journal.ErrLeaseLost) {
 		t.Fatalf("park after another has taken it: %v", err)
 	}
 	if _, err := b.LeaseParked(t.Context(), 0, time.Time{}); err == nil || errors.Is(err, journal.ErrNoWork) {

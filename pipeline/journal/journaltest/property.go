@@ -86,6 +86,9 @@ func (c *comparison) lease(rt *rapid.T, parked bool) {
 		}
 	}
 	l, err := take(c.Context(), ttl, only...)
+	for _, s := range c.model.streams {
+		s.wakeUp(now)
+	}
 	want := c.model.next(last, parked, only)
 	if l.Stream != want || (want == "") != errors.Is(err, journal.ErrNoWork) || (want != "") != (err == nil) {
 		rt.Fatalf("lease of %q: got %q, %v, want %q", only, l.Stream, err, want)
@@ -136,8 +139,12 @@ func (c *comparison) release(rt *rapid.T) {
 func (c *comparison) park(rt *rapid.T) {
 	l, seen := c.lent(rt), rapid.Int64Range(0, 8).Draw(rt, "seen")
 	since := c.clock.Now().Add(-moments.Draw(rt, "since"))
-	err := c.j.Park(c.Context(), l, seen, since)
-	if want := c.model.park(l, seen, since, c.clock.Now()); !errors.Is(err, want) {
+	var wake time.Time
+	if rapid.Bool().Draw(rt, "wake") {
+		wake = c.clock.Now().Add(moments.Draw(rt, "in")).Add(-time.Minute)
+	}
+	err := c.j.Park(c.Context(), l, seen, since, wake)
+	if want := c.model.park(l, seen, since, wake, c.clock.Now()); !errors.Is(err, want) {
 		rt.Fatalf("park %+v: got %v, want %v", l, err, want)
 	}
 }

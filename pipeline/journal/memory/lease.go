@@ -16,6 +16,13 @@ func (s *stream) mark(now time.Time) {
 	}
 }
 
+// wakeUp takes the stream out of the park when its time has come.
+func (s *stream) wakeUp(now time.Time) {
+	if s.parked && !s.wake.IsZero() && !s.wake.After(now) {
+		s.parked = false
+	}
+}
+
 // Lease implements journal.Journal.
 func (j *Journal) Lease(ctx context.Context, ttl time.Duration, prefixes ...string) (journal.Lease, error) {
 	return j.take(ctx, ttl, prefixes, func(s *stream, now time.Time) bool { return !s.parked && !s.due.After(now) })
@@ -39,6 +46,7 @@ func (j *Journal) take(ctx context.Context, ttl time.Duration, prefixes []string
 	defer j.mu.Unlock()
 	now, best := j.now(), ""
 	for name, s := range j.streams {
+		s.wakeUp(now)
 		if !s.queued || !fits(s, now) || !hasPrefix(name, prefixes) {
 			continue
 		}
@@ -92,8 +100,8 @@ func (j *Journal) Release(ctx context.Context, l journal.Lease, seen int64, wake
 }
 
 // Park implements journal.Journal.
-func (j *Journal) Park(ctx context.Context, l journal.Lease, seen int64, since time.Time) error {
-	return j.end(ctx, l, seen, func(s *stream, _ time.Time) { s.parked, s.due = true, since })
+func (j *Journal) Park(ctx context.Context, l journal.Lease, seen int64, since, wake time.Time) error {
+	return j.end(ctx, l, seen, func(s *stream, _ time.Time) { s.parked, s.due, s.wake = true, since, wake })
 }
 
 // end ends a lease. What becomes of a stream in which everything was seen is the caller's.
@@ -127,6 +135,7 @@ func (j *Journal) Depth(ctx context.Context) (waiting int, oldest time.Duration,
 	defer j.mu.Unlock()
 	now := j.now()
 	for _, s := range j.streams {
+		s.wakeUp(now)
 		if !s.queued || !s.held && !s.parked && s.due.After(now) {
 			continue
 		}

@@ -45,6 +45,7 @@ type stream struct {
 	queued bool      // has work, or is leased, or will wake
 	parked bool      // has work that waits for a worker
 	due    time.Time // when it may be leased; the expiry while held, its right to a worker while parked
+	wake   time.Time // until when it is parked; zero for ever
 }
 
 var _ journal.Journal = (*Journal)(nil)
@@ -71,6 +72,7 @@ func (j *Journal) Append(ctx context.Context, b journal.Batch) (int64, error) {
 		return 0, err
 	}
 	now := j.now()
+	s.wakeUp(now)
 	for _, r := range b.Stamped(s.version(), now) {
 		r.Data = bytes.Clone(r.Data)
 		s.records = append(s.records, r)

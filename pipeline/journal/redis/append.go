@@ -13,7 +13,7 @@ import (
 //go:embed append.lua
 var appendScript string
 
-var appending = client.NewScript(appendScript)
+var appending = client.NewScript(wakeScript + appendScript)
 
 // Append implements journal.Journal.
 func (j *Journal) Append(ctx context.Context, b journal.Batch) (int64, error) {
@@ -21,8 +21,8 @@ func (j *Journal) Append(ctx context.Context, b journal.Batch) (int64, error) {
 		return 0, err
 	}
 	now, s := j.now(), j.shardOf(b.Stream)
-	keys := []string{s.stream(b.Stream), s.records(b.Stream), s.keys(b.Stream), s.ops(b.Stream), s.queue(), s.leases(), s.names()}
-	args := []any{b.Stream, b.Expect, b.Token, now.UnixMicro(), operation(), j.channel}
+	keys := []string{s.stream(b.Stream), s.records(b.Stream), s.keys(b.Stream), s.ops(b.Stream), s.queue(), s.leases(), s.names(), s.wakes()}
+	args := []any{b.Stream, b.Expect, b.Token, now.UnixMicro(), operation(), j.channel, parked}
 	for _, r := range b.Stamped(0, now) {
 		args = append(args, r.Kind, r.Key, r.At.UnixMicro(), r.Data)
 	}

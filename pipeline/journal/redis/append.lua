@@ -1,7 +1,7 @@
 -- Writes a batch, marks the stream as having work, and tells listeners: whole or not at all.
 --
--- KEYS: stream records keys ops queue leases names
--- ARGV: name expect token now op channel, then kind key at data for each record
+-- KEYS: stream records keys ops queue leases names wakes
+-- ARGV: name expect token now op channel base, then kind key at data for each record
 -- Returns {word, version}: ok, lost, duplicate or conflict.
 
 -- The client sends a script again when its answer was lost. The operation's id tells, and the first answer stands.
@@ -14,7 +14,7 @@ local name, expect, token, now = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4]
 
 if token ~= '0' and token ~= newest then return {'lost', version} end
 local batch = {}
-for i = 7, #ARGV, 4 do
+for i = 8, #ARGV, 4 do
   local key = ARGV[i + 1]
   if key ~= '' then
     if batch[key] or redis.call('SISMEMBER', KEYS[3], key) == 1 then return {'duplicate', version, key} end
@@ -23,7 +23,7 @@ for i = 7, #ARGV, 4 do
 end
 if expect ~= -1 and expect ~= version then return {'conflict', version} end
 
-for i = 7, #ARGV, 4 do
+for i = 8, #ARGV, 4 do
   version = version + 1
   redis.call('XADD', KEYS[2], string.format('%.0f-0', version),
     'kind', ARGV[i], 'key', ARGV[i + 1], 'at', ARGV[i + 2], 'data', ARGV[i + 3])
@@ -31,6 +31,12 @@ for i = 7, #ARGV, 4 do
 end
 redis.call('HSET', KEYS[1], 'version', string.format('%.0f', version))
 redis.call('ZADD', KEYS[7], now, name)
+local wakes = redis.call('ZSCORE', KEYS[8], name)
+if wakes and tonumber(wakes) <= tonumber(now) then
+  wakeOne(KEYS[5], KEYS[8], tonumber(ARGV[7]), name)
+elseif wakes then
+  redis.call('ZREM', KEYS[8], name)
+end
 if not redis.call('ZSCORE', KEYS[6], name) then redis.call('ZADD', KEYS[5], 'LT', now, name) end
 
 -- A retry comes within seconds. Five minutes and 1,024 operations are plenty, and bound what is kept.

@@ -25,6 +25,7 @@ func (j *Journal) shardOf(stream string) shard {
 
 func (s shard) queue() string             { return string(s) + "queue" }        // sorted set: name → may be leased from; see parked
 func (s shard) leases() string            { return string(s) + "leases" }       // sorted set: name → expires
+func (s shard) wakes() string             { return string(s) + "wakes" }        // sorted set: name of what is parked → until when
 func (s shard) names() string             { return string(s) + "names" }        // sorted set: name → last append
 func (s shard) token() string             { return string(s) + "token" }        // the shard's newest lease token
 func (s shard) streams() string           { return string(s) + "stream:" }      // what keys of streams start with

@@ -17,6 +17,8 @@ import (
 var (
 	//go:embed first.lua
 	firstScript string
+	//go:embed wake.lua
+	wakeScript string
 	//go:embed peek.lua
 	peekScript string
 	//go:embed lease.lua
@@ -26,7 +28,7 @@ var (
 	//go:embed release.lua
 	releaseScript string
 
-	peeking   = client.NewScript(firstScript + peekScript)
+	peeking   = client.NewScript(wakeScript + firstScript + peekScript)
 	leasing   = client.NewScript(firstScript + leaseScript)
 	renewing  = client.NewScript(renewScript)
 	releasing = client.NewScript(releaseScript)
@@ -65,7 +67,7 @@ func (j *Journal) earliest(ctx context.Context, now int64, ttl time.Duration, wi
 		return journal.Lease{}, fmt.Errorf("journal: lease for %s: the time must be positive", ttl)
 	}
 	for {
-		fronts, err := j.fronts(ctx, within, prefixes)
+		fronts, err := j.fronts(ctx, now, within, prefixes)
 		if err != nil {
 			return journal.Lease{}, fmt.Errorf("journal: lease: %w", explain(err))
 		}
@@ -90,12 +92,12 @@ type front struct {
 }
 
 // fronts returns the shards that have work, the one with the longest-waiting stream first.
-func (j *Journal) fronts(ctx context.Context, within bounds, prefixes []string) ([]front, error) {
-	args := append([]any{within.low, within.high}, words(prefixes)...)
+func (j *Journal) fronts(ctx context.Context, now int64, within bounds, prefixes []string) ([]front, error) {
+	args := append([]any{now, parked, within.low, within.high}, words(prefixes)...)
 	calls := make([]call, shards)
 	for i := range calls {
 		s := j.shard(i)
-		calls[i] = call{keys: []string{s.queue(), s.leases()}, args: args}
+		calls[i] = call{keys: []string{s.queue(), s.leases(), s.wakes()}, args: args}
 	}
 	answers, err := j.each(ctx, peeking, calls)
 	if err != nil {
@@ -124,7 +126,7 @@ func (j *Journal) fronts(ctx context.Context, within bounds, prefixes []string) 
 
 func (j *Journal) take(ctx context.Context, s shard, now int64, ttl time.Duration, within bounds, prefixes []string) (journal.Lease, error) {
 	expires := now + ttl.Microseconds()
-	keys := []string{s.queue(), s.leases(), s.token(), s.op(operation())}
+	keys := []string{s.queue(), s.leases(), s.token(), s.op(operation()), s.wakes()}
 	args := append([]any{now, expires, s.streams(), within.low, within.high}, words(prefixes)...)
 	pair, err := leasing.Run(ctx, j.client, keys, args...).StringSlice()
 	if err != nil {
@@ -176,19 +178,23 @@ func (j *Journal) Release(ctx context.Context, l journal.Lease, seen int64, wake
 	if !wake.IsZero() {
 		at = strconv.FormatInt(min(max(wake.UnixMicro(), now), parked-1), 10)
 	}
-	return j.end(ctx, l, seen, now, at)
+	return j.end(ctx, l, seen, now, at, time.Time{})
 }
 
 // Park implements journal.Journal.
-func (j *Journal) Park(ctx context.Context, l journal.Lease, seen int64, since time.Time) error {
-	return j.end(ctx, l, seen, j.now().UnixMicro(), right(since))
+func (j *Journal) Park(ctx context.Context, l journal.Lease, seen int64, since, wake time.Time) error {
+	return j.end(ctx, l, seen, j.now().UnixMicro(), right(since), wake)
 }
 
-// end ends a lease. The stream has the score at, or none, when everything in it was seen.
-func (j *Journal) end(ctx context.Context, l journal.Lease, seen, now int64, at string) error {
-	s := j.shardOf(l.Stream)
-	kept, err := releasing.Run(ctx, j.client, []string{s.stream(l.Stream), s.queue(), s.leases()},
-		l.Stream, l.Token, seen, at, now).Int()
+// end ends a lease. The stream has the score at, or none, when everything in it was seen, and wakes from
+// the park.
+func (j *Journal) end(ctx context.Context, l journal.Lease, seen, now int64, at string, wake time.Time) error {
+	s, until := j.shardOf(l.Stream), ""
+	if !wake.IsZero() {
+		until = strconv.FormatInt(wake.UnixMicro(), 10)
+	}
+	kept, err := releasing.Run(ctx, j.client, []string{s.stream(l.Stream), s.queue(), s.leases(), s.wakes()},
+		l.Stream, l.Token, seen, at, now, until).Int()
 	if err != nil {
 		return fmt.Errorf("journal: release %s: %w", l.Stream, explain(err))
 	}

@@ -1,7 +1,7 @@
 -- Takes the longest-waiting stream of the shard. The keys of streams are made here, from the names in the queue: they
 -- have the same hash tag, and so live on the same node.
 --
--- KEYS: queue leases token op     ARGV: now expires streams low high, then prefixes; streams is the key of a stream without its name
+-- KEYS: queue leases token op wakes     ARGV: now expires streams low high, then prefixes; streams is the key of a stream without its name
 -- Returns {name, token}, or nothing.
 
 -- Sent again after a lost answer, it must not take a second stream.
@@ -20,6 +20,7 @@ token = string.format('%.0f', token)
 
 redis.call('SET', KEYS[3], token)
 redis.call('ZREM', set, name)
+redis.call('ZREM', KEYS[5], name)
 redis.call('ZADD', KEYS[2], ARGV[2], name)
 redis.call('HSET', ARGV[3] .. name, 'token', token)
 redis.call('HSET', KEYS[4], 'name', name, 'token', token)

@@ -54,6 +54,11 @@ func (t *transaction) append(b journal.Batch, now time.Time) (int64, error) {
 		return 0, err
 	}
 	due := s.due
+	if !s.held && due.Valid && due.Int64 >= parked {
+		if due.Int64, err = t.unpark(s, micros(now)); err != nil {
+			return 0, err
+		}
+	}
 	if !s.held && (!due.Valid || due.Int64 > micros(now)) {
 		due = sql.NullInt64{Int64: micros(now), Valid: true}
 	}
@@ -80,6 +85,23 @@ func (t *transaction) append(b journal.Batch, now time.Time) (int64, error) {
 	}
 	t.touched = append(t.touched, b.Stream)
 	return version, nil
+}
+
+// unpark takes a stream out of the park because of news, and returns its due: beyond all times, unless its time to wake
+// came before the news did.
+func (t *transaction) unpark(s stream, now int64) (int64, error) {
+	var wake int64
+	err := t.statements.wakeOf.QueryRowContext(t.ctx, s.id).Scan(&wake)
+	if errors.Is(err, sql.ErrNoRows) {
+		return s.due.Int64, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	if _, err := t.statements.awake.ExecContext(t.ctx, s.id); err != nil || wake > now {
+		return s.due.Int64, err
+	}
+	return s.due.Int64 - parked, nil
 }
 
 // refusal is why the batch may not be written, or a failure to find out. It comes before the first change, so a

@@ -45,13 +45,16 @@ func (j *Journal) take(ctx context.Context, now int64, ttl time.Duration, first,
 	}
 	var lease journal.Lease
 	err := j.submit(ctx, 0, func(t *transaction) error {
+		if err := t.wake(now); err != nil {
+			return err
+		}
 		next, err := t.due(len(prefixes))
 		if err != nil {
 			return err
 		}
-		var id int64
+		var id, due int64
 		var name string
-		if err := next.QueryRowContext(t.ctx, args...).Scan(&id, &name); errors.Is(err, sql.ErrNoRows) {
+		if err := next.QueryRowContext(t.ctx, args...).Scan(&id, &name, &due); errors.Is(err, sql.ErrNoRows) {
 			return journal.ErrNoWork
 		} else if err != nil {
 			return err
@@ -60,6 +63,11 @@ func (j *Journal) take(ctx context.Context, now int64, ttl time.Duration, first,
 		// the counter, not the clock, is what makes them rise within it.
 		t.token = max(t.token+1, now)
 		lease = journal.Lease{Stream: name, Token: t.token, Expires: moment(expires)}
+		if due >= parked {
+			if _, err := t.statements.awake.ExecContext(t.ctx, id); err != nil {
+				return err
+			}
+		}
 		_, err = t.statements.hold.ExecContext(t.ctx, id, t.token, expires)
 		return err
 	})
@@ -67,6 +75,26 @@ func (j *Journal) take(ctx context.Context, now int64, ttl time.Duration, first,
 		return journal.Lease{}, err
 	}
 	return lease, nil
+}
+
+// wake takes those streams out of the park whose time has come. When there is none, it reads one page.
+func (t *transaction) wake(now int64) error {
+	for {
+		var id int64
+		err := t.statements.woken.QueryRowContext(t.ctx, now).Scan(&id)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if _, err := t.statements.awake.ExecContext(t.ctx, id); err != nil {
+			return err
+		}
+		if _, err := t.statements.wakeUp.ExecContext(t.ctx, id, parked); err != nil {
+			return err
+		}
+	}
 }
 
 // Renew implements journal.Journal.
@@ -106,16 +134,16 @@ func (j *Journal) Release(ctx context.Context, l journal.Lease, seen int64, wake
 	if !wake.IsZero() {
 		due = sql.NullInt64{Int64: min(max(micros(wake), now), parked-1), Valid: true}
 	}
-	return j.end(ctx, l, seen, now, due)
+	return j.end(ctx, l, seen, now, due, time.Time{})
 }
 
 // Park implements journal.Journal.
-func (j *Journal) Park(ctx context.Context, l journal.Lease, seen int64, since time.Time) error {
-	return j.end(ctx, l, seen, micros(j.now()), sql.NullInt64{Int64: right(since), Valid: true})
+func (j *Journal) Park(ctx context.Context, l journal.Lease, seen int64, since, wake time.Time) error {
+	return j.end(ctx, l, seen, micros(j.now()), sql.NullInt64{Int64: right(since), Valid: true}, wake)
 }
 
-// end ends a lease. The stream is due as the caller says, when everything in it was seen.
-func (j *Journal) end(ctx context.Context, l journal.Lease, seen, now int64, due sql.NullInt64) error {
+// end ends a lease. The stream is due as the caller says, when everything in it was seen, and wakes from the park.
+func (j *Journal) end(ctx context.Context, l journal.Lease, seen, now int64, due sql.NullInt64, wake time.Time) error {
 	return j.submit(ctx, 0, func(t *transaction) error {
 		s, err := t.find(l.Stream)
 		if err != nil {
@@ -130,6 +158,10 @@ func (j *Journal) end(ctx context.Context, l journal.Lease, seen, now int64, due
 		due := due
 		if seen < s.version {
 			due = sql.NullInt64{Int64: now, Valid: true}
+		} else if !wake.IsZero() {
+			if _, err := t.statements.sleep.ExecContext(t.ctx, s.id, micros(wake)); err != nil {
+				return err
+			}
 		}
 		_, err = t.statements.release.ExecContext(t.ctx, s.id, due)
 		return err

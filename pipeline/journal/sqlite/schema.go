@@ -15,8 +15,8 @@ const applicationID = 0x434e5659
 // schema makes a new file. Times are microseconds since 1970.
 //
 // A stream's due is when it may be leased: the time of its work mark, its wake time, or, while held, its expiry. It is
-// NULL while the stream rests, and beyond all times while it is parked (see parked in lease.go). changed counts appends over the whole store: it orders Streams, and other processes find
-// in it what is new. Names sort bytewise, which is what the prefix ranges rest on.
+// NULL while the stream rests, and beyond all times while it is parked (see parked in lease.go). changed counts appends
+// over the whole store: it orders Streams, and other processes find in it what is new. Names sort bytewise, which is what the prefix ranges rest on.
 const schema = `
 CREATE TABLE streams (
 	id       INTEGER PRIMARY KEY,
@@ -50,6 +50,14 @@ CREATE TABLE probe (pad BLOB NOT NULL) STRICT;
 INSERT INTO probe VALUES (zeroblob(65536));
 `
 
+// wakes says until when streams are parked. A file that was made before streams could wake gets the table when it is
+// opened. A program from before does not know it, and may leave a row for a stream that is parked no more: that one means
+// nothing, or wakes the stream too early once.
+const wakes = `
+CREATE TABLE IF NOT EXISTS wakes (stream INTEGER PRIMARY KEY, wake INTEGER NOT NULL) STRICT;
+CREATE INDEX IF NOT EXISTS wakes_wake ON wakes (wake);
+`
+
 // prepare makes the tables of a new file, and refuses a file this program does not understand.
 func prepare(ctx context.Context, conn *sql.Conn, path string) (err error) {
 	if _, err := conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
@@ -77,6 +85,9 @@ func prepare(ctx context.Context, conn *sql.Conn, path string) (err error) {
 		if _, err := conn.ExecContext(ctx, script); err != nil {
 			return err
 		}
+	}
+	if _, err := conn.ExecContext(ctx, wakes); err != nil {
+		return err
 	}
 	_, err = conn.ExecContext(ctx, "COMMIT")
 	return err

@@ -77,6 +77,29 @@ func TestAFileThatIsNotOursIsRefused(t *testing.T) {
 	}
 }
 
+func TestAFileFromBeforeStreamsCouldWakeLearnsIt(t *testing.T) {
+	t.Parallel()
+	path, clock := filepath.Join(t.TempDir(), "journal.db"), journaltest.NewClock()
+	j := open(t, path, clock.Now)
+	if _, err := j.Append(t.Context(), one("run/a")); err != nil {
+		t.Fatal(err)
+	}
+	j.Close()
+	alter(t, path, "DROP TABLE wakes")
+	j = open(t, path, clock.Now)
+	l, err := j.Lease(t.Context(), time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Park(t.Context(), l, 1, clock.Now(), clock.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	clock.Advance(time.Hour)
+	if l, err := j.Lease(t.Context(), time.Minute); err != nil || l.Stream != "run/a" {
+		t.Fatalf("leased %q, %v", l.Stream, err)
+	}
+}
+
 func TestCommitsAreDurable(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "journal.db")

@@ -14,6 +14,8 @@ type statements struct {
 	create, extend, record  *sql.Stmt
 	hold, renew, release    *sql.Stmt
 	reclaim                 *sql.Stmt
+	sleep, awake            *sql.Stmt
+	woken, wakeOf, wakeUp   *sql.Stmt
 	forget, forgetRecords   *sql.Stmt
 	probe                   *sql.Stmt
 	next                    map[int]*sql.Stmt // by number of prefixes
@@ -41,6 +43,11 @@ func (t *transaction) prepare() error {
 		{&s.hold, "UPDATE streams SET token = ?2, held = 1, due = ?3 WHERE id = ?1"},
 		{&s.renew, "UPDATE streams SET due = ?3 WHERE name = ?1 AND token = ?2 AND held = 1"},
 		{&s.release, "UPDATE streams SET held = 0, due = ?2 WHERE id = ?1"},
+		{&s.sleep, "INSERT OR REPLACE INTO wakes (stream, wake) VALUES (?1, ?2)"},
+		{&s.awake, "DELETE FROM wakes WHERE stream = ?1"},
+		{&s.woken, "SELECT stream FROM wakes WHERE wake <= ?1 LIMIT 1"},
+		{&s.wakeOf, "SELECT wake FROM wakes WHERE stream = ?1"},
+		{&s.wakeUp, "UPDATE streams SET due = due - ?2 WHERE id = ?1 AND due >= ?2"},
 		{&s.reclaim, "UPDATE streams SET held = 0, due = ?1 WHERE held = 1"},
 		{&s.forget, "DELETE FROM streams WHERE id = ?1 AND due IS NULL AND appended < ?2"},
 		{&s.forgetRecords, "DELETE FROM records WHERE stream = ?1"},
@@ -60,7 +67,7 @@ func (t *transaction) due(n int) (*sql.Stmt, error) {
 	if s := t.statements.next[n]; s != nil {
 		return s, nil
 	}
-	query := "SELECT id, name FROM streams WHERE due IS NOT NULL AND due >= ?1 AND due <= ?2"
+	query := "SELECT id, name, due FROM streams WHERE due IS NOT NULL AND due >= ?1 AND due <= ?2"
 	if n > 0 {
 		ranges := make([]string, n)
 		for i := range ranges {

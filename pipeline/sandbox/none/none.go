@@ -56,6 +56,9 @@ func (s *Sandbox) Run(ctx context.Context, spec sandbox.Spec) (v sandbox.Verdict
 	if err := spec.Check(); err != nil {
 		return v, err
 	}
+	if spec.Root != nil {
+		return v, fmt.Errorf("sandbox/none: the image %s cannot be mounted without a sandbox", spec.Root.Name)
+	}
 	l := spec.Limits.Or(sandbox.Limits{Wall: defaultWall})
 	if ctx.Err() != nil {
 		return sandbox.End{Cancelled: true, Limits: l}.Verdict(), nil

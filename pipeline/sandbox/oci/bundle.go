@@ -15,8 +15,8 @@ import (
 
 // writeConfig writes the bundle's config.json.
 // https://github.com/opencontainers/runtime-spec/blob/v1.3.0/config.md
-func (s *Sandbox) writeConfig(path, root string, spec sandbox.Spec, l sandbox.Limits, g *group) error {
-	text, err := json.Marshal(s.config(root, spec, l, g))
+func (s *Sandbox) writeConfig(path, root string, shell []string, spec sandbox.Spec, l sandbox.Limits, g *group) error {
+	text, err := json.Marshal(s.config(root, shell, spec, l, g))
 	if err != nil {
 		return fmt.Errorf("write the bundle: %w", err)
 	}
@@ -26,7 +26,7 @@ func (s *Sandbox) writeConfig(path, root string, spec sandbox.Spec, l sandbox.Li
 	return nil
 }
 
-func (s *Sandbox) config(root string, spec sandbox.Spec, l sandbox.Limits, g *group) specs.Spec {
+func (s *Sandbox) config(root string, shell []string, spec sandbox.Spec, l sandbox.Limits, g *group) specs.Spec {
 	worse := 500 // when the machine itself runs out of memory, steps go before the server does
 	ids := []specs.LinuxIDMapping{{ContainerID: 0, HostID: uint32(s.options.FirstID), Size: idCount}}
 	linux := &specs.Linux{
@@ -63,7 +63,7 @@ func (s *Sandbox) config(root string, spec sandbox.Spec, l sandbox.Limits, g *gr
 		},
 		Process: &specs.Process{
 			User:            specs.User{UID: userID, GID: userID},
-			Args:            append([]string{"/bin/sh", "-c", s.firstProcess(), "step", workDir + "/" + spec.Dir}, s.shell(spec)...),
+			Args:            append([]string{"/bin/sh", "-c", s.firstProcess(), "step", workDir + "/" + spec.Dir}, shell...),
 			Env:             spec.Environ(s.host.path, homeDir, "/tmp", workDir),
 			Cwd:             workDir,
 			Capabilities:    &specs.LinuxCapabilities{},
@@ -77,7 +77,8 @@ func (s *Sandbox) config(root string, spec sandbox.Spec, l sandbox.Limits, g *gr
 }
 
 // firstProcess is what the first process of the box does: say that the box stands; run the script; reap orphans
-// meanwhile; end, and everything with it. The folder and the shell are arguments, and never part of these words. The script's output and errors go to one pipe. The first process's own errors
+// meanwhile; end, and everything with it. The folder and the shell are arguments, and never part of these
+// words. The script's output and errors go to one pipe. The first process's own errors
 // go where the runtime's go, so that a shell's "Killed" is not taken for the step's;
 // that is why there are brackets: some shells redirect themselves for a plain command.
 func (s *Sandbox) firstProcess() string {
@@ -87,14 +88,6 @@ func (s *Sandbox) firstProcess() string {
 	}
 	return "echo >&" + says + `; (cd "$1" 2>&1 || exit 1; shift; command -v "$1" >/dev/null 2>&1 || { echo "` + sandbox.NoShell + `$1"; exit 127; }; ` +
 		`exec "$@" ` + scriptFile + " </dev/null 2>&1" + shut + "); exit $?"
-}
-
-// shell is the command line that runs the script, up to its name.
-func (s *Sandbox) shell(spec sandbox.Spec) []string {
-	if len(spec.Shell) > 0 {
-		return spec.Shell
-	}
-	return s.host.shell
 }
 
 // rlimits only ever lower what the server has: raising would need a capability that it may not have.

@@ -118,6 +118,9 @@ func (s *Sandbox) Owner() (uid, gid int) {
 	return s.options.FirstID + userID, s.options.FirstID + userID
 }
 
+// FirstID is the user and group of this machine that stand for root in the box: the layers of an image belong to it.
+func (s *Sandbox) FirstID() int { return s.options.FirstID }
+
 // Close ends the one process that a Sandbox keeps. Steps that still run are killed, and their runs are errors.
 func (s *Sandbox) Close() error {
 	s.keeper.close()

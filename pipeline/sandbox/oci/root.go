@@ -30,14 +30,31 @@ func (s *Sandbox) layOut(at string, spec sandbox.Spec, l sandbox.Limits, g *grou
 	if err := unix.Mount("conveyor", at, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=0755,size=64m"); err != nil {
 		return "", fmt.Errorf("make the bundle: %w", err)
 	}
-	root := at + rootDir
+	root, own, shell := at+rootDir, at+rootDir, s.host.shell
+	if spec.Root != nil {
+		own = at + ownDir
+	}
 	for _, dir := range []string{"", "/dev", "/proc", "/sys/fs/cgroup", "/run", "/tmp", workDir, homeDir, "/etc"} {
-		if err := os.MkdirAll(root+dir, 0o755); err != nil {
+		if err := os.MkdirAll(own+dir, 0o755); err != nil {
 			return "", err
 		}
 	}
-	if err := s.host.show(root); err != nil {
+	err := os.WriteFile(own+scriptFile, []byte(spec.Script), 0o444)
+	if err != nil {
+		return "", fmt.Errorf("write the script: %w", err)
+	}
+	if spec.Root == nil {
+		err = s.host.show(root)
+	} else {
+		var found string
+		found, err = s.mountImage(at, spec.Root, g)
+		shell = strings.Fields(found)
+	}
+	if err != nil {
 		return "", err
+	}
+	if len(spec.Shell) > 0 {
+		shell = spec.Shell
 	}
 	if err := s.writable(root, spec, l); err != nil {
 		return "", err
@@ -45,13 +62,10 @@ func (s *Sandbox) layOut(at string, spec sandbox.Spec, l sandbox.Limits, g *grou
 	if err := showLimits(root, g); err != nil {
 		return "", err
 	}
-	if err := os.WriteFile(root+scriptFile, []byte(spec.Script), 0o444); err != nil {
-		return "", fmt.Errorf("write the script: %w", err)
-	}
 	if err := os.Mkdir(at+stateDir, 0o700); err != nil {
 		return "", err
 	}
-	if err := s.writeConfig(at+configFile, s.host.stage+rootDir, spec, l, g); err != nil {
+	if err := s.writeConfig(at+configFile, s.host.stage+rootDir, shell, spec, l, g); err != nil {
 		return "", err
 	}
 	if err := unix.Mount(at, s.host.stage, "", unix.MS_MOVE, ""); err != nil {

@@ -65,6 +65,9 @@ func (s *Sandbox) run(ctx context.Context, spec sandbox.Spec, look func(pid int)
 	p.started()
 	if err != nil {
 		_, _ = p.finish() // the cause is known
+		if v, is := unfitVerdict(err); is {
+			return v, g.kill()
+		}
 		return v, errors.Join(err, g.kill())
 	}
 	end := sandbox.End{Limits: l}
@@ -111,6 +114,9 @@ func (s *Sandbox) run(ctx context.Context, spec sandbox.Spec, look func(pid int)
 		return v, killed
 	case end.Cancelled, end.TimedOut, end.Disk:
 	case !stood && !end.OOM:
+		if v, is := unfitVerdict(s.brokenShell(spec.Root, p.complaint())); is {
+			return v, nil
+		}
 		return v, fmt.Errorf("%s could not start it: %s", s.engine.name, p.complaint())
 	case failed != nil:
 		return v, fmt.Errorf("write the output: %w", failed)

@@ -106,7 +106,7 @@ func New(opts Options) (*Source, error) {
 	}
 	if err := s.prepare(); err != nil {
 		if s.lock != nil {
-			s.lock.Close()
+			_ = unlock(s.lock) // it may be another server's; the first error is the one that matters
 		}
 		return nil, err
 	}
@@ -129,7 +129,7 @@ func (s *Source) prepare() error {
 	if s.lock, err = os.OpenFile(s.path("lock"), os.O_CREATE|os.O_RDWR, 0o600); err != nil {
 		return fmt.Errorf("source: open its lock: %w", err)
 	}
-	if err := syscall.Flock(int(s.lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	if err := lockAlone(s.lock, func() { time.Sleep(lockPause) }); err != nil {
 		return fmt.Errorf("source: another server uses the folder %s; give each server its own: %w", s.opts.Dir, err)
 	}
 	if err := unmountBelow(s.opts.Dir); err != nil {
@@ -177,7 +177,7 @@ func (s *Source) Close() error {
 	for _, w := range left {
 		errs = append(errs, w.Close())
 	}
-	if err := s.lock.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
+	if err := unlock(s.lock); err != nil && !errors.Is(err, os.ErrClosed) && !errors.Is(err, syscall.EBADF) {
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)

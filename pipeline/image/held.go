@@ -1,0 +1,45 @@
+package image
+
+import (
+	"fmt"
+	"sync"
+)
+
+// Held is an image that lies unpacked on this machine, and stays there until it is released.
+type Held struct {
+	Digest  string   // what the reference named when it was resolved
+	Layers  []string // folders, the lowest first, in the form that overlayfs takes as lower ones
+	Env     []string // "NAME=value", as the image sets it
+	Size    int64    // bytes of all layers
+	Release func()   // lets it be removed again; may be called twice
+}
+
+// NewHeld makes release harmless when it is called twice.
+func NewHeld(h Held, release func()) Held {
+	h.Release = sync.OnceFunc(release)
+	return h
+}
+
+// Progress is how far a pull has come.
+type Progress struct {
+	Layers, Of int
+	Bytes      int64 // of what came over the wire, or out of the file
+}
+
+// String is the progress in words: "3 of 5 layers, 40 MB".
+func (p Progress) String() string {
+	return fmt.Sprintf("%d of %d layers, %s", p.Layers, p.Of, Bytes(p.Bytes))
+}
+
+// Bytes is a size for people, in the units in which registries tell sizes.
+func Bytes(n int64) string {
+	switch {
+	case n >= 1e9:
+		return fmt.Sprintf("%.1f GB", float64(n)/1e9)
+	case n >= 1e6:
+		return fmt.Sprintf("%.0f MB", float64(n)/1e6)
+	case n >= 1e3:
+		return fmt.Sprintf("%.0f kB", float64(n)/1e3)
+	}
+	return fmt.Sprintf("%d bytes", n)
+}
