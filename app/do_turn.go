@@ -24,6 +24,6 @@ func (a *App) admit(ctx context.Context, w *repoWork, e deploy.Admit) error {
 	if _, err := a.post(ctx, string(e.Run), fmt.Sprintf("enter/%d", e.Stage), pipeline.StageEntered{Stage: e.Stage, At: a.now().UTC()}); err != nil {
 		return err
 	}
-	_, err := w.Append(ctx, deploy.AdmissionSent{Run: e.Run, Stage: e.Stage})
+	_, err := w.Append(ctx, deploy.AdmissionSent(e))
 	return err
 }

@@ -121,7 +121,7 @@ func TestTakingTurnsNeverLocksUpAndNeverLetsTwoIn(t *testing.T) {
 				case deploy.Admit:
 					i := int(string(e.Run)[len(e.Run)-1] - 'a')
 					moves = append(moves, func() {
-						s = deploy.Apply(s, deploy.AdmissionSent{Run: e.Run, Stage: e.Stage})
+						s = deploy.Apply(s, deploy.AdmissionSent(e))
 						if runs[i].over {
 							return
 						}

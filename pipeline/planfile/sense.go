@@ -18,6 +18,7 @@ func makeSense(root *value, m *mistakes) {
 			artifacts.add(step.get("artifact").get("name"), "artifact", m)
 			buildspecs = buildspecs || step.get("buildspec") != nil
 			pathsSense(step, m)
+			besideBuildspec(step, m)
 			before := count
 			if count += matrixSense(step, m); before <= maxSteps && count > maxSteps {
 				m.add(step.at, "join some of them", "the file has more than %d steps", maxSteps)
@@ -36,6 +37,18 @@ func makeSense(root *value, m *mistakes) {
 	for _, env := range root.get("environments").mapping() {
 		environmentSense(env, earlier, artifacts, buildspecs, m)
 		earlier = append(earlier, env)
+	}
+}
+
+// besideBuildspec refuses what a buildspec says itself: where its commands run, and by which shell.
+func besideBuildspec(step *value, m *mistakes) {
+	if step.get("buildspec") == nil {
+		return
+	}
+	for _, key := range []string{"shell", "dir"} {
+		if f := step.field(key); f != nil {
+			m.add(f.at, "remove it; the buildspec says it", "%s has no meaning beside buildspec", quote(key))
+		}
 	}
 }
 

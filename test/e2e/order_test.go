@@ -1,6 +1,9 @@
 package e2e
 
 import (
+	"io"
+	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -69,6 +72,12 @@ environments:
 			t.Errorf("the check does not say %q:\n%s", want, test.Summary)
 		}
 	}
+	if page := get(t, test.DetailsURL); !strings.Contains(page, "unit (go 1.22, alpine)") {
+		t.Errorf("the run's page does not name the matrix' steps:\n%s", page)
+	}
+	if log := get(t, test.DetailsURL+"/log/"+url.PathEscape("unit (go 1.22, alpine)")+"/1"); log != "go=1.22 os=alpine level=stage who=file\n" {
+		t.Errorf("its log is %q", log)
+	}
 	build := h.concluded(sha, "conveyor / build")
 	if build.Conclusion != "success" || !strings.Contains(build.Summary, "This step's shell is not installed where steps run: no-such-shell") {
 		t.Errorf("build ended as %s:\n%s", build.Conclusion, build.Summary)
@@ -90,6 +99,18 @@ func TestAStepThatAsksForMoreThanTheServerHasIsAMistakeInThePlan(t *testing.T) {
 		run, ok := v.CheckRun(repo, sha, "conveyor / plan")
 		return ok && run.Conclusion == "failure" && strings.Contains(run.Summary, "line 6, column 53")
 	})
+}
+
+// get is what a page says.
+func get(t *testing.T, address string) string {
+	t.Helper()
+	response := must(http.Get(address))(t)
+	defer func() { _ = response.Body.Close() }() // it was read to its end
+	body := must(io.ReadAll(response.Body))(t)
+	if response.StatusCode != http.StatusOK {
+		t.Fatalf("%s answers %s", address, response.Status)
+	}
+	return string(body)
 }
 
 func TestConditionsAreAskedOfTheEventAndOfWhatRanBefore(t *testing.T) {
