@@ -33,7 +33,8 @@ func ParseFor(name string, data []byte, o Options) (pipeline.Plan, []pipeline.Pr
 	if root == nil {
 		return pipeline.Plan{}, m.sorted()
 	}
-	if !(&uses{read: o.Read, m: &m}).expand(root, nil) {
+	others := &uses{read: o.Read, m: &m}
+	if !others.expand(root, nil) {
 		return pipeline.Plan{}, m.sorted()
 	}
 	check(root, grammar(), "", &m)
@@ -42,7 +43,9 @@ func ParseFor(name string, data []byte, o Options) (pipeline.Plan, []pipeline.Pr
 	if len(m.found) > 0 {
 		return pipeline.Plan{}, m.sorted()
 	}
-	return decode(root), nil
+	p := decode(root)
+	p.Uses = others.files
+	return p, nil
 }
 
 // place is where something stands in a file. Lines and columns start at 1; columns count characters.

@@ -20,6 +20,7 @@ type uses struct {
 	read  func(path string) ([]byte, error)
 	m     *mistakes
 	count int
+	files []string // that were read, each once
 }
 
 // expand works on the stages of a file. within are the files that led to it, from the plan's first. It reports whether it
@@ -78,6 +79,9 @@ func (u *uses) stages(v *value, within []string) []*value {
 		}
 		u.m.add(v.at, "write a path from the top of the repository", "the file %s %s", quote(file), message)
 		return nil
+	}
+	if !slices.Contains(u.files, file) {
+		u.files = append(u.files, file)
 	}
 	before := len(u.m.found)
 	root := read(file, data, u.m)
