@@ -107,6 +107,6 @@ func askedRun(s deploy.State, p deploy.Pending) pipeline.Trigger {
 	pull := s.Pulls[p.Command.Pull]
 	return pipeline.Trigger{
 		Kind: pipeline.PullRequest, Delivery: p.Command.ID, Repo: s.Repo, Commit: pull.Head, Ref: fmt.Sprintf("refs/pull/%d/head", pull.Number),
-		Branch: pull.Branch, Pull: pull.Number, Base: pull.Base, Actor: p.Command.Actor, Fork: pull.Fork, At: p.Command.At,
+		Branch: pull.Branch, Pull: pull.Number, Base: pull.Base, Actor: p.Command.Actor, Fork: pull.Fork, Onto: pull.BaseCommit, At: p.Command.At,
 	}
 }

@@ -137,6 +137,10 @@ func (a *App) step(ctx context.Context, w *runWork, s pipeline.State, spec pipel
 		})
 	}
 
+	if problem := unfit(ws.Dir(), spec.Dir); problem != "" {
+		fmt.Fprintln(log, problem)
+		return pipeline.Result{Outcome: pipeline.Failed, Reason: problem}, nil
+	}
 	tree, err := a.source.Tree(ctx, t.Repo, t.Commit)
 	if err != nil {
 		return pipeline.Result{}, fmt.Errorf("the source could not be named: %w", err)
@@ -156,7 +160,7 @@ func (a *App) step(ctx context.Context, w *runWork, s pipeline.State, spec pipel
 		return pipeline.Result{Outcome: pipeline.Failed, Reason: fault}, nil
 	}
 
-	script, env := spec.Run, environ(s, spec)
+	script, env := spec.Run, environ(s, spec, attempt)
 	var build *building
 	if spec.Buildspec != "" {
 		if build, err = a.building(s, spec, attempt, log); err != nil {
@@ -165,8 +169,9 @@ func (a *App) step(ctx context.Context, w *runWork, s pipeline.State, spec pipel
 		script, env = build.script, append(build.env, env...)
 	}
 	box := sandbox.Spec{
-		ID: id, Script: script, Workspace: ws.Dir(), Env: env, Output: log, Root: root,
-		Limits: sandbox.Limits{Wall: spec.Timeout.Std()}, Writes: ws.Written(), Secrets: given.secrets, Folders: folders(lent),
+		ID: id, Script: script, Shell: spec.Shell, Workspace: ws.Dir(), Dir: spec.Dir, Env: env, Output: log, Root: root,
+		Paths: []string{"CONVEYOR_OUTPUT=" + outputFile}, Writes: ws.Written(), Secrets: given.secrets, Folders: folders(lent),
+		Limits: sandbox.Limits{Wall: spec.Timeout.Std(), Memory: spec.Limits.Memory, CPUs: spec.Limits.CPUs, PIDs: spec.Limits.PIDs},
 	}
 	network, remark := a.wayOut(s.Trust, spec, &box)
 	_, _ = io.WriteString(log, remark)
@@ -188,6 +193,7 @@ func (a *App) step(ctx context.Context, w *runWork, s pipeline.State, spec pipel
 	result := judge(verdict, spec)
 	result.Inputs = pipeline.StepDigest(spec, tree, w.Latest().Images[spec.Image])
 	words := logs.NewWords(given.masks())
+	readOutputs(ws.Dir(), words, &result)
 	a.readReports(ctx, s, spec, attempt, ws.Dir(), words, &result)
 	if result.Outcome != pipeline.Passed && a.failed != nil {
 		_, _ = a.wayOut(s.Trust, spec, &box) // the one before has ended
@@ -220,27 +226,38 @@ func anyWaits(s pipeline.State) bool {
 	return false
 }
 
+// most is what a step may use on this server. A sandbox that bounds nothing gives no bounds.
+func (a *App) most() pipeline.Resources {
+	limited, ok := a.sandbox.(interface{ Limits() sandbox.Limits })
+	if !ok {
+		return pipeline.Resources{}
+	}
+	l := limited.Limits()
+	return pipeline.Resources{Memory: l.Memory, CPUs: l.CPUs, PIDs: l.PIDs}
+}
+
 // stepLogLimit is how much of a step's output is kept, in bytes.
 const stepLogLimit = 64 << 20
 
 // LogName is the name of a step attempt's log.
 func LogName(run pipeline.RunID, step string, attempt int) string {
-	return fmt.Sprintf("%s/%s/%d", run, step, attempt)
+	return fmt.Sprintf("%s/%s/%d", run, pipeline.FileWord(step), attempt)
 }
 
 var notWord = regexp.MustCompile(`[^a-zA-Z0-9-]+`)
 
 func workID(run pipeline.RunID, step string, attempt int) string {
-	return notWord.ReplaceAllString(fmt.Sprintf("%s-%s-%d", run, step, attempt), "-")
+	return notWord.ReplaceAllString(fmt.Sprintf("%s-%s-%d", run, pipeline.FileWord(step), attempt), "-")
 }
 
 // environ is what a step is told of its run. Text from outside comes as a value of a variable, and in no other way.
-func environ(s pipeline.State, spec pipeline.Step) []string {
+func environ(s pipeline.State, spec pipeline.Step, attempt int) []string {
 	t := s.Trigger
 	env := []string{
 		"CONVEYOR=true",
 		"CONVEYOR_RUN=" + string(s.Run),
 		"CONVEYOR_STEP=" + spec.Name,
+		fmt.Sprintf("CONVEYOR_ATTEMPT=%d", attempt),
 		"CONVEYOR_EVENT=" + string(t.Kind),
 		"CONVEYOR_REPOSITORY=" + t.Repo.Slug(),
 		"CONVEYOR_COMMIT=" + string(t.Commit),
@@ -260,7 +277,7 @@ func environ(s pipeline.State, spec pipeline.Step) []string {
 	for _, name := range names {
 		env = append(env, name+"="+spec.Env[name])
 	}
-	return env
+	return append(env, taken(s, spec)...)
 }
 
 // judge puts a verdict into words, and says whose doing the end was.
@@ -280,6 +297,9 @@ func judge(v sandbox.Verdict, spec pipeline.Step) pipeline.Result {
 			r.Outcome = pipeline.Failed
 			if r.Reason == "" {
 				r.Reason = fmt.Sprintf("exit code %d", v.ExitCode)
+			}
+			if v.ExitCode == 127 && len(spec.Shell) > 0 {
+				r.Reason += fmt.Sprintf(": the shell %s, or a command of the step, is not installed", spec.Shell[0])
 			}
 		}
 	}

@@ -24,14 +24,18 @@ func filtered(plan pipeline.Plan, t pipeline.Trigger) (why string, shown bool) {
 			return "the plan starts no run for a push", false
 		}
 		if !planfile.Matches(on.Push, t.Branch) {
-			return fmt.Sprintf("on.push.branches does not name %q", t.Branch), false
+			return fmt.Sprintf("%s %q", excludes("on.push", on.Push, t.Branch), t.Branch), false
 		}
 	case pipeline.PullRequest:
 		if on.PullRequest == nil {
 			return "the plan starts no run for a pull request", false
 		}
 		if !planfile.Matches(on.PullRequest, t.Base) {
-			return fmt.Sprintf("on.pull_request.branches does not name %q", t.Base), t.Fork || !planfile.Matches(on.Push, t.Branch)
+			return fmt.Sprintf("%s %q", excludes("on.pull_request", on.PullRequest, t.Base), t.Base), t.Fork || !planfile.Matches(on.Push, t.Branch)
+		}
+	case pipeline.Schedule:
+		if len(on.Schedule) == 0 {
+			return "the plan has no schedule", false
 		}
 	case pipeline.MergeGroup:
 		return filteredGroup(on, t.Base)
@@ -47,11 +51,45 @@ func filteredGroup(on pipeline.On, base string) (why string, shown bool) {
 	case on.MergeGroup != nil && planfile.Matches(on.MergeGroup, base):
 		return "", false
 	case on.MergeGroup != nil:
-		return fmt.Sprintf("on.merge_group.branches does not name %q", base), true
+		return fmt.Sprintf("%s %q", excludes("on.merge_group", on.MergeGroup, base), base), true
 	case planfile.Matches(on.PullRequest, base), planfile.Matches(on.Push, base):
 		return "", false
 	}
 	return fmt.Sprintf("neither on.pull_request nor on.push names %q, and there is no on.merge_group", base), true
+}
+
+// excludes names the key that leaves a branch out.
+func excludes(key string, f *pipeline.Filter, branch string) string {
+	if planfile.Matches(&pipeline.Filter{Branches: f.Branches}, branch) {
+		return key + ".branches_ignore names"
+	}
+	return key + ".branches does not name"
+}
+
+// filteredPaths is filtered, of the changed paths. They are looked at only where the plan asks for it. Of a pull request
+// they are those that differ from its base: more than it changes, when the base has moved on, and never less.
+func (a *App) filteredPaths(ctx context.Context, plan pipeline.Plan, t pipeline.Trigger, run pipeline.RunID) (why string, shown bool, err error) {
+	on := plan.On
+	f, key := on.Push, "on.push"
+	switch t.Kind {
+	case pipeline.PullRequest:
+		f, key, shown = on.PullRequest, "on.pull_request", t.Fork || !planfile.Matches(on.Push, t.Branch)
+	case pipeline.Schedule:
+		return "", false, nil
+	case pipeline.MergeGroup:
+		f, key, shown = on.MergeGroup, "on.merge_group", true
+	}
+	if f == nil || len(f.Paths) == 0 && len(f.Ignore) == 0 {
+		return "", false, nil
+	}
+	changed, err := a.changedPaths(ctx, t, run)
+	if err != nil {
+		return "", false, err
+	}
+	if planfile.Concerns(f, changed) {
+		return "", false, nil
+	}
+	return fmt.Sprintf("none of the %d changed files is one that %s.paths and paths_ignore ask for", len(changed), key), shown, nil
 }
 
 // hasRun says that a trigger's commit has a run that was not skipped: then its checks tell the truth, and nothing that
@@ -62,7 +100,7 @@ func (a *App) hasRun(ctx context.Context, t pipeline.Trigger) (why string, err e
 		return "", err
 	}
 	for _, r := range s.Runs {
-		if r.Trigger.Commit == t.Commit && r.Trigger.Kind != pipeline.MergeGroup && !r.Skipped && r.Only == "" {
+		if r.Trigger.Commit == t.Commit && r.Trigger.Kind != pipeline.MergeGroup && r.Trigger.Kind != pipeline.Schedule && !r.Skipped && r.Only == "" {
 			return fmt.Sprintf("%s has a run already", t.Commit.Short()), nil
 		}
 	}

@@ -50,6 +50,12 @@ func (a *App) doForRepo(ctx context.Context, w *repoWork, effect deploy.Effect) 
 		return a.tellButtons(ctx, w, e)
 	case deploy.StopRun:
 		return a.stopRun(ctx, w, e)
+	case deploy.FindTime:
+		return a.findTime(ctx, w, e)
+	case deploy.StartAt:
+		return a.startAt(ctx, w, e)
+	case deploy.Admit:
+		return a.admit(ctx, w, e)
 	case deploy.TellRuns:
 		return a.tellRuns(ctx, w, e)
 	case deploy.LookupPull:

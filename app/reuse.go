@@ -23,7 +23,7 @@ func (a *App) evidence(ctx context.Context, r *pipeline.Requested, began *deploy
 		return nil // a run again, whose commit the mirror has dropped meanwhile: it runs, and is no proof for others
 	}
 	began.Tree, began.Plan = tree, planfile.Hash(r.Plan)
-	if r.Trigger.Kind != pipeline.MergeGroup || r.Attempt > 1 {
+	if r.Trigger.Kind != pipeline.MergeGroup || r.Attempt > 1 || conditional(r.Plan) {
 		return nil
 	}
 	s, _, err := a.repos().Load(ctx, a.journal, repoStream(r.Trigger.Repo.ID))

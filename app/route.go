@@ -133,6 +133,9 @@ func (a *App) current(ctx context.Context, d webhook.Delivery, heard webhook.Hea
 
 // start requests a run, or says why there is none. pull is the pull request as the same delivery told of it.
 func (a *App) start(ctx context.Context, run pipeline.RunID, t pipeline.Trigger, pull *deploy.PullSeen) (why string, err error) {
+	if pull != nil && t.Kind == pipeline.PullRequest {
+		t.Onto = pull.BaseCommit
+	}
 	trust, planFrom, err := a.trust(ctx, t, pull)
 	if err != nil {
 		return "", err
@@ -154,6 +157,11 @@ func (a *App) start(ctx context.Context, run pipeline.RunID, t pipeline.Trigger,
 	key := reservation(t, trust)
 	if len(problems) == 0 {
 		why, shown := filtered(plan, t)
+		if why == "" {
+			if why, shown, err = a.filteredPaths(ctx, plan, t, run); err != nil {
+				return "", err
+			}
+		}
 		if why != "" && !shown {
 			return why, nil
 		}
@@ -175,7 +183,7 @@ func (a *App) start(ctx context.Context, run pipeline.RunID, t pipeline.Trigger,
 // push, and only who may write puts a pull request into the merge queue. A pull request's code is its author's: only an author who may write is trusted, however the branch is named; of
 // a fork, the one who pushed must be, too.
 func (a *App) trust(ctx context.Context, t pipeline.Trigger, pull *deploy.PullSeen) (pipeline.Trust, pipeline.Commit, error) {
-	if t.Kind == pipeline.Push || t.Kind == pipeline.MergeGroup {
+	if t.Kind == pipeline.Push || t.Kind == pipeline.MergeGroup || t.Kind == pipeline.Schedule {
 		return pipeline.Writer, t.Commit, nil
 	}
 	if pull == nil {
@@ -223,9 +231,19 @@ func (a *App) plan(ctx context.Context, repo pipeline.Repo, at pipeline.Commit) 
 	if err != nil {
 		return pipeline.Plan{}, nil, err
 	}
-	plan, problems := planfile.Parse(pipeline.PlanPath, data)
-	if len(problems) > 0 {
-		return plan, problems, nil
+	var failed error // a file that could not be read because of us is no mistake of the plan
+	plan, problems := planfile.ParseFor(pipeline.PlanPath, data, planfile.Options{Most: a.most(), Read: func(path string) ([]byte, error) {
+		data, err := a.source.File(ctx, repo, at, path, planLimit)
+		switch {
+		case errors.Is(err, source.ErrNoFile):
+			return nil, planfile.ErrNoFile
+		case err != nil && !errors.Is(err, source.ErrTooLarge):
+			failed = err
+		}
+		return data, err
+	}})
+	if failed != nil || len(problems) > 0 {
+		return plan, problems, failed
 	}
 	return a.buildspecs(ctx, repo, at, plan, data)
 }
@@ -254,7 +272,7 @@ func (a *App) define(ctx context.Context, run pipeline.RunID, t pipeline.Trigger
 	if len(problems) > 0 {
 		return nil // what was defined before stays in force; the push's own check shows the mistake
 	}
-	e := deploy.Defined{Repo: t.Repo, Commit: at, Pushed: pushed, Environments: plan.Environments, Plan: planfile.Hash(plan)}
+	e := deploy.Defined{Repo: t.Repo, Commit: at, Pushed: pushed, Environments: plan.Environments, Plan: planfile.Hash(plan), Schedule: plan.On.Schedule}
 	_, err := a.post(ctx, repoStream(t.Repo.ID), fmt.Sprintf("defined/%s/%v", at, pushed), e)
 	return err
 }
@@ -267,6 +285,8 @@ func reservation(t pipeline.Trigger, trust pipeline.Trust) string {
 	switch {
 	case t.Kind == pipeline.Push && t.Branch == t.Repo.Branch:
 		key += "/" + t.Branch
+	case t.Kind == pipeline.Schedule:
+		key = "run/" + t.Delivery
 	case t.Kind == pipeline.MergeGroup: // a push of the same commit, once it is merged, has artifacts to make
 		key += "/" + string(t.Kind)
 	}
@@ -277,7 +297,7 @@ func reservation(t pipeline.Trigger, trust pipeline.Trust) string {
 // same run finds its own reservation.
 func (a *App) request(ctx context.Context, r pipeline.Requested, key string) (why string, err error) {
 	repo := repoStream(r.Trigger.Repo.ID)
-	began := deploy.RunBegan{Run: r.Run, Trigger: r.Trigger, Trust: r.Trust, Only: r.Only, Skip: r.Skip, At: r.At}
+	began := deploy.RunBegan{Run: r.Run, Trigger: r.Trigger, Trust: r.Trust, Only: r.Only, Skip: r.Skip, Concurrency: r.Plan.Concurrency, At: r.At}
 	if err := a.evidence(ctx, &r, &began); err != nil {
 		return "", err
 	}

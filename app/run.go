@@ -26,6 +26,10 @@ func (a *App) runs() engine.Machine[pipeline.State, pipeline.Event, pipeline.Eff
 			switch e := effect.(type) {
 			case pipeline.Exec:
 				return a.exec(ctx, w, e)
+			case pipeline.AskStage:
+				return a.askStage(ctx, w, e)
+			case pipeline.Decide:
+				return a.decide(ctx, w, e)
 			case pipeline.Alarm:
 				return a.outOfTime(ctx, w, e.Why)
 			case pipeline.TellCheck:

@@ -160,9 +160,12 @@ func (a *App) checkSummary(ctx context.Context, s pipeline.State, c pipeline.Che
 	if words := tier(s); words != "" {
 		fmt.Fprintf(&b, "%s\n\n", words)
 	}
+	if c.Conclusion == pipeline.Skipped {
+		b.WriteString("Nothing of it was run, by the plan's own conditions. A required check that is skipped counts as passing at GitHub.\n\n")
+	}
 	b.WriteString("| step | result | time |\n|---|---|---|\n")
 	for _, st := range c.Steps {
-		fmt.Fprintf(&b, "| %s | %s | %s |\n", st.Name, github.Literal(stepWords(st)), took(st))
+		fmt.Fprintf(&b, "| %s | %s | %s |\n", st.Name, github.Literal(stepWords(s, st)), took(st))
 	}
 	for _, st := range c.Steps {
 		if words := phaseWords(st); words != "" {
@@ -196,14 +199,20 @@ func startedBy(t pipeline.Trigger) string {
 	} else if t.Kind == pipeline.MergeGroup {
 		what = fmt.Sprintf("merge queue of `%s` at %s", github.Literal(t.Base), t.Commit.Short())
 	}
+	if t.Kind == pipeline.Schedule {
+		return fmt.Sprintf("Started by the schedule of `%s`, at %s.", github.Literal(t.Branch), t.At.UTC().Format("2006-01-02 15:04 MST"))
+	}
 	return fmt.Sprintf("Started by %s, %s (delivery `%s`).", github.Literal(t.Actor.Login), what, t.Delivery)
 }
 
-func stepWords(st pipeline.StepState) string {
+func stepWords(s pipeline.State, st pipeline.StepState) string {
 	switch st.Phase {
 	case pipeline.Waiting:
 		if st.Lost > 0 {
 			return "waiting for another attempt: " + st.LostWhy
+		}
+		if st.Tries > 0 {
+			return fmt.Sprintf("attempt %d failed, and the plan lets it be tried again: %s", st.Attempt, st.TriesWhy)
 		}
 		return "waiting"
 	case pipeline.Running:
@@ -213,8 +222,16 @@ func stepWords(st pipeline.StepState) string {
 			return "not run: " + st.Result.Reason
 		}
 		return "not run"
+	case pipeline.LeftOut:
+		return "left out: " + st.Why
 	}
 	words := strings.ReplaceAll(string(st.Result.Outcome), "_", " ")
+	if s.Forgiven(st) {
+		words += ", and may"
+	}
+	if st.Tries > 0 {
+		words += fmt.Sprintf(" at attempt %d", st.Attempt)
+	}
 	if st.From != "" {
 		words += " in an earlier run of this commit"
 	}

@@ -19,6 +19,14 @@ func Apply(s State, e Event) State {
 		return s.runBegan(e)
 	case RunEnded:
 		return s.runEnded(e)
+	case TimeKnown:
+		return s.timeKnown(e)
+	case TimeCame:
+		return s.timeCame(e)
+	case StageWanted:
+		return s.stageWanted(e)
+	case AdmissionSent:
+		return s.admissionSent(e)
 	case CancelSent:
 		if r, ok := s.Runs[e.Run]; ok {
 			r.Stop, r.Stopped = "", true
@@ -84,6 +92,7 @@ func (s State) defined(e Defined) State {
 		return s
 	}
 	s.Definitions, s.Plan, s.DefinedAt, s.pushed = e.Environments, e.Plan, e.Commit, e.Pushed
+	s = s.scheduled(e)
 	for name, p := range s.Places {
 		base, _, _ := strings.Cut(name, "/")
 		if spec, ok := s.spec(base); ok {

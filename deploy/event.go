@@ -134,6 +134,23 @@ type Defined struct {
 	Pushed       bool                   `json:"pushed"` // from a push to the default branch; else from a pull request's base, which counts only while nothing is known
 	Environments []pipeline.Environment `json:"environments"`
 	Plan         string                 `json:"plan"` // hash of the plan file's meaning
+	Schedule     []pipeline.Time        `json:"schedule,omitempty"`
+}
+
+// TimeKnown says when a schedule comes next.
+type TimeKnown struct {
+	Time pipeline.Time `json:"time"`
+	Next time.Time     `json:"next"`
+	At   time.Time     `json:"at"`
+}
+
+// TimeCame says that a schedule's time has come, and what became of it.
+type TimeCame struct {
+	Time pipeline.Time  `json:"time"`
+	Due  time.Time      `json:"due"`
+	Run  pipeline.RunID `json:"run,omitempty"`
+	Why  string         `json:"why,omitempty"` // why there is no run
+	At   time.Time      `json:"at"`
 }
 
 // RunBegan says that a run exists.
@@ -146,6 +163,21 @@ type RunBegan struct {
 	Tree    string           `json:"tree,omitempty"` // Git's id of the commit's tree
 	Plan    string           `json:"plan,omitempty"` // hash of the plan
 	At      time.Time        `json:"at"`
+
+	Concurrency pipeline.Concurrency `json:"concurrency,omitempty"`
+}
+
+// StageWanted says that a run has left its stages before this one, and wants to enter it.
+type StageWanted struct {
+	Run   pipeline.RunID `json:"run"`
+	Stage int            `json:"stage"` // index into its plan's stages
+	At    time.Time      `json:"at"`
+}
+
+// AdmissionSent says that a run knows that it was let enter a stage.
+type AdmissionSent struct {
+	Run   pipeline.RunID `json:"run"`
+	Stage int            `json:"stage"`
 }
 
 // RunEnded says how a run ended and what it offers. Only a successful run offers artifacts.
@@ -272,6 +304,10 @@ func (Answered) Kind() string          { return "answered" }
 func (Defined) Kind() string           { return "defined" }
 func (RunBegan) Kind() string          { return "run_began" }
 func (RunEnded) Kind() string          { return "run_ended" }
+func (TimeKnown) Kind() string         { return "time_known" }
+func (TimeCame) Kind() string          { return "time_came" }
+func (StageWanted) Kind() string       { return "stage_wanted" }
+func (AdmissionSent) Kind() string     { return "admission_sent" }
 func (GroupGone) Kind() string         { return "group_gone" }
 func (ButtonsSent) Kind() string       { return "buttons_sent" }
 func (CancelSent) Kind() string        { return "cancel_sent" }

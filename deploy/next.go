@@ -143,8 +143,11 @@ func (s State) owedToRuns() (owed []Effect) {
 	for _, id := range sortedKeys(s.Runs) {
 		if r := s.Runs[id]; r.Stop != "" && r.Conclusion == "" {
 			owed = append(owed, StopRun{id, r.Stop})
+		} else if r.holds > r.told {
+			owed = append(owed, Admit{id, r.holds - 1})
 		}
 	}
+	owed = append(owed, s.owedTimes()...)
 	if s.Shut == "" && s.ChangesTold < s.Changes {
 		owed = append(owed, TellRuns{s.Changes})
 	}

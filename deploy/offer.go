@@ -26,6 +26,8 @@ func (s State) runBegan(e RunBegan) State {
 	if s.Shut != "" {
 		r.Stop = s.Shut
 	}
+	s.began++
+	r.turn = turn{mode: e.Concurrency, lane: lane(e.Trigger), order: s.began}
 	s.Runs = with(s.Runs, e.Run, r)
 	for _, n := range s.pullNumbers() {
 		if s.Pulls[n].Head == e.Trigger.Commit && e.Only == "" && (!r.Skipped || s.Pulls[n].LastRun == "") {
@@ -42,7 +44,9 @@ func (s State) runEnded(e RunEnded) State {
 		return s
 	}
 	r.Conclusion, r.Stop = e.Conclusion, ""
+	r.holds, r.wants, r.told = 0, 0, 0
 	s.Runs = with(s.Runs, e.Run, r)
+	s = s.admit(r.lane)
 	s.forgetRuns()
 	if e.Conclusion != pipeline.Success || len(e.Artifacts) == 0 || r.Only != "" || r.Trigger.Kind == pipeline.MergeGroup || !(r.Trust >= pipeline.Writer) {
 		return s

@@ -24,17 +24,19 @@ type State struct {
 	Places      map[string]Place       // by name: "staging", "preview/pr-12"
 	Pulls       map[int]Pull
 	Runs        map[pipeline.RunID]Run
-	Builds      []Build            // newest first
-	Commands    map[string]Pending // until answered
-	Spoken      map[int64]Spoken   // who has commanded lately, by number
-	Voided      []int64            // the newest comments whose approvals count no more
-	Locks       map[string]Lock    // by environment
-	Freezes     map[string]Freeze  // by environment; "" is all of them
-	Pictures    map[string]Picture // deployments that GitHub shows, by our name
-	Gone        []pipeline.Commit  // the newest merge groups that were taken apart
-	Shut        string             // why nothing is begun or told here; empty when it is
-	Changes     int                // of the repository itself, so far
-	ChangesTold int                // how many of them the runs know
+	Builds      []Build                     // newest first
+	Commands    map[string]Pending          // until answered
+	Spoken      map[int64]Spoken            // who has commanded lately, by number
+	Voided      []int64                     // the newest comments whose approvals count no more
+	Locks       map[string]Lock             // by environment
+	Freezes     map[string]Freeze           // by environment; "" is all of them
+	Pictures    map[string]Picture          // deployments that GitHub shows, by our name
+	Gone        []pipeline.Commit           // the newest merge groups that were taken apart
+	times       map[pipeline.Time]time.Time // the default branch's schedule, and when each comes next; zero when nobody has looked
+	began       int                         // runs so far, to put them in order
+	Shut        string                      // why nothing is begun or told here; empty when it is
+	Changes     int                         // of the repository itself, so far
+	ChangesTold int                         // how many of them the runs know
 	shutAt      time.Time
 	changedAt   time.Time
 }
@@ -66,6 +68,7 @@ type Run struct {
 	Conclusion pipeline.Conclusion // empty while it runs
 	Stop       string              // why it should be cancelled, until it has been told
 	Stopped    bool                // it has been told
+	turn
 }
 
 // Build is what a successful run made of a commit.

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -28,6 +29,7 @@ type Check struct {
 	Buttons     []Button // at most three
 	Note        string   // an answer to someone who asked for something at the check
 	notes       int      // how many there were
+	inLine      bool     // the run waits for its turn in front of the stage
 	Started     time.Time
 	Finished    time.Time
 }
@@ -39,6 +41,9 @@ func (c Check) Mark() string {
 		for _, b := range c.Buttons {
 			mark += ":" + b.Identifier
 		}
+	}
+	if c.inLine {
+		mark += ":turn"
 	}
 	if c.notes > 0 {
 		mark += fmt.Sprintf(":note%d", c.notes)
@@ -104,7 +109,7 @@ func (s State) stageCheck(i int, stage Stage) Check {
 			passed++
 		}
 		if st.Phase == Done {
-			c.Annotations = append(c.Annotations, st.Result.Annotations...)
+			c.Annotations = append(c.Annotations, s.annotations(st)...)
 		}
 	}
 	if c.Conclusion != "" {
@@ -115,12 +120,54 @@ func (s State) stageCheck(i int, stage Stage) Check {
 	} else {
 		c.Annotations = nil // they are told once, with the conclusion
 	}
+	c.inLine = c.Status == Queued && s.InLine() && i == s.currentStage()
 	c.Title = s.title(c, passed)
 	return c
 }
 
+// annotations are what a step found. Of one that may fail they are warnings.
+func (s State) annotations(st StepState) []Annotation {
+	if !s.forgiven(st) {
+		return st.Result.Annotations
+	}
+	softer := slices.Clone(st.Result.Annotations)
+	for i := range softer {
+		if softer[i].Level == "failure" {
+			softer[i].Level = "warning"
+		}
+	}
+	return softer
+}
+
+// besides counts what is not among the steps that passed, and does not count against them.
+func (s State) besides(steps []StepState) (words string) {
+	forgiven, leftOut, again := 0, 0, 0
+	for _, st := range steps {
+		switch {
+		case st.Tries > 0 && st.Phase == Done && st.Result.Outcome == Passed:
+			again++
+		case st.Phase == LeftOut:
+			leftOut++
+		case s.forgiven(st):
+			forgiven++
+		}
+	}
+	if again > 0 {
+		words += fmt.Sprintf(", %d of them at a later attempt", again)
+	}
+	if forgiven > 0 {
+		words += fmt.Sprintf(", %d failed and may", forgiven)
+	}
+	if leftOut > 0 {
+		words += fmt.Sprintf(", %d left out", leftOut)
+	}
+	return words
+}
+
 func (s State) title(c Check, passed int) string {
 	switch {
+	case c.Conclusion == Skipped && s.Skip == "":
+		return "Left out: " + c.Steps[0].Why
 	case c.Conclusion == Skipped:
 		return "Not started: " + s.Skip
 	case s.Reused != nil:
@@ -128,7 +175,7 @@ func (s State) title(c Check, passed int) string {
 	case c.Conclusion == ActionRequired:
 		return "Waiting for a maintainer: this code comes from outside"
 	case c.Conclusion == Success:
-		return fmt.Sprintf("%d of %d steps passed", passed, len(c.Steps))
+		return fmt.Sprintf("%d of %d steps passed", passed, len(c.Steps)) + s.besides(c.Steps)
 	case c.Conclusion == WasCancelled && s.Cancel != "":
 		return "Cancelled: " + s.Cancel
 	case c.Conclusion == RanOutOfTime && s.OutOfTime != "":
@@ -139,12 +186,18 @@ func (s State) title(c Check, passed int) string {
 		return "Not run: an earlier stage failed"
 	case c.Conclusion != "":
 		for _, st := range c.Steps {
-			if st.Phase == Done && st.Result.Outcome != Passed {
-				return fmt.Sprintf("%d of %d steps passed; %s: %s", passed, len(c.Steps), st.Name, st.Result.Reason)
+			if st.Phase == Done && !s.good(st) {
+				words := fmt.Sprintf("%d of %d steps passed; %s: %s", passed, len(c.Steps), st.Name, st.Result.Reason)
+				if st.Tries > 0 {
+					words += fmt.Sprintf(" (attempt %d)", st.Attempt)
+				}
+				return words
 			}
 		}
 	case c.Status == InProgress:
 		return "Running"
+	case c.inLine:
+		return "Waiting for its turn: another run is in this stage"
 	}
 	return "Waiting"
 }

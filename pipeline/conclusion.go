@@ -1,5 +1,7 @@
 package pipeline
 
+import "slices"
+
 // Conclusion is how a run or a stage ended, in GitHub's words for check runs. Empty while it is not over.
 type Conclusion string
 
@@ -42,7 +44,11 @@ func (s State) StageConclusion(stage int) Conclusion {
 	if !s.mayRun(stage) {
 		return ActionRequired
 	}
-	return s.conclude(s.stageSteps(stage))
+	steps := s.stageSteps(stage)
+	if len(steps) > 0 && !slices.ContainsFunc(steps, func(st StepState) bool { return st.Phase != LeftOut }) {
+		return Skipped // by the plan's own conditions
+	}
+	return s.conclude(steps)
 }
 
 // settled is the conclusion of a run that was over when it began, because nothing of it is to be run.
@@ -72,10 +78,12 @@ func (s State) conclude(steps []StepState) Conclusion {
 		switch {
 		case st.Phase == Waiting || st.Phase == Running:
 			return ""
+		case s.forgiven(st):
 		case st.Result.Outcome == TimedOut: // run or not
 			timedOut = true
 		case st.Phase == NotRun || st.Result.Outcome == Cancelled:
 			stopped = true
+		case st.Phase == LeftOut:
 		case st.Result.Outcome != Passed:
 			failed = true
 		}

@@ -51,6 +51,27 @@ type StepLost struct {
 	At      time.Time `json:"at"`
 }
 
+// StepDecided says whether a step's condition holds, now that what it waits for is over.
+type StepDecided struct {
+	Step  string    `json:"step"`
+	Holds bool      `json:"holds"`
+	Why   string    `json:"why,omitempty"`   // in words, when it does not hold
+	Wrong bool      `json:"wrong,omitempty"` // it could not be asked: the step fails
+	At    time.Time `json:"at"`
+}
+
+// StageAsked says that the repository's stream knows that the run wants to enter a stage, and has left those before.
+type StageAsked struct {
+	Stage int       `json:"stage"` // index into the plan's stages
+	At    time.Time `json:"at"`
+}
+
+// StageEntered says that it is the run's turn. The repository's stream decides on it.
+type StageEntered struct {
+	Stage int       `json:"stage"`
+	At    time.Time `json:"at"`
+}
+
 // ImageResolved says which bytes an image's name stands for in this run: it is looked up once, so that all steps of the run
 // have the same ones, whatever becomes of the tag.
 type ImageResolved struct {
@@ -113,6 +134,9 @@ func (Requested) Kind() string       { return "requested" }
 func (StepStarted) Kind() string     { return "step_started" }
 func (StepFinished) Kind() string    { return "step_finished" }
 func (StepLost) Kind() string        { return "step_lost" }
+func (StepDecided) Kind() string     { return "step_decided" }
+func (StageAsked) Kind() string      { return "stage_asked" }
+func (StageEntered) Kind() string    { return "stage_entered" }
 func (ImageResolved) Kind() string   { return "image_resolved" }
 func (CancelRequested) Kind() string { return "cancel_requested" }
 func (DeadlinePassed) Kind() string  { return "deadline_passed" }
@@ -148,6 +172,8 @@ type Result struct {
 	Tested      *Tested      `json:"tested,omitempty"` // what else the reports say
 	Artifact    *Artifact    `json:"artifact,omitempty"`
 	Inputs      Digest       `json:"inputs,omitempty"` // the StepDigest of what ran
+	// What the step put out for others, by name. Text from a build: a value of a variable, and nothing else.
+	Outputs map[string]string `json:"outputs,omitempty"`
 
 	Secondary []Artifact        `json:"secondary,omitempty"` // of a buildspec: its secondary artifacts
 	Exported  map[string]string `json:"exported,omitempty"`  // of a buildspec: its exported variables, which are no secrets

@@ -26,6 +26,10 @@ func Executes(plan Plan, changed []string) []Executed {
 		if p == PlanPath {
 			continue
 		}
+		if slices.Contains(plan.Uses, p) {
+			named = append(named, Executed{p, "It is a part of the plan. The change has no effect here, because it is read at the base; it has after the merge."})
+			continue
+		}
 		if step := buildspecOf(plan, p); step != "" {
 			named = append(named, Executed{p, "The commands of the step " + step + " stand in it. The change has no effect here, because it is read at the base; it has after the merge."})
 			continue

@@ -81,3 +81,11 @@ func TestABuildspecIsPartOfThePlan(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+func TestAFileThatThePlanUsesIsAPartOfIt(t *testing.T) {
+	t.Parallel()
+	found := pipeline.Executes(pipeline.Plan{Uses: []string{"ci/stages.yml"}}, []string{"ci/stages.yml", "docs/notes.txt"})
+	if len(found) != 1 || found[0].Path != "ci/stages.yml" || !strings.Contains(found[0].Why, "a part of the plan") {
+		t.Errorf("found %+v", found)
+	}
+}

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"strings"
 	"time"
@@ -67,6 +68,23 @@ type RunID string
 // that a redelivery can never start a second run.
 func NewRunID(repo int64, delivery string) RunID {
 	return RunID(fmt.Sprintf("run/%d/%s", repo, delivery))
+}
+
+// FileWord is a step's name as a part of a file's name. Names of one word are themselves; others, which a matrix gives,
+// end with a hash, so that no two of them are ever the same.
+func FileWord(step string) string {
+	word := strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '-', r == '_':
+			return r
+		}
+		return '-'
+	}, step)
+	if word == step && len(word) <= 100 {
+		return word
+	}
+	sum := sha256.Sum256([]byte(step))
+	return fmt.Sprintf("%s-%x", strings.Trim(cut(word, 60), "-_"), sum[:6])
 }
 
 // Duration is a time.Duration that plan files write as "90s", "5m", "24h" or "7d".

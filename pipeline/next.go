@@ -16,6 +16,15 @@ type Exec struct {
 	Asked   time.Time // when the run was requested
 }
 
+// AskStage owes the repository's stream the wish to enter a stage, where runs take turns.
+type AskStage struct{ Stage int }
+
+// Name of the effect.
+func (e AskStage) Name() string { return fmt.Sprintf("ask/%d", e.Stage) }
+
+// Decide owes the answer whether a step's condition holds.
+type Decide struct{ Step string }
+
 // Report owes the repository's stream the news of how the run ended.
 type Report struct{}
 
@@ -28,6 +37,9 @@ type TellCheck struct {
 
 // Name of the effect.
 func (e Exec) Name() string { return fmt.Sprintf("exec/%s/%d", e.Step, e.Attempt) }
+
+// Name of the effect.
+func (e Decide) Name() string { return "decide/" + e.Step }
 
 // Since gives the workers an order: the oldest run first, and its next step before the first of a newer one.
 func (e Exec) Since() time.Time { return e.Asked }
@@ -43,14 +55,19 @@ func Next(s State) (owed []Effect) {
 	if s.Run == "" {
 		return nil
 	}
-	if stage := s.currentStage(); stage >= 0 {
-		for _, st := range s.stageSteps(stage) {
-			switch st.Phase {
-			case Waiting:
-				owed = append(owed, Exec{Step: st.Name, Attempt: st.Attempt + 1, Asked: s.Requested})
-			case Running:
-				owed = append(owed, Exec{Step: st.Name, Attempt: st.Attempt, Asked: s.Requested})
-			}
+	if stage, waits := s.turn(); waits && s.Asked <= stage {
+		owed = append(owed, AskStage{stage})
+	}
+	for _, st := range s.Steps {
+		switch {
+		case st.Phase == Waiting && s.Plan.Concurrency.Gates() && st.Stage >= s.Entered: // not before its turn
+		case st.Phase == Running:
+			owed = append(owed, Exec{Step: st.Name, Attempt: st.Attempt, Asked: s.Requested})
+		case st.Phase != Waiting || st.Attempt == 0 && s.before(st).held:
+		case s.spec(st).If != "" && !st.Admitted:
+			owed = append(owed, Decide{Step: st.Name})
+		default:
+			owed = append(owed, Exec{Step: st.Name, Attempt: st.Attempt + 1, Asked: s.Requested})
 		}
 	}
 	if at, why := s.Deadline(); !at.IsZero() {
@@ -67,6 +84,18 @@ func Next(s State) (owed []Effect) {
 		owed = append(owed, Report{})
 	}
 	return owed
+}
+
+// turn is the stage before which the run waits for its turn.
+func (s State) turn() (stage int, waits bool) {
+	stage = s.currentStage()
+	return stage, stage >= 0 && s.Plan.Concurrency.Gates() && s.Entered <= stage
+}
+
+// InLine reports whether the run waits for another one to leave a stage.
+func (s State) InLine() bool {
+	stage, waits := s.turn()
+	return waits && s.Asked > stage
 }
 
 // patience spares GitHub the news that is about to be outdated: a first stage that starts within the blink of an eye is

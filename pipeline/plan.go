@@ -12,21 +12,47 @@ const PlanPath = ".github/conveyor.yml"
 type Plan struct {
 	Version      int           `json:"version"`
 	On           On            `json:"on"`
+	Concurrency  Concurrency   `json:"concurrency,omitempty"`
 	Stages       []Stage       `json:"stages"`
 	Timeout      Duration      `json:"timeout,omitempty"`      // of a whole run, from its first step on; 0 stands for DefaultTimeout
 	Environments []Environment `json:"environments,omitempty"` // in promotion order, as written
+	Uses         []string      `json:"uses,omitempty"`         // the files whose stages it has, from the top of the repository
 }
+
+// Concurrency says what becomes of several runs of one branch or pull request. The words mean what they mean in AWS
+// CodePipeline. The zero value is Parallel.
+type Concurrency string
+
+// The modes.
+const (
+	Parallel  Concurrency = "parallel"  // each run for itself
+	Queue     Concurrency = "queue"     // a stage holds one run; the others wait in the order of their start
+	Supersede Concurrency = "supersede" // a stage holds one run; of those that wait for it, the newest takes the others' place
+)
+
+// Gates reports whether a run waits for its turn before each stage.
+func (c Concurrency) Gates() bool { return c == Queue || c == Supersede }
 
 // On says which events start a run. A nil filter means that this kind of event starts none.
 type On struct {
 	Push        *Filter `json:"push,omitempty"`
 	PullRequest *Filter `json:"pull_request,omitempty"`
+	Schedule    []Time  `json:"schedule,omitempty"`
 	MergeGroup  *Filter `json:"merge_group,omitempty"` // nil: as for a pull request into its base, or a push to it
+}
+
+// Time is when runs of the default branch start by themselves.
+type Time struct {
+	Cron string `json:"cron"`           // five fields, as crontab has them
+	Zone string `json:"zone,omitempty"` // the name of a time zone; empty for UTC
 }
 
 // Filter narrows events down. An empty list lets everything pass.
 type Filter struct {
 	Branches []string `json:"branches,omitempty"` // globs: the pushed branch, or the base of the pull request or merge group
+	Without  []string `json:"branches_ignore,omitempty"`
+	Paths    []string `json:"paths,omitempty"`        // globs: some changed file must be among them
+	Ignore   []string `json:"paths_ignore,omitempty"` // globs: some changed file must not be among them
 	// Of pull requests: the stages that also run the code of people who may not write, before anyone has allowed it. It
 	// only ever counts in the plan of the base branch.
 	Outside []string `json:"outside,omitempty"`
@@ -41,10 +67,21 @@ type Stage struct {
 // Step is one command list in one sandbox, in a fresh copy of the source.
 type Step struct {
 	Name     string            `json:"name"`
+	Of       string            `json:"of,omitempty"`    // the name in the file, when a matrix makes several steps of it
 	Image    string            `json:"image,omitempty"` // whose file system it sees; empty for the tools of the host
 	Run      string            `json:"run"`
-	Env      map[string]string `json:"env,omitempty"`
-	Timeout  Duration          `json:"timeout"` // always set: the parser fills in the default
+	Env      map[string]string `json:"env,omitempty"`   // the file's, the stage's and the step's own
+	Take     map[string]Output `json:"take,omitempty"`  // variables whose values other steps put out
+	Dir      string            `json:"dir,omitempty"`   // the working directory, below the top of the workspace
+	Shell    []string          `json:"shell,omitempty"` // what runs the script; empty for the sandbox's own
+	Timeout  Duration          `json:"timeout"`         // of one attempt; always set: the parser fills in the default
+	Needs    []string          `json:"needs,omitempty"` // the steps that must have passed; empty stands for all stages before
+	AtOnce   bool              `json:"at_once,omitempty"`
+	If       string            `json:"if,omitempty"`            // a condition: see the planfile package, which compiles it
+	After    bool              `json:"after_failure,omitempty"` // the condition is asked although something before has failed
+	Retries  int               `json:"retries,omitempty"`       // how often it is run again after a failure of its own
+	MayFail  bool              `json:"allow_failure,omitempty"`
+	Limits   Resources         `json:"resources,omitzero"`
 	Reports  Reports           `json:"reports"`
 	Artifact *ArtifactSpec     `json:"artifact,omitempty"`
 	Network  Network           `json:"network,omitempty"` // what it asks for; what it gets is Trust.Network
@@ -55,6 +92,19 @@ type Step struct {
 	Makes     []string    `json:"makes,omitempty"`     // the artifacts that the buildspec names besides Artifact
 	Secrets   []SecretUse `json:"secrets,omitempty"`
 	Cache     *CacheSpec  `json:"cache,omitempty"`
+}
+
+// Output names a value that another step puts out.
+type Output struct {
+	Step string `json:"step"`
+	Name string `json:"name"`
+}
+
+// Resources are what a step may use. Zero values stand for the server's own limits.
+type Resources struct {
+	Memory int64   `json:"memory,omitempty"` // bytes
+	CPUs   float64 `json:"cpus,omitempty"`
+	PIDs   int64   `json:"pids,omitempty"` // processes and threads
 }
 
 // Reports are globs of files that the step writes, by the form that they have: results of tests, of analyses, and coverage.
@@ -162,7 +212,7 @@ func (a Approve) Window() time.Duration {
 
 // Problem is a mistake in a plan file, with its place. Lines and columns start at 1.
 type Problem struct {
-	Path    string `json:"path,omitempty"` // of another file than the plan: a buildspec
+	Path    string `json:"path,omitempty"` // of another file than the plan: one that it uses, or a buildspec
 	Line    int    `json:"line"`
 	Column  int    `json:"column"`
 	Message string `json:"message"`        // what is wrong, in one sentence

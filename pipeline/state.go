@@ -25,6 +25,8 @@ type State struct {
 	notes      map[string]note
 	Only       string            // the stage that it ends with; empty for a whole run
 	Steps      []StepState       // all steps of all stages, in the plan's order
+	Asked      int               // how many stages it has asked to enter, where runs take turns
+	Entered    int               // how many it was let enter
 	Images     map[string]Digest // what the names of images stand for in this run
 	Cancel     string            // why it was cancelled; empty when it was not
 	OutOfTime  string            // why its time was up; empty when it was not
@@ -44,11 +46,16 @@ type StepState struct {
 	Token    int64 // the lease of the current attempt
 	Lost     int   // attempts that were lost
 	LostWhy  string
+	Tries    int    // attempts that failed by their own doing and were tried again
+	TriesWhy string // how the last of them failed
+	Admitted bool   // its condition holds
+	Why      string // why its condition does not, or could not be asked
 	Result   Result // of the last attempt, when Phase is Done
 	Started  time.Time
 	Finished time.Time
 	From     RunID // the run that has passed it, when it was not this one
 	Uploaded bool  // GitHub has its analyses, or will never have them
+	at       int   // index into its stage's steps
 }
 
 // Phase is where a step stands.
@@ -59,7 +66,8 @@ const (
 	Waiting Phase = iota
 	Running
 	Done
-	NotRun // will never run: something before it failed, the run was cancelled, or its time was up
+	NotRun  // will never run: something before it failed, the run was cancelled, or its time was up
+	LeftOut // will not run, and need not: its condition does not hold, or that of a step that it needs
 )
 
 // Told is what GitHub is known to show of one check.
@@ -88,9 +96,19 @@ func Apply(s State, e Event) State {
 			if st.Phase != Running || e.Attempt != st.Attempt {
 				return false
 			}
+			if ownDoing(e.Result.Outcome) && st.Tries < s.spec(*st).Retries {
+				st.Phase, st.Tries, st.TriesWhy = Waiting, st.Tries+1, e.Result.Reason
+				return true
+			}
 			st.Phase, st.Result, st.Finished = Done, e.Result, e.At
 			return true
-		}, e.At).skipAfterFailure()
+		}, e.At).settle()
+	case StageAsked:
+		s.Asked = max(s.Asked, e.Stage+1)
+	case StageEntered:
+		s.Entered = max(s.Entered, e.Stage+1)
+	case StepDecided:
+		return s.decided(e).settle()
 	case StepLost:
 		return s.onStep(e.Step, func(st *StepState) bool {
 			if st.Phase != Running || e.Attempt != st.Attempt {
@@ -106,7 +124,7 @@ func Apply(s State, e Event) State {
 				st.Result = Result{Outcome: Infrastructure, Reason: fmt.Sprintf("given up after %d attempts: %s", st.Lost, e.Reason)}
 			}
 			return true
-		}, e.At).skipAfterFailure()
+		}, e.At).settle()
 	case ImageResolved:
 		return s.resolved(e)
 	case CancelRequested:
@@ -147,8 +165,10 @@ func (s State) requested(e Requested) State {
 	s.Requested, s.Ended, s.Only = e.At, e.At, e.Only
 	s.Quiet, s.Skip, s.Reused, s.Attempt = e.Quiet, e.Skip, e.Reused, max(e.Attempt, 1)
 	for i, stage := range e.Plan.Stages {
-		for _, step := range stage.Steps {
-			s.Steps = append(s.Steps, e.step(i, step.Name))
+		for at, step := range stage.Steps {
+			st := e.step(i, step.Name)
+			st.at = at
+			s.Steps = append(s.Steps, st)
 		}
 	}
 	if s.Trust == Outside {
@@ -157,7 +177,7 @@ func (s State) requested(e Requested) State {
 	if len(s.Problems) > 0 || s.settled() != "" {
 		return s.stopWaiting()
 	}
-	return s.withhold()
+	return s.withhold().settle()
 }
 
 // onStep applies change to a copy of one step. The end of the run moves to at when the change was made.
@@ -176,27 +196,6 @@ func (s State) onStep(name string, change func(*StepState) bool, at time.Time) S
 		}
 		return s
 	}
-	return s
-}
-
-// skipAfterFailure gives up the stages after the first one that holds a failure. Steps beside the failed one go on.
-func (s State) skipAfterFailure() State {
-	failed := -1
-	for _, st := range s.Steps {
-		if st.Phase == Done && st.Result.Outcome != Passed && (failed < 0 || st.Stage < failed) {
-			failed = st.Stage
-		}
-	}
-	if failed < 0 {
-		return s
-	}
-	steps := append([]StepState(nil), s.Steps...)
-	for i := range steps {
-		if steps[i].Stage > failed && steps[i].Phase == Waiting {
-			steps[i].Phase = NotRun
-		}
-	}
-	s.Steps = steps
 	return s
 }
 

@@ -10,6 +10,7 @@ const (
 	Push        TriggerKind = "push"
 	PullRequest TriggerKind = "pull_request"
 	MergeGroup  TriggerKind = "merge_group" // what the merge queue would make of the base: tested, and never deployed
+	Schedule    TriggerKind = "schedule"    // a time that the default branch's plan names has come
 )
 
 // Trigger is why a run exists.
@@ -25,6 +26,7 @@ type Trigger struct {
 	Actor    Actor       `json:"actor"`            // whose event it is: the one who pushed, opened or asked
 	Fork     bool        `json:"fork,omitempty"`   // the head lives in another repository
 	Before   Commit      `json:"before,omitempty"` // of a push: what the branch held before; of a merge group: what the base holds
+	Onto     Commit      `json:"onto,omitempty"`   // of a pull request: what its base held
 	At       time.Time   `json:"at"`               // GitHub's own time of the event, to put late deliveries in order
 	Title    string      `json:"title,omitempty"`  // the commit's or pull request's first line; text from outside, for display only
 }

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -86,9 +87,13 @@ func (s State) explainStage(i int) Reason {
 		return Reason{Say: name + " did not start", Because: s.explainRun().Because}
 	case c == ActionRequired:
 		return Reason{Say: name + " did not start", Because: s.whyWithheld()}
-	case c == Success:
+	case c == Success && s.besides(steps) == "":
 		return Reason{Say: fmt.Sprintf("%s passed, with all of its %d steps", name, len(steps))}
-	case c == "" && s.currentStage() == i:
+	case c == Success:
+		return Reason{Say: name + " passed", Because: s.explainSteps(i)}
+	case c == Skipped:
+		return Reason{Say: name + " is left out", Because: s.explainSteps(i)}
+	case c == "" && (s.currentStage() == i || begun(steps)):
 		return Reason{Say: name + " is on its way", Because: s.explainSteps(i)}
 	case c == "":
 		return Reason{Say: fmt.Sprintf("%s waits for the end of the stage `%s`", name, s.Plan.Stages[s.currentStage()].Name)}
@@ -121,12 +126,20 @@ func (s State) explainStep(st StepState) Reason {
 	case st.Phase == NotRun && st.Result.Outcome == TimedOut:
 		return Reason{Say: name + " did not run", Because: s.whyOutOfTime()}
 	case st.Phase == NotRun:
-		return Reason{Say: name + " did not run", Because: s.whyNotRun(st.Stage)}
+		return Reason{Say: name + " did not run", Because: s.whyStepNotRun(st)}
+	case st.Phase == LeftOut:
+		return Reason{Say: name + " is left out", Because: []Reason{{Say: quoted(st.Why)}}}
 	case st.Phase == Running:
 		return Reason{Say: fmt.Sprintf("%s runs, attempt %d", name, st.Attempt)}
+	case st.Phase == Waiting && st.Tries > 0 && st.Lost == 0:
+		return Reason{Say: name + " waits for another attempt", Because: []Reason{{Say: "the last one failed, and the plan lets it be tried again: " + quoted(st.TriesWhy)}}}
 	case st.Phase == Waiting && st.Lost > 0:
 		return Reason{Say: name + " waits for another attempt", Because: []Reason{{Say: "the last one was lost: " + quoted(st.LostWhy)}}}
-	case st.Phase == Waiting && s.currentStage() == st.Stage:
+	case st.Phase == Waiting && s.before(st).held && len(s.spec(st).Needs) > 0:
+		return Reason{Say: name + " waits for what it needs", Because: s.whyHeld(st)}
+	case st.Phase == Waiting && !s.before(st).held && s.InLine():
+		return Reason{Say: name + " waits for its turn: another run is in its stage, and the plan lets one in at a time"}
+	case st.Phase == Waiting && !s.before(st).held:
 		return Reason{Say: name + " waits for its turn on this server"}
 	case st.Phase == Waiting:
 		return Reason{Say: fmt.Sprintf("%s waits for the end of the stage `%s`", name, s.Plan.Stages[s.currentStage()].Name)}
@@ -136,6 +149,9 @@ func (s State) explainStep(st StepState) Reason {
 		return Reason{Say: name + " passed"}
 	}
 	r := Reason{Say: name + " ended as " + strings.ReplaceAll(string(st.Result.Outcome), "_", " ")}
+	if s.forgiven(st) {
+		r.Say += ", and may"
+	}
 	if st.Result.Reason != "" {
 		r.Because = append(r.Because, Reason{Say: quoted(st.Result.Reason)})
 	}
@@ -145,13 +161,41 @@ func (s State) explainStep(st StepState) Reason {
 	return r
 }
 
+// whyHeld explains the needed steps that are not over.
+func (s State) whyHeld(st StepState) (why []Reason) {
+	for _, other := range s.Steps {
+		if slices.Contains(s.spec(st).Needs, other.Name) && (other.Phase == Waiting || other.Phase == Running) {
+			why = append(why, s.explainStep(other))
+		}
+	}
+	return why
+}
+
+// whyStepNotRun is whyNotRun, of a step that may have needs of its own.
+func (s State) whyStepNotRun(st StepState) (why []Reason) {
+	needs := s.spec(st).Needs
+	if s.Cancel != "" || len(needs) == 0 {
+		return s.whyNotRun(st.Stage)
+	}
+	for _, other := range s.Steps {
+		if slices.Contains(needs, other.Name) && (other.Phase == NotRun || other.Phase == Done && !s.good(other)) {
+			why = append(why, s.explainStep(other))
+		}
+	}
+	return why
+}
+
+func begun(steps []StepState) bool {
+	return slices.ContainsFunc(steps, func(st StepState) bool { return st.Phase == Running || st.Phase == Done })
+}
+
 // whyNotRun says why nothing of a stage was run: the run was cancelled, or a stage before it did not pass.
 func (s State) whyNotRun(stage int) []Reason {
 	if s.Cancel != "" {
 		return []Reason{{Say: "the run was cancelled: " + quoted(s.Cancel)}}
 	}
 	for i := range stage {
-		if s.StageConclusion(i) != Success {
+		if c := s.StageConclusion(i); c != Success && c != Skipped {
 			return []Reason{s.explainStage(i)}
 		}
 	}

@@ -29,7 +29,7 @@ func (v *validate) Run() error {
 	if isBuildspec(v.File, data) {
 		return v.buildspec(data)
 	}
-	plan, problems := planfile.Parse(v.File, data)
+	plan, problems := planfile.ParseFor(v.File, data, planfile.Options{Read: beside(v.File)})
 	if len(problems) > 0 {
 		fmt.Fprint(os.Stderr, planfile.Format(v.File, data, problems))
 		return saidError{}
@@ -49,6 +49,25 @@ func (v *validate) Run() error {
 	fmt.Printf("%s is good: %d %s, %d %s, %d %s.\n", v.File, stages, noun("stage", stages), steps, noun("step", steps),
 		len(plan.Environments), noun("environment", len(plan.Environments)))
 	return nil
+}
+
+// beside reads the files that a pipeline file uses: from the top of its repository, which is two folders up where the file
+// stands in its usual place, else from the folder that it is in.
+func beside(file string) func(string) ([]byte, error) {
+	top := filepath.Dir(file)
+	if above, ok := strings.CutSuffix(filepath.ToSlash(file), pipeline.PlanPath); ok {
+		top = filepath.Clean("./" + above)
+		if filepath.IsAbs(file) {
+			top = filepath.Clean(above)
+		}
+	}
+	return func(path string) ([]byte, error) {
+		data, err := fs.ReadFile(os.DirFS(top), path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, planfile.ErrNoFile
+		}
+		return data, err
+	}
 }
 
 // inFolder reads files of a repository that lies in a folder.

@@ -23,6 +23,8 @@ var states = map[string]state{
 	"action_required": {"needs a maintainer", "hand", "wait"},
 	"skipped":         {"skipped", "dash", "off"},
 	"not run":         {"not run", "dash", "off"},
+	"left out":        {"left out", "dash", "off"},
+	"may fail":        {"failed, and may", "mark", "off"},
 	"live":            {"live", "check", "good"},
 	"deploying":       {"deploying", "turn", "busy"},
 	"waiting":         {"waiting", "hand", "wait"},

@@ -66,6 +66,10 @@ func running(s pipeline.State, places []placeView) (steps []nextStep) {
 	var now []string
 	for _, st := range s.Steps {
 		switch {
+		case st.Phase == pipeline.Running && st.Tries > 0:
+			steps = append(steps, say("busy", "%s runs for the %s time, because it failed before and the plan lets it be tried again: %s", st.Name, ordinal(st.Attempt), sentence(plain(st.TriesWhy))))
+		case st.Phase == pipeline.Waiting && st.Tries > 0 && st.Lost == 0:
+			steps = append(steps, say("busy", "%s is tried again by itself, as the plan says: %s", st.Name, sentence(plain(st.TriesWhy))))
 		case st.Phase == pipeline.Running && st.Attempt > 1:
 			steps = append(steps, say("busy", "%s runs for the %s time, because the attempt before was lost: %s", st.Name, ordinal(st.Attempt), sentence(plain(st.LostWhy))))
 		case st.Phase == pipeline.Running:
@@ -79,6 +83,8 @@ func running(s pipeline.State, places []placeView) (steps []nextStep) {
 		steps = append(steps, say("busy", "%s runs now.", now[0]))
 	case len(now) > 1:
 		steps = append(steps, say("busy", "%s run now.", list(now, "and")))
+	case len(steps) == 0 && s.InLine():
+		steps = append(steps, say("wait", "It waits for its turn: another run is in the next stage, and the plan lets one in at a time."))
 	case len(steps) == 0:
 		steps = append(steps, say("off", "The next step starts as soon as a worker is free."))
 	}

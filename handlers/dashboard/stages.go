@@ -98,6 +98,12 @@ func (p *Pages) step(s pipeline.State, st pipeline.StepState) stepView {
 		if st.From != "" {
 			v.Reason = "In an earlier run of this commit."
 		}
+		if s.Forgiven(st) {
+			v.State = states["may fail"]
+		}
+		if st.Tries > 0 {
+			v.Reason = strings.TrimSpace(fmt.Sprintf("Attempt %d of at most %d. %s", st.Attempt, st.Attempt-st.Tries+s.Retries(st), v.Reason))
+		}
 		v.Took = took(st.Started, st.Finished)
 		v.Tests = evidence(st.Result)
 		if st.Result.Outcome == pipeline.Infrastructure {
@@ -106,6 +112,8 @@ func (p *Pages) step(s pipeline.State, st pipeline.StepState) stepView {
 		v.Findings, v.More = p.findings(s, st.Result.Annotations)
 	case pipeline.NotRun:
 		v.State, v.Reason = states["not run"], plain(st.Result.Reason)
+	case pipeline.LeftOut:
+		v.State, v.Reason = states["left out"], plain(st.Why)
 	}
 	if st.Attempt > 0 {
 		v.Log = logQuery(st.Name, st.Attempt)

@@ -74,6 +74,9 @@ func (p *Pages) headline(s pipeline.State) headline {
 	if t.Kind == pipeline.MergeGroup {
 		h.Why, h.WhyURL = "merge queue of "+cut(plain(t.Base), 80), p.github(t.Repo, "tree", t.Base)
 	}
+	if t.Kind == pipeline.Schedule {
+		h.Why = "schedule of " + cut(plain(t.Branch), 80)
+	}
 	for _, st := range s.Steps {
 		if st.Attempt > 0 {
 			h.State, h.Running = states["running"], true
@@ -171,7 +174,7 @@ func because(s pipeline.State) string {
 	}
 	words := fmt.Sprintf("%d of %s passed", passed, count(len(s.Steps), "step"))
 	for _, st := range s.Steps {
-		if st.Phase == pipeline.Done && st.Result.Outcome != pipeline.Passed {
+		if st.Phase == pipeline.Done && st.Result.Outcome != pipeline.Passed && !s.Forgiven(st) {
 			return words + "; " + st.Name + ": " + st.Result.Reason
 		}
 	}
@@ -190,7 +193,7 @@ func auto(s pipeline.State) string {
 		if running == "" && st.Phase == pipeline.Running {
 			running = last
 		}
-		if failed == "" && st.Phase == pipeline.Done && st.Result.Outcome != pipeline.Passed && st.Result.Outcome != pipeline.Cancelled {
+		if failed == "" && st.Phase == pipeline.Done && st.Result.Outcome != pipeline.Passed && st.Result.Outcome != pipeline.Cancelled && !s.Forgiven(st) {
 			failed = last
 		}
 	}
@@ -206,6 +209,14 @@ func auto(s pipeline.State) string {
 // logQuery names a log within its run's page.
 func logQuery(step string, attempt int) string { return fmt.Sprintf("%s/%d", step, attempt) }
 
+// startedBy is whose doing a run is.
+func startedBy(t pipeline.Trigger) string {
+	if t.Kind == pipeline.Schedule {
+		return "the schedule, for " + t.At.UTC().Format("2006-01-02 15:04 MST")
+	}
+	return "@" + t.Actor.Login
+}
+
 // about is what the operator and the curious look for.
 func about(s pipeline.State) []fact {
 	t := s.Trigger
@@ -213,7 +224,7 @@ func about(s pipeline.State) []fact {
 	if t.Base != "" {
 		facts = append(facts, fact{"Into", cut(plain(t.Base), 200)})
 	}
-	facts = append(facts, fact{"Started by", "@" + t.Actor.Login}, fact{"Delivery", t.Delivery}, fact{"Trust", s.Trust.String()})
+	facts = append(facts, fact{"Started by", startedBy(t)}, fact{"Delivery", t.Delivery}, fact{"Trust", s.Trust.String()})
 	for _, name := range s.Plan.ImageNames() {
 		if digest, known := s.Images[name]; known {
 			facts = append(facts, fact{"Image", cut(plain(name), 200) + " is " + string(digest)})

@@ -36,7 +36,9 @@ func check(v *value, r *rule, name string, m *mistakes) {
 func wrongKind(v *value, r *rule, name string, m *mistakes) {
 	var kinds []string
 	for f := r; f != nil; f = f.or {
-		kinds = append(kinds, f.kind.String())
+		if word := f.kind.String(); !slices.Contains(kinds, word) {
+			kinds = append(kinds, word)
+		}
 	}
 	hint := r.hint
 	if hint == "" && r.kind == text && (v.kind == number || v.kind == flag) {

@@ -13,14 +13,21 @@ func decode(root *value) pipeline.Plan {
 	p.On.Push = filter(root.get("on").get("push"))
 	p.On.PullRequest = filter(root.get("on").get("pull_request"))
 	p.On.MergeGroup = filter(root.get("on").get("merge_group"))
+	if word := pipeline.Concurrency(root.get("concurrency").text()); word != pipeline.Parallel {
+		p.Concurrency = word
+	}
+	for _, v := range root.get("on").get("schedule").list() {
+		p.On.Schedule = append(p.On.Schedule, pipeline.Time{Cron: strings.Join(strings.Fields(v.get("cron").text()), " "), Zone: v.get("timezone").text()})
+	}
 	names := stageNames(root)
 	if p.On.PullRequest != nil {
 		p.On.PullRequest.Outside = outside(root.get("on").get("pull_request").get("outside"), names)
 	}
+	g := makeGraph(root)
 	for _, v := range root.get("stages").list() {
 		stage := pipeline.Stage{Name: v.get("name").text()}
 		for _, s := range v.get("steps").list() {
-			stage.Steps = append(stage.Steps, step(s))
+			stage.Steps = append(stage.Steps, steps(root, v, s, g)...)
 		}
 		p.Stages = append(p.Stages, stage)
 	}
@@ -34,7 +41,10 @@ func filter(v *value) *pipeline.Filter {
 	if v == nil {
 		return nil
 	}
-	return &pipeline.Filter{Branches: texts(v.get("branches"), false)}
+	return &pipeline.Filter{
+		Branches: texts(v.get("branches"), false), Without: texts(v.get("branches_ignore"), false),
+		Paths: texts(v.get("paths"), true), Ignore: texts(v.get("paths_ignore"), true),
+	}
 }
 
 // outside is which stages run code from outside: none when nothing is said, all of them, or those that are named.
@@ -55,27 +65,6 @@ func stageNames(root *value) (names []string) {
 		}
 	}
 	return names
-}
-
-func step(v *value) pipeline.Step {
-	s := pipeline.Step{
-		Name: v.get("name").text(), Image: v.get("image").text(), Run: v.get("run").text(),
-		Buildspec: strings.TrimPrefix(v.get("buildspec").text(), "./"),
-		Timeout:   orDefault(v.get("timeout"), pipeline.Duration(defaultTimeout)),
-		Reports:   reports(v.get("reports")),
-	}
-	for _, f := range v.get("env").mapping() {
-		if s.Env == nil {
-			s.Env = map[string]string{}
-		}
-		s.Env[f.key] = f.value.word
-	}
-	s.Network = pipeline.Network(v.get("network").text())
-	if a := v.get("artifact"); a != nil {
-		s.Artifact = &pipeline.ArtifactSpec{Name: a.get("name").text(), Paths: texts(a.get("paths"), true)}
-	}
-	s.Secrets, s.Cache = secrets(v.get("secrets")), cache(v.get("cache"))
-	return s
 }
 
 func reports(v *value) pipeline.Reports {

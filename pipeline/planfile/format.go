@@ -2,6 +2,7 @@ package planfile
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -17,12 +18,16 @@ const maxShown = 100
 func Format(name string, src []byte, problems []pipeline.Problem) string {
 	var b strings.Builder
 	for _, p := range problems {
-		fmt.Fprintf(&b, "%s:%d:%d: %s", name, p.Line, p.Column, p.Message)
+		file, other := name, p.Path != "" && !strings.HasSuffix(filepath.ToSlash(name), p.Path)
+		if other { // its lines are not at hand
+			file = p.Path
+		}
+		fmt.Fprintf(&b, "%s:%d:%d: %s", file, p.Line, p.Column, p.Message)
 		if p.Hint != "" {
 			fmt.Fprintf(&b, "; %s", p.Hint)
 		}
 		b.WriteString("\n")
-		if line, caret := excerpt(src, p); strings.TrimSpace(line) != "" {
+		if line, caret := excerpt(src, p); !other && strings.TrimSpace(line) != "" {
 			fmt.Fprintf(&b, "%6d | %s\n%6s | %s^\n", p.Line, line, "", strings.Repeat(" ", caret))
 		}
 	}

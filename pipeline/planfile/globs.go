@@ -13,22 +13,36 @@ import (
 // Matches tells whether a filter lets a branch pass. "*" stands for anything without a slash, "**" for anything with
 // slashes. A nil filter lets nothing pass, an empty one everything.
 func Matches(f *pipeline.Filter, branch string) bool {
-	if f == nil {
+	if f == nil || among(f.Without, branch) {
 		return false
 	}
-	for _, glob := range f.Branches {
-		if ok, err := doublestar.Match(glob, branch); err == nil && ok {
+	return len(f.Branches) == 0 || among(f.Branches, branch)
+}
+
+// Concerns tells whether some changed path is one that a filter asks for.
+func Concerns(f *pipeline.Filter, changed []string) bool {
+	for _, path := range changed {
+		if (len(f.Paths) == 0 || among(f.Paths, path)) && !among(f.Ignore, path) {
 			return true
 		}
 	}
-	return len(f.Branches) == 0
+	return len(f.Paths) == 0 && len(f.Ignore) == 0
+}
+
+func among(globs []string, word string) bool {
+	for _, glob := range globs {
+		if ok, err := doublestar.Match(glob, word); err == nil && ok {
+			return true
+		}
+	}
+	return false
 }
 
 // branchGlob checks a glob of branches.
 func branchGlob(glob string) (message, hint string) {
 	switch {
 	case strings.HasPrefix(glob, "!"):
-		return fmt.Sprintf("cannot be %s", quote(glob)), "name the branches that are meant; there is no way to leave some out"
+		return fmt.Sprintf("cannot be %s", quote(glob)), "leave branches out with branches_ignore"
 	case strings.HasPrefix(glob, "refs/"):
 		return fmt.Sprintf("cannot be %s", quote(glob)), "write the branch's name only, for example main"
 	}

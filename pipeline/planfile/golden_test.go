@@ -3,6 +3,8 @@ package planfile_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -49,10 +51,19 @@ func each(t *testing.T, pattern string, test func(t *testing.T, path string, dat
 	}
 }
 
+// used reads a file that another one uses. The path is as in a repository, without the test's own folder.
+func used(path string) ([]byte, error) {
+	data, err := os.ReadFile(filepath.Join("testdata", "used", path))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, planfile.ErrNoFile
+	}
+	return data, err
+}
+
 func TestAGoodFileIsThePlanItSays(t *testing.T) {
 	t.Parallel()
 	each(t, "testdata/valid/*.yml", func(t *testing.T, path string, data []byte) {
-		plan, problems := planfile.Parse(path, data)
+		plan, problems := planfile.ParseFor(path, data, planfile.Options{Read: used})
 		if len(problems) > 0 {
 			t.Fatalf("a good file has mistakes:\n%s", planfile.Format(path, data, problems))
 		}
@@ -70,7 +81,7 @@ func TestAGoodFileIsThePlanItSays(t *testing.T) {
 func TestABadFileSaysWhatIsWrongAndWhere(t *testing.T) {
 	t.Parallel()
 	each(t, "testdata/invalid/*.yml", func(t *testing.T, path string, data []byte) {
-		plan, problems := planfile.Parse(".github/conveyor.yml", data)
+		plan, problems := planfile.ParseFor(".github/conveyor.yml", data, planfile.Options{Read: used})
 		if len(problems) == 0 {
 			t.Fatal("no mistake was found")
 		}

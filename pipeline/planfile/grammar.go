@@ -11,12 +11,17 @@ func grammar() *rule {
 		kind: mapping, hint: "start the file with version: 1",
 		later: laterKeys("needs", "services", "cache", "matrix", "if", "strategy", "image"),
 		keys: []key{
+			{name: "env", rule: envRule("Environment variables of all steps of the file, in plain text. A stage's and a step's own take their place.", nil)},
 			{name: "version", needed: true, missing: "start the file with version: 1", rule: &rule{
 				about: "The version of this file's form.", example: `1`,
 				kind: number, least: 1, most: 1, hint: "write version: 1, the only version there is",
 			}},
 			{name: "on", needed: true, rule: onRule(),
 				missing: "say which events start a run, for example on: {push: {branches: [main]}, pull_request: {}}; nothing is assumed here"},
+			{name: "concurrency", rule: &rule{
+				about: "What becomes of several runs of one branch or pull request. parallel, as when it is left out: each for itself. queue: a stage holds one run, and the others wait in the order of their start. supersede: of those that wait for a stage, the newest takes the others' place.", example: `"queue"`,
+				kind: text, words: &wording{oneOf: []string{"parallel", "queue", "supersede"}, says: "write parallel, queue or supersede"},
+			}},
 			{name: "stages", needed: true, rule: stagesRule(),
 				missing: "write at least one stage with a step that has run"},
 			{name: "timeout", rule: &rule{
@@ -31,13 +36,17 @@ func grammar() *rule {
 func onRule() *rule {
 	const hint = "write for example on: {push: {branches: [main]}, pull_request: {}}"
 	filter := func(about, example, branches string, more ...key) *rule {
+		globs := func(about, example, hint string, item *rule) *rule {
+			return &rule{about: about, example: example, kind: list, least: 1, most: 50, hint: hint, item: item}
+		}
+		branch := &rule{about: "A branch, or a glob: * stands for anything without a slash, ** for anything.", example: `"main"`,
+			kind: text, words: &wording{check: branchGlob, longest: 255, says: "write a branch or a glob: main, release/**"}}
+		file := &rule{about: "A path, or a glob: * stands for anything without a slash, ** for anything.", example: `"web/**"`, kind: text, words: aFileGlob()}
 		return &rule{about: about, example: example, kind: mapping, hint: "write {} for all of them, or {branches: [main]}", keys: append([]key{
-			{name: "branches", rule: &rule{
-				about: branches, example: `["main", "release/**"]`,
-				kind: list, least: 1, most: 50, hint: "write for example branches: [main], or leave it out to mean every branch",
-				item: &rule{about: "A branch, or a glob: * stands for anything without a slash, ** for anything.", example: `"main"`,
-					kind: text, words: &wording{check: branchGlob, longest: 255, says: "write a branch or a glob: main, release/**"}},
-			}},
+			{name: "branches", rule: globs(branches, `["main", "release/**"]`, "write for example branches: [main], or leave it out to mean every branch", branch)},
+			{name: "branches_ignore", rule: globs("Branches that do not count, although branches names them.", `["release/old-*"]`, "write for example branches_ignore: [wip/**]", branch)},
+			{name: "paths", rule: globs("Only changes of these files count; all when left out.", `["web/**", "package.json"]`, "write for example paths: [web/**]", file)},
+			{name: "paths_ignore", rule: globs("Changes of these files do not count.", `["docs/**", "**/*.md"]`, "write for example paths_ignore: [docs/**]", file)},
 		}, more...)}
 	}
 	return &rule{
@@ -49,6 +58,7 @@ func onRule() *rule {
 				"The pushed branches that count; all when left out.")},
 			{name: "pull_request", rule: filter("Start a run for each commit of a pull request.", `{}`,
 				"The base branches that count; all when left out. Into another base, its checks are skipped.", key{name: "outside", rule: outsideRule()})},
+			{name: "schedule", rule: scheduleRule()},
 			{name: "merge_group", rule: filter("Start a run for each group of the merge queue. When left out, groups are tested as pull requests into their base are, or pushes to it.", `{"branches": ["main"]}`,
 				"The base branches whose queue counts; all when left out. For another base, its checks are skipped.")},
 		},
@@ -75,9 +85,11 @@ func stagesRule() *rule {
 		kind:    list, least: 1, most: maxStages, hint: "write at least one stage with a step that has run",
 		item: &rule{
 			about: "Steps that may run together. GitHub shows each stage as one check.", example: `{"name": "test", "steps": [{"name": "unit", "run": "go test ./..."}]}`,
-			kind: mapping, hint: "write - name: test, and its steps below",
-			later: laterKeys("needs", "services", "cache", "matrix", "if", "strategy", "image"),
+			kind: mapping, hint: "write - name: test, and its steps below", or: usesForm(),
+			later: laterKeys("needs", "services", "cache", "matrix", "strategy", "image"),
 			keys: []key{
+				{name: "if", rule: ifRule("A condition of all steps of the stage, in CEL. When it does not hold, the stage is left out, and its check is skipped.")},
+				{name: "env", rule: envRule("Environment variables of all steps of the stage, in plain text. A step's own take their place.", nil)},
 				{name: "name", needed: true, missing: "give the stage a name, for example name: test", rule: &rule{
 					about: "The stage's name, unique in the file. Its check is called conveyor / <name>.", example: `"test"`,
 					kind: text, words: reserve(aName(), `^plan$`, "the check conveyor / plan shows mistakes in this file"),
@@ -103,7 +115,7 @@ func stepRule() *rule {
 	return &rule{
 		about: "One list of commands in one sandbox.", example: `{"name": "unit", "run": "go test ./...", "timeout": "10m"}`,
 		kind: mapping, hint: "write - name: unit, and run: with its commands below",
-		later:  laterKeys("needs", "services", "matrix", "if", "strategy"),
+		later:  laterKeys("services", "strategy", "user"),
 		either: []string{"run", "buildspec"}, lacks: "say what the step does, for example run: go test ./...",
 		keys: []key{
 			{name: "name", needed: true, missing: "give the step a name, for example name: unit", rule: &rule{
@@ -121,19 +133,27 @@ func stepRule() *rule {
 				about: "A buildspec of CodeBuild, version 0.2 or 0.1, in place of run: its path, read at the commit at which this file is read.", example: `"buildspec.yml"`,
 				kind: text, words: &wording{check: filePath, longest: 255, says: "write the path of a file of the repository, for example buildspec: buildspec.yml"},
 			}},
-			{name: "env", rule: &rule{
-				about: "Environment variables of the step, in plain text. Secrets do not belong here.", example: `{"CGO_ENABLED": "0"}`,
-				kind: mapping, most: 100, hint: "write names and values, for example env: {CGO_ENABLED: 0}", called: "the variable", names: &wording{
-					pattern: `^[A-Za-z_][A-Za-z0-9_]*$`, longest: 128, says: "use letters, digits and _, and no digit first",
-					never: `^(PATH|ENV|BASH_ENV|LD_.*|GIT_.*|CONVEYOR_.*)$`, taken: "PATH, ENV, BASH_ENV, LD_*, GIT_* and CONVEYOR_* are reserved",
-				},
-				rest: &rule{about: "The variable's value. Numbers, true and false are passed on as they are written.", example: `"0"`,
-					kind: text, scalar: true, words: &wording{lines: true, longest: 32 << 10}},
+			{name: "env", rule: envRule("Environment variables of the step, in plain text, or taken from what an earlier step puts out. Secrets do not belong here.", fromRule())},
+			{name: "if", rule: ifRule("A condition, in CEL, asked when what the step waits for is over. When it does not hold, the step is left out, which is no failure.")},
+			{name: "needs", rule: needsRule()},
+			{name: "matrix", rule: matrixRule()},
+			{name: "dir", rule: &rule{
+				about: "The folder in which the commands run, the top of the repository when left out.", example: `"web"`,
+				kind: text, words: &wording{check: folder, says: "write a folder relative to the top of the repository, for example dir: web"},
 			}},
 			{name: "secrets", rule: secretsRule("The repository's secrets that the step is given, each as a file /run/secrets/NAME. Only code of people who may write gets any.")},
 			{name: "cache", rule: cacheRule()},
+			{name: "shell", rule: shellRule()},
+			{name: "retries", rule: &rule{
+				about: "How often the step is run again when its commands fail or run into the timeout. Each attempt starts from a fresh copy of the source.", example: `2`,
+				kind: number, least: 1, most: maxRetries,
+			}},
+			{name: "allow_failure", rule: &rule{
+				about: "Whether the step may fail: it is shown as failed, and nothing is held up by it.", example: `true`, kind: flag, hint: "write true or false",
+			}},
+			{name: "resources", rule: resourcesRule()},
 			{name: "timeout", rule: &rule{
-				about: "How long the step may take, 30m when left out and 6h at most.", example: `"30m"`,
+				about: "How long one attempt of the step may take, 30m when left out and 6h at most.", example: `"30m"`,
 				kind: text, words: between(time.Second, maxTimeout),
 			}},
 			{name: "network", rule: networkRule()},

@@ -24,7 +24,7 @@ const (
 // measure refuses what would cost the lexer too much.
 func measure(name string, data []byte, m *mistakes) bool {
 	if len(data) > MaxBytes {
-		m.add(place{1, 1}, "move long scripts into files of the repository and call them from run",
+		m.add(place{line: 1, column: 1}, "move long scripts into files of the repository and call them from run",
 			"%s is larger than %d KiB", name, MaxBytes>>10)
 		return false
 	}
@@ -37,16 +37,16 @@ func measure(name string, data []byte, m *mistakes) bool {
 		}
 		switch here := rest[:end]; {
 		case line > maxLines:
-			m.add(place{line, 1}, "move long scripts into files of the repository", "%s has more than %d lines", name, maxLines)
+			m.add(place{line: line, column: 1}, "move long scripts into files of the repository", "%s has more than %d lines", name, maxLines)
 			return false
 		case len(here) > maxLineBytes:
-			m.add(place{line, 1}, "break it up", "this line is longer than %d bytes", maxLineBytes)
+			m.add(place{line: line, column: 1}, "break it up", "this line is longer than %d bytes", maxLineBytes)
 			return false
 		case !utf8.Valid(here):
-			m.add(place{line, invalidAt(here)}, "save the file as UTF-8", "this is not UTF-8 text")
+			m.add(place{line: line, column: invalidAt(here)}, "save the file as UTF-8", "this is not UTF-8 text")
 			return false
 		case bytes.IndexByte(here, 0) >= 0:
-			m.add(place{line, utf8.RuneCount(here[:bytes.IndexByte(here, 0)]) + 1}, "remove it", "there is a NUL character here")
+			m.add(place{line: line, column: utf8.RuneCount(here[:bytes.IndexByte(here, 0)]) + 1}, "remove it", "there is a NUL character here")
 			return false
 		}
 		skip := min(end+1, len(rest))

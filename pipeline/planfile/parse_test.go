@@ -110,6 +110,26 @@ func TestAFileMadeToBeSlowIsReadSoon(t *testing.T) {
 	}
 }
 
+func TestMoreThanTheServerGivesIsAMistakeWithItsPlace(t *testing.T) {
+	t.Parallel()
+	data := []byte("version: 1\non: {push: {}}\nstages:\n- name: a\n  steps:\n  - {name: b, run: c, resources: {memory: 5G, cpu: 2.5, pids: 65}}\n")
+	most := pipeline.Resources{Memory: 4 << 30, CPUs: 2, PIDs: 64}
+	_, problems := planfile.ParseFor("conveyor.yml", data, planfile.Options{Most: most})
+	got := planfile.Format("conveyor.yml", nil, problems)
+	for _, want := range []string{
+		"conveyor.yml:6:43: a step may use 4G of memory on this server, and this is 5G;",
+		"conveyor.yml:6:52: a step may use 2 processors on this server, and this is 2.5;",
+		"conveyor.yml:6:63: a step may use 64 processes on this server, and this is 65;",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("want %q in:\n%s", want, got)
+		}
+	}
+	if _, problems := planfile.ParseFor("conveyor.yml", data, planfile.Options{Most: pipeline.Resources{Memory: 5 << 30, CPUs: 2.5, PIDs: 65}}); len(problems) > 0 {
+		t.Errorf("what the server gives is refused: %+v", problems)
+	}
+}
+
 func TestManyMistakesAreCutShort(t *testing.T) {
 	t.Parallel()
 	_, problems := planfile.Parse("conveyor.yml", []byte(small(1, 1)+strings.Repeat("y", 1)+":\n"+strings.ReplaceAll(many(60), "target", "tarqet")))

@@ -33,7 +33,7 @@ func read(name string, data []byte, m *mistakes) *value {
 		return nil
 	}
 	if body == nil {
-		m.add(place{1, 1}, "start it with version: 1", "%s is empty", name)
+		m.add(place{line: 1, column: 1}, "start it with version: 1", "%s is empty", name)
 		return nil
 	}
 	return m.value(body)
@@ -72,7 +72,7 @@ func mend(err *error) {
 
 // syntax adds what the YAML parser found. It stops at its first mistake.
 func (m *mistakes) syntax(err error, data []byte) {
-	message, where := err.Error(), place{1, 1}
+	message, where := err.Error(), place{line: 1, column: 1}
 	if e, ok := errors.AsType[yaml.Error](err); ok {
 		message = e.GetMessage()
 		if tk := e.GetToken(); tk != nil && tk.Position != nil {

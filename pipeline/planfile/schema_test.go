@@ -127,7 +127,7 @@ func TestEveryKeyOfTheGrammarChangesThePlan(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join("testdata", "valid", "everything.yml")
 	data := read(t, path)
-	plan, problems := planfile.Parse(path, data)
+	plan, problems := planfile.ParseFor(path, data, planfile.Options{Read: used})
 	if len(problems) > 0 {
 		t.Fatal(planfile.Format(path, data, problems))
 	}
@@ -176,7 +176,7 @@ func TestEveryKeyOfTheGrammarChangesThePlan(t *testing.T) {
 				remove(old, at)
 				delete(v, name)
 				without, _ := json.Marshal(doc)
-				if p, problems := planfile.Parse(path, without); len(problems) > 0 || planfile.Hash(p) != planfile.Hash(plan) {
+				if p, problems := planfile.ParseFor(path, without, planfile.Options{Read: used}); len(problems) > 0 || planfile.Hash(p) != planfile.Hash(plan) {
 					delete(unused, at)
 				}
 				v[name] = old

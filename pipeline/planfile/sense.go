@@ -19,16 +19,37 @@ func makeSense(root *value, m *mistakes) {
 			buildspecs = buildspecs || step.get("buildspec") != nil
 			pathsSense(step, m)
 			givenSense(step, m)
-			if count++; count == maxSteps+1 {
+			besideBuildspec(step, m)
+			before := count
+			if count += matrixSense(step, m); before <= maxSteps && count > maxSteps {
 				m.add(step.at, "join some of them", "the file has more than %d steps", maxSteps)
 			}
 		}
+	}
+	g := makeGraph(root)
+	g.sense(m)
+	for _, name := range g.order {
+		n := g.nodes[name]
+		g.takeSense(name, n, m)
+		g.conditionSense(root.get("stages").list()[n.stage], name, n, m)
 	}
 	outsideSense(root.get("on").get("pull_request").get("outside"), stages.all, m)
 	var earlier []*field
 	for _, env := range root.get("environments").mapping() {
 		environmentSense(env, earlier, artifacts, buildspecs, m)
 		earlier = append(earlier, env)
+	}
+}
+
+// besideBuildspec refuses what a buildspec says itself: where its commands run, and by which shell.
+func besideBuildspec(step *value, m *mistakes) {
+	if step.get("buildspec") == nil {
+		return
+	}
+	for _, key := range []string{"shell", "dir"} {
+		if f := step.field(key); f != nil {
+			m.add(f.at, "remove it; the buildspec says it", "%s has no meaning beside buildspec", quote(key))
+		}
 	}
 }
 

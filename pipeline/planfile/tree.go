@@ -13,6 +13,9 @@ func (m *mistakes) value(n ast.Node) *value {
 	switch n := n.(type) {
 	case *ast.StringNode:
 		v.kind, v.word = text, n.Value
+		if tk := n.GetToken(); tk.Type == token.DoubleQuoteType || tk.Type == token.SingleQuoteType {
+			v.inset = 1
+		}
 	case *ast.LiteralNode:
 		v.kind, v.word = text, n.Value.Value
 	case *ast.IntegerNode, *ast.FloatNode, *ast.InfinityNode, *ast.NanNode:
@@ -66,7 +69,7 @@ func (m *mistakes) fields(v *value, nodes []*ast.MappingValueNode) {
 
 func at(tk *token.Token) place {
 	if tk == nil || tk.Position == nil {
-		return place{1, 1}
+		return place{line: 1, column: 1}
 	}
-	return place{tk.Position.Line, tk.Position.Column}
+	return place{line: tk.Position.Line, column: tk.Position.Column}
 }

@@ -22,6 +22,7 @@ type value struct {
 	at     place
 	kind   kind
 	word   string // of text: what it says; of numbers and flags: as written
+	inset  int    // of text: the quote before it
 	items  []*value
 	fields []*field
 }

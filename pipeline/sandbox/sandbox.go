@@ -29,10 +29,13 @@ type Sandbox interface {
 // Spec is one command list to run.
 type Spec struct {
 	ID        string   // unique among what runs now; letters, digits and dashes only
-	Script    string   // handed to the shell (bash with errexit and pipefail where there is one, else sh -e) as a file, never in argv
-	Workspace string   // a folder of this machine, writable by Owner, seen as /workspace and the working directory
+	Script    string   // handed to the shell as a file, never in argv
+	Shell     []string // a program, on PATH or with its path, and its arguments; empty for bash with errexit and pipefail where there is one, else sh -e
+	Workspace string   // a folder of this machine, writable by Owner, seen as /workspace
+	Dir       string   // the working directory, relative to the workspace; empty for its top
 	Root      *Root    // the image that the step runs in; nil is the host's tools. An adapter that cannot mount refuses it
 	Env       []string // "NAME=value"; PATH, HOME, TMPDIR, LANG and CI are set by the sandbox and can be overridden here, except PATH and LD_*
+	Paths     []string // "NAME=path": variables whose values are paths below the workspace, as the step sees them
 	Output    io.Writer
 	Limits    Limits
 

@@ -3,7 +3,9 @@ package sandbox
 import (
 	"fmt"
 	"path"
+	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/conveyor-ci/conveyor/pipeline/secret"
@@ -38,7 +40,23 @@ func (s Spec) Check() error {
 			}
 		}
 	}
-	for _, e := range s.Env {
+	for _, word := range append([]string{s.Dir}, s.Shell...) {
+		if strings.ContainsRune(word, 0) {
+			return fmt.Errorf("sandbox: the working directory or the shell holds a NUL byte")
+		}
+	}
+	if len(s.Shell) > 0 && s.Shell[0] == "" {
+		return fmt.Errorf("sandbox: the shell has no name")
+	}
+	if s.Dir != "" && !filepath.IsLocal(s.Dir) {
+		return fmt.Errorf("sandbox: the working directory %q is not below the workspace", s.Dir)
+	}
+	for _, e := range s.Paths {
+		if _, below, ok := strings.Cut(e, "="); !ok || !filepath.IsLocal(below) {
+			return fmt.Errorf("sandbox: %q is no path below the workspace", e)
+		}
+	}
+	for _, e := range slices.Concat(s.Env, s.Paths) {
 		name, _, ok := strings.Cut(e, "=")
 		switch {
 		case !ok || !nameForm.MatchString(name):
@@ -82,8 +100,8 @@ func Reserved(name string) bool { return name == "PATH" || strings.HasPrefix(nam
 const SecretsDir = secret.Dir
 
 // Environ is what a step's shell gets: what the sandbox sets, then the image, then what the spec says. Nothing of the
-// server's own environment is in it, and no secret.
-func (s Spec) Environ(path, home, tmp, secrets string) []string {
+// server's own environment is in it, and no secret. work is the workspace as the step sees it, secrets the folder of its secrets.
+func (s Spec) Environ(path, home, tmp, work, secrets string) []string {
 	set := []string{"PATH=" + path, "HOME=" + home, "TMPDIR=" + tmp, "LANG=C.UTF-8", "CI=true"}
 	if s.Out != nil {
 		for _, name := range []string{"http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"} {
@@ -95,9 +113,14 @@ func (s Spec) Environ(path, home, tmp, secrets string) []string {
 		set = append(set, SecretsDir+"="+secrets)
 	}
 	set = s.Root.environ(set)
-	env := make([]string, 0, len(set)+len(s.Env))
+	set = append(set, s.Env...)
+	for _, e := range s.Paths {
+		name, below, _ := strings.Cut(e, "=")
+		set = append(set, name+"="+filepath.Join(work, below))
+	}
+	env := make([]string, 0, len(set))
 	at := make(map[string]int, cap(env))
-	for _, e := range append(set, s.Env...) {
+	for _, e := range set {
 		name, _, _ := strings.Cut(e, "=")
 		if i, twice := at[name]; twice {
 			env[i] = e // the last one counts, as with a shell
@@ -108,6 +131,23 @@ func (s Spec) Environ(path, home, tmp, secrets string) []string {
 	}
 	return env
 }
+
+// Within lowers what l asks for to what most allows.
+func (l Limits) Within(most Limits) Limits {
+	if most.Memory > 0 {
+		l.Memory = min(l.Memory, most.Memory)
+	}
+	if most.PIDs > 0 {
+		l.PIDs = min(l.PIDs, most.PIDs)
+	}
+	if most.CPUs > 0 {
+		l.CPUs = min(l.CPUs, most.CPUs)
+	}
+	return l
+}
+
+// NoShell is what a step's log says when there is nothing that could run its script.
+const NoShell = "This step's shell is not installed where steps run: "
 
 // Or fills in what l leaves open.
 func (l Limits) Or(defaults Limits) Limits {

@@ -2,14 +2,15 @@ package sandbox
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
 
 func TestTheLastValueOfAVariableCounts(t *testing.T) {
 	t.Parallel()
-	got := Spec{Env: []string{"A=1", "HOME=/x", "A=2"}}.Environ("/bin", "/home/build", "/tmp", "/run/secrets")
-	if want := []string{"PATH=/bin", "HOME=/x", "TMPDIR=/tmp", "LANG=C.UTF-8", "CI=true", "A=2"}; !slices.Equal(got, want) {
+	got := Spec{Env: []string{"A=1", "HOME=/x", "A=2"}, Paths: []string{"P=web/out"}}.Environ("/bin", "/home/build", "/tmp", "/workspace", "/run/secrets")
+	if want := []string{"PATH=/bin", "HOME=/x", "TMPDIR=/tmp", "LANG=C.UTF-8", "CI=true", "A=2", "P=/workspace/web/out"}; !slices.Equal(got, want) {
 		t.Errorf("got %q", got)
 	}
 }
@@ -22,6 +23,30 @@ func TestNoLimitIsLeftOpen(t *testing.T) {
 	}
 	if got := (Limits{Wall: -1, Memory: -1, PIDs: 7, CPUs: -1, Tmp: -1}).Or(d); got != (Limits{Wall: time.Hour, Memory: 1, PIDs: 7, CPUs: 3, Tmp: 4}) {
 		t.Errorf("%+v", got)
+	}
+}
+
+func TestNothingIsMoreThanTheMost(t *testing.T) {
+	t.Parallel()
+	most := Limits{Memory: 10, PIDs: 20, CPUs: 2}
+	if got := (Limits{Wall: 1, Memory: 11, PIDs: 21, CPUs: 2.5, Tmp: 1}).Within(most); got != (Limits{Wall: 1, Memory: 10, PIDs: 20, CPUs: 2, Tmp: 1}) {
+		t.Errorf("%+v", got)
+	}
+	if got := (Limits{Memory: 1, PIDs: 2, CPUs: 0.5}).Within(most); got != (Limits{Memory: 1, PIDs: 2, CPUs: 0.5}) {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestASpecThatLeavesTheWorkspaceIsNotRun(t *testing.T) {
+	t.Parallel()
+	for _, s := range []Spec{{Dir: ".."}, {Dir: "/etc"}, {Dir: "a/../../b"}, {Dir: "a\x00"}, {Paths: []string{"A=../x"}}, {Paths: []string{"A"}}, {Paths: []string{"PATH=x"}}, {Shell: []string{""}}, {Shell: []string{"a\x00"}}} {
+		s.ID, s.Workspace, s.Output = "id", "/w", &strings.Builder{}
+		if s.Check() == nil {
+			t.Errorf("%+v is let pass", s)
+		}
+	}
+	if err := (Spec{ID: "id", Workspace: "/w", Output: &strings.Builder{}, Dir: "a/b", Paths: []string{"A=x/y"}, Shell: []string{"sh"}}).Check(); err != nil {
+		t.Error(err)
 	}
 }
 

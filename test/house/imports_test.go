@@ -22,7 +22,9 @@ var rooms = []struct {
 }{
 	{"conveyor", nil, nil},
 	{"pipeline", nil, nil},
-	{"pipeline/planfile", []string{"pipeline", "pipeline/image"}, []string{"github.com/goccy/go-yaml/...", "github.com/bmatcuk/doublestar/v4"}},
+	{"pipeline/planfile/condition", nil, []string{"cel.dev/cel-go/..."}},
+	{"pipeline/planfile/cron", nil, []string{"github.com/adhocore/gronx"}},
+	{"pipeline/planfile", []string{"pipeline", "pipeline/image", "pipeline/planfile/condition", "pipeline/planfile/cron"}, []string{"github.com/goccy/go-yaml/...", "github.com/bmatcuk/doublestar/v4"}},
 	{"pipeline/buildspec", []string{"pipeline"}, []string{"go.yaml.in/yaml/v4"}},
 	{"pipeline/report", []string{"pipeline"}, nil},
 	{"pipeline/history", nil, nil},

@@ -13,6 +13,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -84,7 +86,7 @@ func (s *Sandbox) Run(ctx context.Context, spec sandbox.Spec) (v sandbox.Verdict
 	if err != nil {
 		return v, fmt.Errorf("sandbox/none: run %s: %w", spec.ID, err)
 	}
-	env := spec.Environ(path, home, tmp, secrets)
+	env := spec.Environ(path, home, tmp, spec.Workspace, secrets)
 	for _, g := range spec.Secrets {
 		if g.Env {
 			env = append(env, g.Name+"="+g.Value.Reveal())
@@ -104,12 +106,15 @@ func run(ctx context.Context, spec sandbox.Spec, l sandbox.Limits, env []string,
 		return end, err
 	}
 	defer func() { _ = ours.Close() }()
-	args := []string{"/bin/sh", "-e", script}
-	if _, err := os.Stat("/bin/bash"); err == nil {
-		args = []string{"/bin/bash", "-e", "-o", "pipefail", script}
+	args := append(shell(spec), script)
+	program := find(args[0])
+	if program == "" {
+		_ = theirs.Close()
+		_, err := fmt.Fprintln(spec.Output, sandbox.NoShell+args[0])
+		return sandbox.End{ExitCode: 127, Limits: l}, err
 	}
 	cmd := &exec.Cmd{
-		Path: args[0], Args: args, Dir: spec.Workspace, Env: env, Stdout: theirs, Stderr: theirs,
+		Path: program, Args: args, Dir: filepath.Join(spec.Workspace, spec.Dir), Env: env, Stdout: theirs, Stderr: theirs,
 		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
 	}
 	err = folder.Start(cmd, secrets, spec.Secrets)
@@ -147,6 +152,33 @@ func run(ctx context.Context, spec sandbox.Spec, l sandbox.Limits, env []string,
 		end.ExitCode = 128 + int(w.Signal())
 	}
 	return end, nil
+}
+
+// shell is the command line that runs a script, up to its name.
+func shell(spec sandbox.Spec) []string {
+	if len(spec.Shell) > 0 {
+		return slices.Clone(spec.Shell)
+	}
+	if _, err := os.Stat("/bin/bash"); err == nil {
+		return []string{"/bin/bash", "-e", "-o", "pipefail"}
+	}
+	return []string{"/bin/sh", "-e"}
+}
+
+// find looks a program up where steps look for theirs, and not where the server does. It is empty when there is none.
+func find(program string) string {
+	if strings.Contains(program, "/") {
+		if st, err := os.Stat(program); !filepath.IsAbs(program) || err != nil || st.IsDir() || st.Mode().Perm()&0o111 == 0 {
+			return ""
+		}
+		return program
+	}
+	for dir := range strings.SplitSeq(path, ":") {
+		if found := find(filepath.Join(dir, program)); found != "" {
+			return found
+		}
+	}
+	return ""
 }
 
 // pump hands the output on until its end. It goes on reading when the writer fails, so that the step is not stopped by it.

@@ -16,7 +16,7 @@ import (
 
 // writeConfig writes the bundle's config.json.
 // https://github.com/opencontainers/runtime-spec/blob/v1.3.0/config.md
-func (s *Sandbox) writeConfig(path, root, shell string, spec sandbox.Spec, l sandbox.Limits, g *group) error {
+func (s *Sandbox) writeConfig(path, root string, shell []string, spec sandbox.Spec, l sandbox.Limits, g *group) error {
 	text, err := json.Marshal(s.config(root, shell, spec, l, g))
 	if err != nil {
 		return fmt.Errorf("write the bundle: %w", err)
@@ -27,7 +27,7 @@ func (s *Sandbox) writeConfig(path, root, shell string, spec sandbox.Spec, l san
 	return nil
 }
 
-func (s *Sandbox) config(root, shell string, spec sandbox.Spec, l sandbox.Limits, g *group) specs.Spec {
+func (s *Sandbox) config(root string, shell []string, spec sandbox.Spec, l sandbox.Limits, g *group) specs.Spec {
 	worse := 500 // when the machine itself runs out of memory, steps go before the server does
 	ids := []specs.LinuxIDMapping{{ContainerID: 0, HostID: uint32(s.options.FirstID), Size: idCount}}
 	linux := &specs.Linux{
@@ -64,8 +64,8 @@ func (s *Sandbox) config(root, shell string, spec sandbox.Spec, l sandbox.Limits
 		},
 		Process: &specs.Process{
 			User:            specs.User{UID: userID, GID: userID},
-			Args:            []string{"/bin/sh", "-c", s.firstProcess(shell, spec)},
-			Env:             spec.Environ(s.host.path, homeDir, "/tmp", secretsDir),
+			Args:            append([]string{"/bin/sh", "-c", s.firstProcess(spec), "step", workDir + "/" + spec.Dir}, shell...),
+			Env:             spec.Environ(s.host.path, homeDir, "/tmp", workDir, secretsDir),
 			Cwd:             workDir,
 			Capabilities:    &specs.LinuxCapabilities{},
 			NoNewPrivileges: true,
@@ -78,13 +78,14 @@ func (s *Sandbox) config(root, shell string, spec sandbox.Spec, l sandbox.Limits
 }
 
 // firstProcess is what the first process of the box does: say that the box stands; run the script; reap orphans
-// meanwhile; end, and everything with it. The script's output and errors go to one pipe. The first process's own errors
+// meanwhile; end, and everything with it. The folder and the shell are arguments, and never part of these
+// words. The script's output and errors go to one pipe. The first process's own errors
 // go where the runtime's go, so that a shell's "Killed" is not taken for the step's;
 // that is why there are brackets: some shells redirect themselves for a plain command.
 //
 // Secrets that are variables, too, are read from a file: so they are in no bundle, and in the environment of the script
 // alone.
-func (s *Sandbox) firstProcess(shell string, spec sandbox.Spec) string {
+func (s *Sandbox) firstProcess(spec sandbox.Spec) string {
 	variables := ""
 	if secret.Script(spec.Secrets) != "" {
 		variables = ". " + variablesFile + "; "
@@ -93,7 +94,8 @@ func (s *Sandbox) firstProcess(shell string, spec sandbox.Spec) string {
 	if s.engine.says > 2 {
 		shut = " " + says + ">&-"
 	}
-	return "echo >&" + says + "; (" + variables + "exec " + shell + " " + scriptFile + " </dev/null 2>&1" + shut + "); exit $?"
+	return "echo >&" + says + `; (cd "$1" 2>&1 || exit 1; shift; command -v "$1" >/dev/null 2>&1 || { echo "` + sandbox.NoShell + `$1"; exit 127; }; ` +
+		variables + `exec "$@" ` + scriptFile + " </dev/null 2>&1" + shut + "); exit $?"
 }
 
 // rlimits only ever lower what the server has: raising would need a capability that it may not have.

@@ -11,7 +11,7 @@ import (
 
 // host is what steps see of this machine, looked up once.
 type host struct {
-	shell string   // the command line of the shell that runs a script, up to its name
+	shell []string // the command line of the shell that runs a script, up to its name
 	path  string   // PATH
 	binds []string // folders and files that are shown read-only, at the same path
 	links []link   // symbolic links of the root, as here: /bin -> usr/bin
@@ -54,9 +54,9 @@ func readHost(o Options) (*host, error) {
 	if _, err := os.Stat("/bin/sh"); err != nil {
 		return nil, fmt.Errorf("sandbox/oci: steps need a shell at /bin/sh: %w", err)
 	}
-	h.shell = "/bin/sh -e"
+	h.shell = []string{"/bin/sh", "-e"}
 	if _, err := os.Stat("/bin/bash"); err == nil {
-		h.shell = "/bin/bash -e -o pipefail"
+		h.shell = []string{"/bin/bash", "-e", "-o", "pipefail"}
 	}
 	for _, pattern := range etcFolders {
 		found, _ := filepath.Glob(pattern) // the patterns are ours, and right

@@ -110,6 +110,9 @@ func Probe(ctx context.Context, o Options) (*Sandbox, error) {
 // Isolation says what keeps steps apart from this machine.
 func (s *Sandbox) Isolation() sandbox.Isolation { return s.isolation }
 
+// Limits are the most that a step may use, and what it may use when it asks for nothing.
+func (s *Sandbox) Limits() sandbox.Limits { return s.options.Limits }
+
 // Owner is the user and group of this machine that a workspace has to belong to, so that a step can write it.
 func (s *Sandbox) Owner() (uid, gid int) {
 	return s.options.FirstID + userID, s.options.FirstID + userID

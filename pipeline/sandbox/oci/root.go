@@ -49,10 +49,15 @@ func (s *Sandbox) layOut(at string, spec sandbox.Spec, l sandbox.Limits, g *grou
 	if spec.Root == nil {
 		err = s.host.show(root)
 	} else {
-		shell, err = s.mountImage(at, spec.Root, g)
+		var found string
+		found, err = s.mountImage(at, spec.Root, g)
+		shell = strings.Fields(found)
 	}
 	if err != nil {
 		return "", err
+	}
+	if len(spec.Shell) > 0 {
+		shell = spec.Shell
 	}
 	if err := s.writable(root, spec, l); err != nil {
 		return "", err

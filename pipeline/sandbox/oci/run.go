@@ -30,7 +30,7 @@ func (s *Sandbox) run(ctx context.Context, spec sandbox.Spec, look func(pid int)
 		return v, errors.New("sandbox/oci: gVisor has a network of its own, in which a step gets no way out: choose crun or runc, or network: none")
 	}
 	began := time.Now()
-	l := spec.Limits.Or(s.options.Limits)
+	l := spec.Limits.Or(s.options.Limits).Within(s.options.Limits)
 	if ctx.Err() != nil {
 		return sandbox.End{Cancelled: true, Limits: l}.Verdict(), nil
 	}

@@ -37,6 +37,43 @@ func commands(t *testing.T, c Case) {
 			t.Errorf("got %q", s.output.String())
 		}
 	})
+	t.Run("AnotherShellRunsTheScript", func(t *testing.T) {
+		t.Parallel()
+		s := c.step(t, "'$(exit 1)'; \"\n")
+		s.spec.Shell = []string{"cat", "-A"}
+		if got := s.passes(t); got != "'$(exit 1)'; \"$\n" {
+			t.Errorf("got %q", got)
+		}
+	})
+	t.Run("WhatAShellIsCalledIsNeverReadByAnother", func(t *testing.T) {
+		t.Parallel()
+		s := c.step(t, "true\n")
+		s.spec.Shell = []string{"cat; echo $(echo broken)", "`echo out`"}
+		if s.exits(t, 127); s.output.String() != sandbox.NoShell+s.spec.Shell[0]+"\n" {
+			t.Errorf("got %q", s.output.String())
+		}
+	})
+	t.Run("AShellThatIsNotThereIsTheStepsFailureAndNamed", func(t *testing.T) {
+		t.Parallel()
+		for _, name := range []string{"no-such-shell", "/no/such/shell"} {
+			s := c.step(t, "true\n")
+			s.spec.Shell = []string{name, "-x"}
+			if s.exits(t, 127); s.output.String() != sandbox.NoShell+name+"\n" {
+				t.Errorf("got %q", s.output.String())
+			}
+		}
+	})
+	t.Run("AStepStartsInItsFolderAndSeesItsPathsFromThere", func(t *testing.T) {
+		t.Parallel()
+		s := c.step(t, "pwd | grep -o '/a/b c; d$'\nset -e; echo x >\"$OUT\"; cat ../../out\n")
+		s.spec.Dir, s.spec.Paths = "a/b c; d", []string{"OUT=out"}
+		if err := os.MkdirAll(filepath.Join(s.spec.Workspace, s.spec.Dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if got := s.passes(t); got != "/a/b c; d\nx\n" {
+			t.Errorf("got %q", got)
+		}
+	})
 	t.Run("AFailureInAPipelineCounts", func(t *testing.T) {
 		t.Parallel()
 		s := c.step(t, "(exit 7) | cat\necho two\n")
