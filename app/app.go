@@ -26,7 +26,7 @@ import (
 	"github.com/conveyor-ci/conveyor/handlers/setup"
 	"github.com/conveyor-ci/conveyor/pipeline"
 	"github.com/conveyor-ci/conveyor/pipeline/artifact"
-	artifactdir "github.com/conveyor-ci/conveyor/pipeline/artifact/dir"
+	"github.com/conveyor-ci/conveyor/pipeline/cache"
 	"github.com/conveyor-ci/conveyor/pipeline/egress"
 	"github.com/conveyor-ci/conveyor/pipeline/engine"
 	"github.com/conveyor-ci/conveyor/pipeline/history"
@@ -35,9 +35,11 @@ import (
 	"github.com/conveyor-ci/conveyor/pipeline/journal/redis"
 	"github.com/conveyor-ci/conveyor/pipeline/journal/sqlite"
 	"github.com/conveyor-ci/conveyor/pipeline/logs"
+	"github.com/conveyor-ci/conveyor/pipeline/provenance"
 	"github.com/conveyor-ci/conveyor/pipeline/sandbox"
 	"github.com/conveyor-ci/conveyor/pipeline/sandbox/none"
 	"github.com/conveyor-ci/conveyor/pipeline/sandbox/oci"
+	"github.com/conveyor-ci/conveyor/pipeline/secret/age"
 	"github.com/conveyor-ci/conveyor/pipeline/source/git"
 )
 
@@ -50,6 +52,8 @@ type App struct {
 	journal    journal.Journal
 	artifacts  artifact.Store
 	logs       *logs.Store
+	secrets    *age.Store
+	cache      *cache.Store
 	history    *history.Store
 	source     *git.Source
 	sandbox    sandbox.Sandbox
@@ -62,12 +66,14 @@ type App struct {
 	changes    *changes
 	held       *held
 	ledger     *ledger.Ledger
+	signer     *provenance.Key
 	auditor    *auditor
 	unanswered *unanswered
 	durable    remembered // whether the journal can make a write durable
 	front      *front
 	setup      *setup.Pages
 	probe      probe
+	failed     func(ctx context.Context, step pipeline.Step, as sandbox.Spec) // told of a step that failed, while its workspace is there
 	closers    []func() error
 	parked     int // of a rehearsal: runs that wait for a worker, for ever
 }
@@ -94,7 +100,7 @@ func open(ctx context.Context, c Config, log *slog.Logger, serving *front, pages
 	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("app: CONVEYOR_DATA_DIR cannot be used: %w", err)
 	}
-	for _, open := range []func(context.Context) error{a.openJournal, a.openStores, a.openSandbox, a.openSource, a.openImages, a.reclaim, a.openLedger, a.openTargets, a.openGitHub} {
+	for _, open := range []func(context.Context) error{a.openJournal, a.openStores, a.openSandbox, a.openSource, a.openImages, a.openCache, a.reclaim, a.openLedger, a.openProvenance, a.openTargets, a.openGitHub} {
 		if err := open(ctx); err != nil {
 			return nil, err
 		}
@@ -146,6 +152,7 @@ func (a *App) Run(ctx context.Context) error {
 		}
 	})
 	all.Go(func() { a.forget(ctx) })
+	all.Go(func() { a.collect(ctx) })
 	all.Go(func() { a.sweep(ctx) })
 	all.Go(func() { a.forgetLogs(ctx) })
 	all.Go(func() { a.revokeLeft(ctx) })
@@ -187,20 +194,18 @@ func (a *App) openJournal(ctx context.Context) (err error) {
 	return nil
 }
 
-func (a *App) openStores(context.Context) (err error) {
+func (a *App) openStores(ctx context.Context) (err error) {
 	if a.linkKey, err = linkKey(a.config.DataDir); err != nil {
 		return err
 	}
-	store, err := artifactdir.Open(filepath.Join(a.config.DataDir, "artifacts"), a.log)
-	if err != nil {
-		return fmt.Errorf("app: the artifact store cannot be opened: %w", err)
+	if err := a.openArtifacts(ctx); err != nil {
+		return err
 	}
-	a.artifacts = store
-	a.closers = append(a.closers, store.Close)
 	if a.logs, err = logs.Open(filepath.Join(a.config.DataDir, "logs")); err != nil {
 		return fmt.Errorf("app: the log store cannot be opened: %w", err)
 	}
 	a.closers = append(a.closers, a.logs.Close)
+	a.secrets = Secrets(a.config)
 	if a.history, err = history.Open(filepath.Join(a.config.DataDir, "history")); err != nil {
 		return fmt.Errorf("app: the history of tests cannot be kept: %w", err)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/conveyor-ci/conveyor/app/github"
 	"github.com/conveyor-ci/conveyor/pipeline"
+	"github.com/conveyor-ci/conveyor/pipeline/artifact"
 )
 
 // Config is everything that an operator decides. It is read once, and checked before anything starts.
@@ -27,8 +28,14 @@ type Config struct {
 	PrivateKey     github.Secret   // PEM
 	WebhookSecrets []github.Secret // one or, while it is changed, two
 
+	ArtifactsS3   S3            // where artifacts are kept, in place of DataDir
+	KeepArtifacts time.Duration // how long what no environment needs is kept; 0 is for ever
+
+	ProvenanceKeyFile string // the key that signs provenances; empty is in DataDir
+
 	PrivateKeyFile    string // where the set-up puts the key; empty is in DataDir
 	WebhookSecretFile string // where it puts the secret
+	SecretsKeyFile    string // the key of the store of secrets; empty is in DataDir
 	LedgerKeyFile     string // the key that signs the ledger; empty is in DataDir
 
 	Sandbox       string           // "auto", "crun", "runc", "runsc" or "none"
@@ -39,6 +46,7 @@ type Config struct {
 	Tools       []string // folders of tools outside of /usr that steps may see, read-only
 	Workers     int      // steps that run at once
 	DeployRoots []string // absolute folders below which the static target may publish
+	CacheSize   int64    // GiB that all caches of steps may have; 0 is 10
 	ExecDir     string   // the folder of the exec target's scripts
 	CommandApps []int64  // Apps, by number, whose comments may command
 	OpenPages   bool     // the list of runs is shown to everyone who reaches the server
@@ -78,6 +86,16 @@ func (c Config) clock() func() time.Time {
 	return func() time.Time { return time.Now().Add(-ago) }
 }
 
+// S3 names a bucket. Without one, artifacts are kept in DataDir.
+type S3 struct {
+	Endpoint string // "https://s3.example.com"
+	Bucket   string
+	Prefix   string
+	Region   string
+	KeyID    string
+	Secret   github.Secret
+}
+
 // minSecret is how short a webhook secret may be, in bytes: what GitHub makes itself is longer.
 const minSecret = 16
 
@@ -107,6 +125,19 @@ func (c Config) checkServer() (problems []string) {
 	if u, err := url.Parse(c.RedisURL.Reveal()); c.RedisURL.Reveal() != "" && (err != nil || (u.Scheme != "redis" && u.Scheme != "rediss" && u.Scheme != "unix")) {
 		say("CONVEYOR_REDIS_URL is not a Redis address; give redis://HOST:PORT/0, rediss:// or unix://.")
 	}
+	if s := c.ArtifactsS3; s.Bucket != "" {
+		if u, err := url.Parse(s.Endpoint); err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
+			say("CONVEYOR_ARTIFACTS_S3_ENDPOINT %q is not an address; give an http or https URL without a path, for example https://s3.eu-central-1.amazonaws.com.", s.Endpoint)
+		}
+		if (s.KeyID == "") != (s.Secret.Reveal() == "") {
+			say("CONVEYOR_ARTIFACTS_S3_KEY_ID and CONVEYOR_ARTIFACTS_S3_SECRET_FILE belong together; give both, or neither to use the machine's role.")
+		}
+	} else if s.Endpoint != "" || s.Prefix != "" || s.KeyID != "" {
+		say("CONVEYOR_ARTIFACTS_S3_BUCKET is missing, and other settings of S3 are there.")
+	}
+	if c.KeepArtifacts != 0 && c.KeepArtifacts < artifact.MinGrace {
+		say("CONVEYOR_KEEP_ARTIFACTS is %s; give a time of %s at least, or 0 for ever.", c.KeepArtifacts, artifact.MinGrace)
+	}
 	switch c.Sandbox {
 	case "auto", "crun", "runc", "runsc", "none":
 	default:
@@ -114,6 +145,9 @@ func (c Config) checkServer() (problems []string) {
 	}
 	if c.Workers < 1 {
 		say("CONVEYOR_WORKERS is %d; at least one step must be able to run.", c.Workers)
+	}
+	if c.CacheSize < 0 || c.CacheSize > 1<<20 {
+		say("CONVEYOR_CACHE_SIZE is %d; give how many GiB all caches together may have, for example 10.", c.CacheSize)
 	}
 	if c.SweepEvery < 0 || c.SweepEvery > 0 && c.SweepEvery < time.Second/10 {
 		say("CONVEYOR_SWEEP_EVERY is %s; give a time like 1m, or 0 for never.", c.SweepEvery)

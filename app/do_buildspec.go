@@ -12,6 +12,7 @@ import (
 
 	"github.com/conveyor-ci/conveyor/pipeline"
 	"github.com/conveyor-ci/conveyor/pipeline/buildspec"
+	"github.com/conveyor-ci/conveyor/pipeline/logs"
 )
 
 // building is a step whose commands stand in a buildspec, while it runs.
@@ -61,7 +62,7 @@ func (a *App) say(b *building, format string, args ...any) {
 
 // built says what came of a build: its phases, its reports, its artifacts and its variables. All of it was written where
 // the build ran, so that it is read without leaving the workspace, and never makes a step pass that the sandbox saw fail.
-func (a *App) built(ctx context.Context, s pipeline.State, b *building, dir string, r *pipeline.Result) {
+func (a *App) built(ctx context.Context, s pipeline.State, b *building, dir string, words logs.Words, r *pipeline.Result) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		r.Outcome, r.Reason = pipeline.Infrastructure, "the workspace could not be opened: "+err.Error()
@@ -69,7 +70,7 @@ func (a *App) built(ctx context.Context, s pipeline.State, b *building, dir stri
 	}
 	defer func() { _ = root.Close() }() // it was only read
 	left := a.readLeft(root, b)
-	a.readReports(ctx, s, pipeline.Step{Name: b.step.Name, Reports: declared(b.spec.Reports)}, b.attempt, dir, r)
+	a.readReports(ctx, s, pipeline.Step{Name: b.step.Name, Reports: declared(b.spec.Reports)}, b.attempt, dir, words, r)
 	if r.Outcome != pipeline.Passed && r.Outcome != pipeline.Failed {
 		return // it was ended from outside: there is no record
 	}
@@ -82,6 +83,9 @@ func (a *App) built(ctx context.Context, s pipeline.State, b *building, dir stri
 	}
 	for _, t := range record.Tries {
 		r.Phases = append(r.Phases, pipeline.PhaseEnd{Name: t.Phase.String(), Failed: t.Failed, Took: max(t.Ended-t.Began, 0)})
+	}
+	for name, value := range left.exported {
+		left.exported[name] = words.Masked(value) // it goes into the journal and onto the page
 	}
 	r.Exported = left.exported
 	if record.State.Failed {

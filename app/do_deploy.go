@@ -38,11 +38,16 @@ func (a *App) deploy(ctx context.Context, w *repoWork, e deploy.Deploy) error {
 	if flight == nil || flight.ID != e.Deployment {
 		return nil
 	}
-	log, err := a.deployLog(s.Repo, flight.ID, w.Token)
+	given, err := a.placeSecrets(s.Repo, place)
+	if err != nil {
+		return fmt.Errorf("app: the secrets of %s cannot be read: %w", place.Name, err)
+	}
+	log, err := a.deployLog(s.Repo, flight.ID, w.Token, given.masks())
 	if err != nil {
 		return fmt.Errorf("app: no log for %s: %w", flight.ID, err)
 	}
-	finished := a.carry(ctx, s, w.Token, place, log)
+	finished := a.carry(ctx, s, w.Token, place, given, log)
+	finished.Reason = logs.Masked(finished.Reason, given.masks())
 	if err := log.Close(); err != nil {
 		a.log.Warn("the log of a deployment is not complete", "env", place.Name, "err", err)
 	}
@@ -62,6 +67,7 @@ func (a *App) startDeploy(ctx context.Context, w *repoWork, place deploy.Place) 
 		return false, nil
 	}
 	closed := func(reason string) (bool, error) {
+		a.log.Warn("a gate stays shut", "env", place.Name, "deployment", waiting.ID, "reason", reason)
 		_, err := w.Append(ctx, deploy.GateClosed{Environment: place.Name, Promotion: waiting.ID, Reason: reason, At: a.now().UTC()})
 		return false, err
 	}
@@ -83,6 +89,11 @@ func (a *App) startDeploy(ctx context.Context, w *repoWork, place deploy.Place) 
 		return closed("the artifact is not on hand: " + err.Error())
 	} else if err != nil {
 		return false, err
+	}
+	if why, err := a.unproven(ctx, w.Latest(), place.Spec, *waiting); err != nil {
+		return false, err
+	} else if why != "" {
+		return closed(why)
 	}
 	if err := a.askAgain(ctx, w, place); err != nil {
 		return false, err
@@ -135,16 +146,24 @@ func (a *App) askAgain(ctx context.Context, w *repoWork, place deploy.Place) err
 
 // carry puts the flight's artifact in place and proves it. When it cannot be proven and something ran there before, that
 // is put back.
-func (a *App) carry(ctx context.Context, s deploy.State, token int64, place deploy.Place, log io.Writer) deploy.DeployFinished {
+func (a *App) carry(ctx context.Context, s deploy.State, token int64, place deploy.Place, given given, log io.Writer) deploy.DeployFinished {
 	flight := place.Flight
 	finished := deploy.DeployFinished{Deployment: flight.ID}
+	for _, note := range given.notes {
+		fmt.Fprintln(log, note)
+	}
+	if given.why != "" {
+		finished.Reason = given.why
+		fmt.Fprintf(log, "Failed: %s\n", finished.Reason)
+		return finished
+	}
 	spec := place.Spec
 	t, ok := a.targets[spec.Target.Kind]
 	if !ok {
 		finished.Reason = fmt.Sprintf("there is no target %q here", spec.Target.Kind)
 		return finished
 	}
-	d := a.deployment(s.Repo, place, flight.ID, flight.Commit, flight.Digest, token, log)
+	d := a.deployment(s.Repo, place, flight.ID, flight.Commit, flight.Digest, token, given, log)
 	fmt.Fprintf(log, "Deploying %s (%s) to %s: %s\n", flight.Commit.Short(), flight.Digest, place.Name, flight.Why)
 	err := a.put(ctx, t, d)
 	if err == nil {
@@ -161,7 +180,7 @@ func (a *App) carry(ctx context.Context, s deploy.State, token int64, place depl
 		return finished
 	}
 	fmt.Fprintf(log, "Putting %s back.\n", place.Live.Digest)
-	back := a.deployment(s.Repo, place, flight.ID+"-back", place.Live.Commit, place.Live.Digest, token, log)
+	back := a.deployment(s.Repo, place, flight.ID+"-back", place.Live.Commit, place.Live.Digest, token, given, log)
 	if err := a.put(ctx, t, back); err != nil {
 		finished.Reason += "; and " + place.Live.Digest.Short() + " could not be put back: " + sentence(err)
 	} else {
@@ -194,10 +213,10 @@ func (a *App) extract(ctx context.Context, digest pipeline.Digest, dir string) e
 	return err
 }
 
-func (a *App) deployment(repo pipeline.Repo, p deploy.Place, id string, c pipeline.Commit, d pipeline.Digest, token int64, log io.Writer) target.Deployment {
+func (a *App) deployment(repo pipeline.Repo, p deploy.Place, id string, c pipeline.Commit, d pipeline.Digest, token int64, given given, log io.Writer) target.Deployment {
 	return target.Deployment{
 		ID: fmt.Sprintf("%d/%s", repo.ID, id), Token: token, Repo: repo, Environment: p.Name, Commit: c, Digest: d,
-		Settings: p.Spec.Target.Settings, Log: log,
+		Settings: p.Spec.Target.Settings, Secrets: given.secrets, Log: log,
 	}
 }
 
@@ -209,20 +228,27 @@ func (a *App) remove(ctx context.Context, w *repoWork, e deploy.Remove) error {
 	if !ok {
 		return fmt.Errorf("app: there is no target %q to take %s down", place.Spec.Target.Kind, e.Environment)
 	}
-	d := a.deployment(s.Repo, place, fmt.Sprintf("%s#%d-removed", place.Name, place.Count), "", "", w.Token, io.Discard)
-	if err := t.Remove(ctx, d); err != nil {
+	given, err := a.placeSecrets(s.Repo, place)
+	if err == nil && given.why != "" {
+		err = errors.New(given.why)
+	}
+	if err != nil {
 		return fmt.Errorf("app: take %s down: %w", e.Environment, err)
 	}
+	d := a.deployment(s.Repo, place, fmt.Sprintf("%s#%d-removed", place.Name, place.Count), "", "", w.Token, given, io.Discard)
+	if err := t.Remove(ctx, d); err != nil {
+		return fmt.Errorf("app: take %s down: %w", e.Environment, maskError(err, given.masks()))
+	}
 	a.log.Info("environment removed", "env", e.Environment, "repo", s.Repo.Slug())
-	_, err := w.Append(ctx, deploy.Removed{Environment: e.Environment, At: a.now().UTC()})
+	_, err = w.Append(ctx, deploy.Removed{Environment: e.Environment, At: a.now().UTC()})
 	return err
 }
 
 // deployLog begins a log for one try of a deployment. A log is written once, so each try has its own.
-func (a *App) deployLog(repo pipeline.Repo, deployment string, token int64) (log *logs.Writer, err error) {
+func (a *App) deployLog(repo pipeline.Repo, deployment string, token int64, masks []string) (log *logs.Writer, err error) {
 	for try := 1; try < 1000; try++ {
 		name := fmt.Sprintf("deploy/%d/%s/%d-%d", repo.ID, strings.ReplaceAll(deployment, "#", "/"), token, try)
-		if log, err = a.logs.Writer(name, nil, stepLogLimit); !errors.Is(err, logs.ErrExists) {
+		if log, err = a.logs.Writer(name, masks, stepLogLimit); !errors.Is(err, logs.ErrExists) {
 			return log, err
 		}
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/conveyor-ci/conveyor/pipeline"
 	"github.com/conveyor-ci/conveyor/pipeline/artifact"
 	"github.com/conveyor-ci/conveyor/pipeline/engine"
+	"github.com/conveyor-ci/conveyor/pipeline/logs"
 	"github.com/conveyor-ci/conveyor/pipeline/sandbox"
 )
 
@@ -94,6 +95,13 @@ func (a *App) step(ctx context.Context, w *runWork, s pipeline.State, spec pipel
 	if s.Trust < pipeline.Writer && !a.sandbox.Isolation().FitForStrangers() {
 		return pipeline.Result{Outcome: pipeline.Failed, Reason: "this server has no sandbox that is fit for code from outside"}, nil
 	}
+	given, err := a.stepSecrets(s, spec)
+	if err != nil {
+		return pipeline.Result{}, fmt.Errorf("the secrets cannot be read: %w", err)
+	}
+	if given.why != "" {
+		return pipeline.Result{Outcome: pipeline.Failed, Reason: given.why}, nil
+	}
 	id := workID(s.Run, spec.Name, attempt)
 	t := s.Trigger
 	if err := a.source.Fetch(github.As(ctx, github.Conclusion), t.Repo, t.Ref, t.Commit, a.token(t.Repo, s.Run)); err != nil {
@@ -112,15 +120,30 @@ func (a *App) step(ctx context.Context, w *runWork, s pipeline.State, spec pipel
 		a.source.Expect(t.Repo, t.Commit)
 	}
 
-	log, err := a.logs.Writer(LogName(s.Run, spec.Name, attempt), nil, stepLogLimit)
+	log, err := a.logs.Writer(LogName(s.Run, spec.Name, attempt), given.masks(), stepLogLimit)
 	if err != nil {
 		return pipeline.Result{}, fmt.Errorf("no log: %w", err)
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
+	for _, note := range given.notes {
+		fmt.Fprintln(log, note)
+	}
+	lent := a.lend(ctx, s, spec, id, ws.Dir(), log)
+	if lent != nil {
+		defer rest.Go(func() {
+			if err := lent.Close(); err != nil { // as with the workspace
+				a.log.Warn("a cache could not be taken back", "run", s.Run, "step", spec.Name, "err", err)
+			}
+		})
+	}
 
 	if problem := unfit(ws.Dir(), spec.Dir); problem != "" {
 		fmt.Fprintln(log, problem)
 		return pipeline.Result{Outcome: pipeline.Failed, Reason: problem}, nil
+	}
+	tree, err := a.source.Tree(ctx, t.Repo, t.Commit)
+	if err != nil {
+		return pipeline.Result{}, fmt.Errorf("the source could not be named: %w", err)
 	}
 	root, release, fault, err := a.imageRoot(ctx, w, spec, log)
 	if release != nil {
@@ -147,7 +170,7 @@ func (a *App) step(ctx context.Context, w *runWork, s pipeline.State, spec pipel
 	}
 	box := sandbox.Spec{
 		ID: id, Script: script, Shell: spec.Shell, Workspace: ws.Dir(), Dir: spec.Dir, Env: env, Output: log, Root: root,
-		Paths: []string{"CONVEYOR_OUTPUT=" + outputFile}, Writes: ws.Written(),
+		Paths: []string{"CONVEYOR_OUTPUT=" + outputFile}, Writes: ws.Written(), Secrets: given.secrets, Folders: folders(lent),
 		Limits: sandbox.Limits{Wall: spec.Timeout.Std(), Memory: spec.Limits.Memory, CPUs: spec.Limits.CPUs, PIDs: spec.Limits.PIDs},
 	}
 	network, remark := a.wayOut(s.Trust, spec, &box)
@@ -157,7 +180,7 @@ func (a *App) step(ctx context.Context, w *runWork, s pipeline.State, spec pipel
 		_, _ = io.WriteString(log, network.Report())
 	}
 	if err != nil {
-		return pipeline.Result{}, fmt.Errorf("the sandbox failed: %w", err)
+		return pipeline.Result{}, fmt.Errorf("the sandbox failed: %w", maskError(err, given.masks()))
 	}
 	if ctx.Err() != nil {
 		why := cutOff(context.Cause(ctx))
@@ -168,19 +191,28 @@ func (a *App) step(ctx context.Context, w *runWork, s pipeline.State, spec pipel
 		return pipeline.Result{}, ctx.Err()
 	}
 	result := judge(verdict, spec)
-	readOutputs(ws.Dir(), &result)
-	a.readReports(ctx, s, spec, attempt, ws.Dir(), &result)
-	if build != nil {
-		a.built(ctx, s, build, ws.Dir(), &result)
-		return result, nil
+	result.Inputs = pipeline.StepDigest(withTaken(s, spec), tree, w.Latest().Images[spec.Image])
+	words := logs.NewWords(given.masks())
+	readOutputs(ws.Dir(), words, &result)
+	a.readReports(ctx, s, spec, attempt, ws.Dir(), words, &result)
+	if result.Outcome != pipeline.Passed && a.failed != nil {
+		_, _ = a.wayOut(s.Trust, spec, &box) // the one before has ended
+		a.failed(ctx, spec, box)
 	}
 	switch {
+	case build != nil:
+		a.built(ctx, s, build, ws.Dir(), words, &result)
 	case result.Outcome != pipeline.Passed || spec.Artifact == nil:
 	case s.Trust < pipeline.Writer:
 		fmt.Fprintf(log, "\nThe artifact %s is not kept: the code comes from outside.\n", spec.Artifact.Name)
 	default:
 		a.keepArtifact(ctx, ws.Dir(), *spec.Artifact, &result)
 	}
+	a.attest(ctx, w.Latest(), spec, attempt, &result)
+	if result.Outcome == pipeline.Passed {
+		a.keep(ctx, s, spec, lent, given.masks(), log)
+	}
+	result.Reason = words.Masked(result.Reason)
 	return result, nil
 }
 

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 
@@ -27,7 +28,7 @@ func (a *App) keepSARIF(ctx context.Context, s pipeline.State, dir, name string,
 		r.unread("sarif", name, errors.Join(errors.New("it is not passed on to GitHub"), err))
 		return
 	}
-	r.tested.SARIF = append(r.tested.SARIF, m.Files[0].Digest)
+	r.tested.SARIF = append(r.tested.SARIF, m.Digest())
 }
 
 // upload passes a step's analyses on to GitHub's code scanning. It may be repeated: GitHub takes the last one of a commit, tool
@@ -64,7 +65,14 @@ func (a *App) upload(ctx context.Context, w *runWork, e pipeline.Upload) error {
 }
 
 func (a *App) kept(ctx context.Context, digest pipeline.Digest) ([]byte, error) {
-	f, err := a.artifacts.Open(ctx, digest)
+	m, err := a.artifacts.Manifest(ctx, digest)
+	if err != nil {
+		return nil, err
+	}
+	if len(m.Files) != 1 {
+		return nil, fmt.Errorf("%w: %s is not one analysis", artifact.ErrCorrupt, digest)
+	}
+	f, err := a.artifacts.Open(ctx, m.Files[0].Digest)
 	if err != nil {
 		return nil, err
 	}

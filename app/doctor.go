@@ -58,6 +58,7 @@ func Diagnose(ctx context.Context, c Config, log *slog.Logger, progress func(loo
 	all := settingsFinding(c)
 	all = append(all, folderFinding(c), ledgerKeyFinding(c), sandboxFinding(ctx, c))
 	all = append(all, journalFinding(ctx, c)...)
+	all = append(all, secretsFinding(c)...)
 	if all[0].Level == Failed {
 		return append(all, Finding{Name: "GitHub", Level: Unknown, Says: "It is not asked while the settings are wrong."})
 	}

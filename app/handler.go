@@ -50,7 +50,14 @@ func (a *App) handler() (http.Handler, error) {
 				return a.held.next(string(s.Run), repoStream(s.Trigger.Repo.ID))
 			},
 			Changed: a.changes.follow,
-			Logs:    a.logs, LogName: LogName, Key: a.RunKey, GitHubURL: a.config.GitHubURL, Open: a.config.OpenPages, Log: a.log,
+			Manifest: func(ctx context.Context, made pipeline.Artifact) ([]byte, error) {
+				m, err := a.artifacts.Manifest(ctx, made.Digest)
+				return m.Encode(), err
+			},
+			Signed: func(ctx context.Context, made pipeline.Artifact) ([]byte, error) {
+				return a.bundle(ctx, made.Provenance)
+			},
+			Logs: a.logs, LogName: LogName, Key: a.RunKey, GitHubURL: a.config.GitHubURL, Open: a.config.OpenPages, Log: a.log,
 		}),
 		Ready:   a.ready,
 		Metrics: promhttp.HandlerFor(a.meter.registry, promhttp.HandlerOpts{}),

@@ -15,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/conveyor-ci/conveyor/pipeline"
+	"github.com/conveyor-ci/conveyor/pipeline/logs"
 )
 
 // outputFile is where a step writes what it puts out for others, below the top of its workspace. It is taken away when it
@@ -31,8 +32,11 @@ var outputName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,63}$`)
 
 // readOutputs takes what a step has put out, as lines of name=value. What cannot be understood fails a step that passed:
 // a later one would run without its value. The workspace is the step's own work, so that the file may be anything.
-func readOutputs(dir string, r *pipeline.Result) {
+func readOutputs(dir string, words logs.Words, r *pipeline.Result) {
 	text, err := takeOutputs(dir)
+	if err == nil && words.Masked(string(text)) != string(text) {
+		err = errors.New("it holds a secret, and what a step puts out is stored with the run")
+	}
 	if err == nil {
 		r.Outputs, err = parseOutputs(text)
 	}
@@ -104,6 +108,23 @@ func taken(s pipeline.State, spec pipeline.Step) (env []string) {
 		}
 	}
 	return env
+}
+
+// withTaken is a step with the words that it has taken as variables of its own: what goes into it.
+func withTaken(s pipeline.State, spec pipeline.Step) pipeline.Step {
+	env := taken(s, spec)
+	if len(env) == 0 {
+		return spec
+	}
+	spec.Env = maps.Clone(spec.Env)
+	if spec.Env == nil {
+		spec.Env = map[string]string{}
+	}
+	for _, e := range env {
+		name, word, _ := strings.Cut(e, "=")
+		spec.Env[name] = word
+	}
+	return spec
 }
 
 // unfit says why a step cannot start in its folder. The folder comes from a commit, where it may be a link.

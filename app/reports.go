@@ -12,6 +12,7 @@ import (
 	"github.com/bmatcuk/doublestar/v4"
 
 	"github.com/conveyor-ci/conveyor/pipeline"
+	"github.com/conveyor-ci/conveyor/pipeline/logs"
 	"github.com/conveyor-ci/conveyor/pipeline/report"
 )
 
@@ -28,7 +29,7 @@ const (
 // readReports turns the reports that a step has written into annotations and figures. All of it was written by the build:
 // files are opened without leaving the workspace, and paths count only when the commit holds them. A report that cannot be
 // read is the step's affair, and never fails it.
-func (a *App) readReports(ctx context.Context, s pipeline.State, spec pipeline.Step, attempt int, dir string, r *pipeline.Result) {
+func (a *App) readReports(ctx context.Context, s pipeline.State, spec pipeline.Step, attempt int, dir string, words logs.Words, r *pipeline.Result) {
 	if spec.Reports == (pipeline.Reports{}) {
 		return
 	}
@@ -43,7 +44,7 @@ func (a *App) readReports(ctx context.Context, s pipeline.State, spec pipeline.S
 		return
 	}
 	defer func() { _ = root.Close() }() // it was only read
-	read := reading{result: r, tested: &pipeline.Tested{}}
+	read := reading{result: r, tested: &pipeline.Tested{}, words: words}
 	left := int64(maxRead)
 	for _, form := range forms(spec.Reports, report.NewFiles(paths), moduleOf(root)) {
 		names, err := doublestar.Glob(root.FS(), form.glob, doublestar.WithFilesOnly(), doublestar.WithNoFollow())
@@ -63,6 +64,10 @@ func (a *App) readReports(ctx context.Context, s pipeline.State, spec pipeline.S
 			}
 			read.take(found)
 			if form.name == "sarif" && err == nil {
+				if !read.silent(root, name) {
+					read.unread(form.name, name, errors.New("it holds the value of a secret, so it is not passed on to GitHub"))
+					continue
+				}
 				a.keepSARIF(ctx, s, dir, name, &read)
 			}
 		}
@@ -130,11 +135,12 @@ type reading struct {
 	tested   *pipeline.Tested
 	tests    []report.Test
 	coverage *report.Coverage
+	words    logs.Words // masks the step's secrets: what is read here leaves the server
 }
 
 func (r *reading) unread(form, name string, err error) {
 	if len(r.tested.Unread) < maxUnread {
-		r.tested.Unread = append(r.tested.Unread, outside(fmt.Sprintf("%s (%s): %s", name, form, strings.TrimPrefix(err.Error(), "report: ")), 300))
+		r.tested.Unread = append(r.tested.Unread, outside(r.words.Masked(fmt.Sprintf("%s (%s): %s", name, form, strings.TrimPrefix(err.Error(), "report: "))), 300))
 	}
 }
 
@@ -144,7 +150,10 @@ func (r *reading) take(found report.Findings) {
 	r.tested.Skipped += found.Summary.Skipped
 	r.tested.Unplaced += found.Dropped
 	r.tested.Beyond += found.Cut
-	r.tests = append(r.tests, found.Tests...)
+	for _, t := range found.Tests {
+		t.Name = r.words.Masked(t.Name)
+		r.tests = append(r.tests, t)
+	}
 	if found.Alerts != (report.Alerts{}) {
 		sum := pipeline.Alerts(found.Alerts)
 		if before := r.tested.Alerts; before != nil {
@@ -163,8 +172,22 @@ func (r *reading) take(found report.Findings) {
 			r.tested.Beyond++
 			continue
 		}
-		r.result.Annotations = append(r.result.Annotations, pipeline.Annotation{Path: at.Path, Line: at.Line, Level: at.Level, Title: at.Title, Message: at.Message})
+		r.result.Annotations = append(r.result.Annotations, pipeline.Annotation{Path: at.Path, Line: at.Line, Level: at.Level, Title: r.words.Masked(at.Title), Message: r.words.Masked(at.Message)})
 	}
+}
+
+// silent reports whether a file that is passed on as it is holds no secret of the step.
+func (r *reading) silent(root *os.Root, name string) bool {
+	if r.words == (logs.Words{}) {
+		return true
+	}
+	f, err := root.Open(name)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = f.Close() }() // it was only read
+	text, err := io.ReadAll(io.LimitReader(f, maxSARIF+1))
+	return err == nil && len(text) <= maxSARIF && r.words.Masked(string(text)) == string(text)
 }
 
 func readReport(root *os.Root, name string, read func(io.Reader) (report.Findings, error)) (report.Findings, error) {

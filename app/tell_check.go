@@ -184,11 +184,7 @@ func (a *App) checkSummary(ctx context.Context, s pipeline.State, c pipeline.Che
 	}
 	b.WriteString(reportSummary(c.Steps))
 	for _, st := range c.Steps {
-		made := st.Result.Secondary
-		if st.Result.Artifact != nil {
-			made = append([]pipeline.Artifact{*st.Result.Artifact}, made...)
-		}
-		for _, art := range made {
+		for _, art := range st.Result.Made() {
 			fmt.Fprintf(&b, "\nArtifact **%s**: `%s`, %d files, %s\n", art.Name, art.Digest, art.Files, bytesWords(art.Size))
 		}
 	}

@@ -106,11 +106,11 @@ func (s State) Artifacts() (made []Artifact) {
 		return nil
 	}
 	for _, st := range s.Steps {
-		if st.Phase == Done && st.Result.Outcome == Passed && st.Result.Artifact != nil {
-			made = append(made, *st.Result.Artifact)
+		if st.Phase != Done || st.Result.Outcome != Passed {
+			continue
 		}
-		if st.Phase == Done && st.Result.Outcome == Passed {
-			made = append(made, st.Result.Secondary...)
+		for _, one := range st.Result.Made() {
+			made = append(made, *one)
 		}
 	}
 	return made

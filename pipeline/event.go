@@ -171,6 +171,7 @@ type Result struct {
 	Annotations []Annotation `json:"annotations,omitempty"`
 	Tested      *Tested      `json:"tested,omitempty"` // what else the reports say
 	Artifact    *Artifact    `json:"artifact,omitempty"`
+	Inputs      Digest       `json:"inputs,omitempty"` // the StepDigest of what ran
 	// What the step put out for others, by name. Text from a build: a value of a variable, and nothing else.
 	Outputs map[string]string `json:"outputs,omitempty"`
 
@@ -201,4 +202,6 @@ type Artifact struct {
 	Digest Digest `json:"digest"`
 	Files  int    `json:"files"`
 	Size   int64  `json:"size"` // bytes
+	// Where its provenance is kept: the digest of an artifact that holds the signed bundle. Empty when there is none.
+	Provenance Digest `json:"provenance,omitempty"`
 }

@@ -86,10 +86,12 @@ type Step struct {
 	Artifact *ArtifactSpec     `json:"artifact,omitempty"`
 	Network  Network           `json:"network,omitempty"` // what it asks for; what it gets is Trust.Network
 
-	Buildspec string   `json:"buildspec,omitempty"` // the path of a buildspec, which is run in the place of Run
-	Spec      string   `json:"spec,omitempty"`      // its text, at the commit of the plan
-	BatchID   string   `json:"batch_id,omitempty"`  // the build of the buildspec's batch that the step is
-	Makes     []string `json:"makes,omitempty"`     // the artifacts that the buildspec names besides Artifact
+	Buildspec string      `json:"buildspec,omitempty"` // the path of a buildspec, which is run in the place of Run
+	Spec      string      `json:"spec,omitempty"`      // its text, at the commit of the plan
+	BatchID   string      `json:"batch_id,omitempty"`  // the build of the buildspec's batch that the step is
+	Makes     []string    `json:"makes,omitempty"`     // the artifacts that the buildspec names besides Artifact
+	Secrets   []SecretUse `json:"secrets,omitempty"`
+	Cache     *CacheSpec  `json:"cache,omitempty"`
 }
 
 // Output names a value that another step puts out.
@@ -134,6 +136,8 @@ type Environment struct {
 	Target   Target   `json:"target"`
 	Verify   Verify   `json:"verify"`
 	Approve  *Approve `json:"approve,omitempty"`
+
+	Secrets []SecretUse `json:"secrets,omitempty"` // for its target only
 }
 
 // EnvOn says what brings an artifact here by itself. The zero value: nothing does, only After or a command.

@@ -19,7 +19,7 @@ type Tested struct {
 	Unread   []string   `json:"unread,omitempty"`   // why reports could not be read, a sentence each
 	Alerts   *Alerts    `json:"alerts,omitempty"`
 	Coverage *Coverage  `json:"coverage,omitempty"`
-	SARIF    []Digest   `json:"sarif,omitempty"` // files of analyses that are kept, to be passed on to GitHub
+	SARIF    []Digest   `json:"sarif,omitempty"` // analyses that are kept, each as an artifact of one file, to be passed on to GitHub
 }
 
 // SlowTest is a test and how long it took.

@@ -49,7 +49,7 @@ func ConvertManifest(ctx context.Context, apiURL string, transport http.RoundTri
 	}
 	c := Credentials{
 		AppID: made.GetID(), Slug: made.GetSlug(), HTMLURL: made.GetHTMLURL(), ClientID: made.GetClientID(),
-		ClientSecret: Secret{made.GetClientSecret()}, WebhookSecret: Secret{made.GetWebhookSecret()}, PEM: Secret{made.GetPEM()},
+		ClientSecret: NewSecret(made.GetClientSecret()), WebhookSecret: NewSecret(made.GetWebhookSecret()), PEM: NewSecret(made.GetPEM()),
 	}
 	if _, err := parseKey([]byte(c.PEM.Reveal())); err != nil || c.AppID <= 0 || !slugForm.MatchString(c.Slug) {
 		return Credentials{}, errors.New("github: GitHub made the App, but its answer holds no usable key; delete the App on GitHub and begin the set-up again")

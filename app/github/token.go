@@ -41,7 +41,7 @@ func (in *Installation) Token(ctx context.Context, repo pipeline.Repo, holder st
 	if err != nil {
 		return Token{}, fmt.Errorf("github: get a token that reads %s: %w", repo.Slug(), judge(ctx, err, false))
 	}
-	return Token{Value: Secret{value}, Expires: expires}, nil
+	return Token{Value: NewSecret(value), Expires: expires}, nil
 }
 
 // Release says that holder needs the repository's token no more. When nobody else does, the token is revoked, and the next

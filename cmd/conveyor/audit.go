@@ -103,10 +103,15 @@ func auditWords(l ledger.Line) string {
 	if l.Say != "" {
 		words = append(words, l.Say)
 	}
+	return printable(strings.Join(words, "  "))
+}
+
+// printable is text from outside that cannot move a terminal's cursor.
+func printable(text string) string {
 	return strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
 			return '\ufffd'
 		}
 		return r
-	}, strings.Join(words, "  "))
+	}, text)
 }

@@ -17,11 +17,14 @@ import (
 type cli struct {
 	Serve    serve       `cmd:"" help:"Hear webhooks, run pipelines, deploy. Everything is set by flags, a file or CONVEYOR_ variables."`
 	Doctor   doctor      `cmd:"" help:"Look at everything that must be well, and say what to do about what is not."`
+	Run      run         `cmd:"" help:"Run the working tree here as a server would, changes that are not committed included."`
 	Validate validate    `cmd:"" help:"Check a pipeline file or a buildspec, and print each mistake with its place."`
 	Logs     logsCommand `cmd:"" help:"Print what the steps of a run have printed, and follow it."`
 	Replay   replay      `cmd:"" help:"Show what a webhook would do: the decision, and each call to GitHub. Nothing is run, and nobody is told."`
 	Schema   schema      `cmd:"" help:"Print the JSON Schema of the pipeline file, for editors."`
 	Audit    audit       `cmd:"" help:"Prove or print the ledger of approvals and deployments, offline."`
+	Verify   verify      `cmd:"" help:"Prove where an artifact comes from, offline."`
+	Secrets  secrets     `cmd:"" help:"Set, list, remove or re-encrypt the secrets of steps and deployments. A server that runs sees the change at once."`
 	Version  version     `cmd:"" help:"Print the version."`
 }
 

@@ -92,7 +92,7 @@ func (r *replay) read(ctx context.Context, dir string) (hook app.Webhook, past [
 	case strings.ContainsAny(r.What, "/.") || len(r.What) < 8:
 		return hook, nil, fmt.Errorf("there is no file %s; give a file with a payload, or a delivery's GUID", r.What)
 	}
-	address, err := secret("CONVEYOR_REDIS_URL", r.RedisURLFile, os.Getenv)
+	address, err := fromEither("CONVEYOR_REDIS_URL", r.RedisURLFile, os.Getenv)
 	if err != nil {
 		return hook, nil, err
 	}

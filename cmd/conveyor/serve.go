@@ -38,6 +38,16 @@ type settings struct {
 	RedisURLFile      string `help:"File with the address of a Redis that keeps the journal. Or set CONVEYOR_REDIS_URL." name:"redis-url-file" env:"CONVEYOR_REDIS_URL_FILE"`
 	AcceptLoss        bool   `help:"Start on a Redis without appendfsync always, although it can lose what it has acknowledged." env:"CONVEYOR_ACCEPT_LOSS"`
 
+	ArtifactsS3Endpoint   string        `help:"Address of an S3 server that keeps artifacts." name:"artifacts-s3-endpoint" env:"CONVEYOR_ARTIFACTS_S3_ENDPOINT"`
+	ArtifactsS3Bucket     string        `help:"Its bucket. Left out, artifacts are in the data folder." name:"artifacts-s3-bucket" env:"CONVEYOR_ARTIFACTS_S3_BUCKET"`
+	ArtifactsS3Prefix     string        `help:"What the names of all objects begin with." name:"artifacts-s3-prefix" env:"CONVEYOR_ARTIFACTS_S3_PREFIX"`
+	ArtifactsS3Region     string        `help:"Its region; left out, the server is asked." name:"artifacts-s3-region" env:"CONVEYOR_ARTIFACTS_S3_REGION"`
+	ArtifactsS3KeyID      string        `help:"The access key's name; left out, the machine's role is used." name:"artifacts-s3-key-id" env:"CONVEYOR_ARTIFACTS_S3_KEY_ID"`
+	ArtifactsS3SecretFile string        `help:"File with the access key's secret. Or set CONVEYOR_ARTIFACTS_S3_SECRET." name:"artifacts-s3-secret-file" env:"CONVEYOR_ARTIFACTS_S3_SECRET_FILE"`
+	KeepArtifacts         time.Duration `help:"How long artifacts are kept that no environment runs, waits for or could go back to; 0 is for ever." default:"2160h" env:"CONVEYOR_KEEP_ARTIFACTS"`
+
+	ProvenanceKeyFile string `help:"File with the key that signs where artifacts come from; made when it is not there. Left out, it is in the data folder." env:"CONVEYOR_PROVENANCE_KEY_FILE"`
+
 	Sandbox       string   `help:"auto, crun, runc, runsc, or none (no isolation, for trusted code only)." default:"auto" env:"CONVEYOR_SANDBOX"`
 	Tools         []string `help:"Folders outside of /usr that steps may see, read-only." env:"CONVEYOR_TOOLS"`
 	Network       string   `help:"The most that a step may reach: none, allowed (the hosts on the list) or full (every public host)." default:"allowed" env:"CONVEYOR_NETWORK"`
@@ -52,7 +62,10 @@ type settings struct {
 	ImageMaxBytes   int64    `help:"The largest image, unpacked, in bytes." default:"10000000000" env:"CONVEYOR_IMAGE_MAX_BYTES"`
 	ImageStoreBytes int64    `help:"How much of images is kept, in bytes, before the longest unused are removed." default:"50000000000" env:"CONVEYOR_IMAGE_STORE_BYTES"`
 
+	SecretsKeyFile string `help:"File with the key (age) of the store of secrets, best on another disk than the data folder. Left out, it is made in the data folder." env:"CONVEYOR_SECRETS_KEY_FILE"`
+
 	Workers     int           `help:"Steps that run at once; 0 means one for each processor." default:"0" env:"CONVEYOR_WORKERS"`
+	CacheSize   int64         `help:"GiB that all caches of steps together may have." default:"10" env:"CONVEYOR_CACHE_SIZE"`
 	DeployRoots []string      `help:"Absolute folders below which the static target may publish." env:"CONVEYOR_DEPLOY_ROOTS"`
 	ExecDir     string        `help:"Folder of the exec target's scripts." env:"CONVEYOR_EXEC_DIR"`
 	CommandApps []int64       `help:"Apps, by number, whose comments may command as people's do." env:"CONVEYOR_COMMAND_APPS"`
@@ -113,6 +126,8 @@ func (s *settings) config(getenv func(string) string) (app.Config, error) {
 		CommandApps: s.CommandApps, OpenPages: s.OpenPages, Grace: s.Grace, SweepEvery: s.SweepEvery, SweepHeads: s.SweepHeads,
 		CodeScanning: s.CodeScanning, KeepLogs: s.KeepLogs, KeepLogsBytes: s.KeepLogsMB << 20,
 	}
+	c.ArtifactsS3 = app.S3{Endpoint: s.ArtifactsS3Endpoint, Bucket: s.ArtifactsS3Bucket, Prefix: s.ArtifactsS3Prefix, Region: s.ArtifactsS3Region, KeyID: s.ArtifactsS3KeyID}
+	c.KeepArtifacts = s.KeepArtifacts
 	if c.Workers == 0 {
 		c.Workers = runtime.NumCPU()
 	}
@@ -120,12 +135,14 @@ func (s *settings) config(getenv func(string) string) (app.Config, error) {
 		c.DataDir = abs
 	}
 	c.PrivateKeyFile, c.WebhookSecretFile = absolute(s.PrivateKeyFile), absolute(s.WebhookSecretFile)
+	c.ProvenanceKeyFile = absolute(s.ProvenanceKeyFile)
+	c.SecretsKeyFile, c.CacheSize = absolute(s.SecretsKeyFile), s.CacheSize
 	c.LedgerKeyFile = absolute(s.LedgerKeyFile)
 	var problems, missing []string
 	read := func(name, file string) string {
-		value, err := secret(name, file, getenv)
+		value, err := fromEither(name, file, getenv)
 		switch {
-		case errors.Is(err, fs.ErrNotExist) && name != "CONVEYOR_REDIS_URL":
+		case errors.Is(err, fs.ErrNotExist) && name != "CONVEYOR_REDIS_URL" && name != "CONVEYOR_ARTIFACTS_S3_SECRET":
 			missing = append(missing, err.Error()) // the set-up writes it
 		case err != nil:
 			problems = append(problems, err.Error())
@@ -133,6 +150,7 @@ func (s *settings) config(getenv func(string) string) (app.Config, error) {
 		return value
 	}
 	c.PrivateKey = github.NewSecret(read("CONVEYOR_PRIVATE_KEY", s.PrivateKeyFile))
+	c.ArtifactsS3.Secret = github.NewSecret(strings.TrimSpace(read("CONVEYOR_ARTIFACTS_S3_SECRET", s.ArtifactsS3SecretFile)))
 	c.RedisURL = github.NewSecret(strings.TrimSpace(read("CONVEYOR_REDIS_URL", s.RedisURLFile)))
 	for line := range strings.Lines(read("CONVEYOR_WEBHOOK_SECRET", s.WebhookSecretFile)) {
 		if line = strings.TrimSpace(line); line != "" {
@@ -170,7 +188,7 @@ func absolute(file string) string {
 	return file
 }
 
-func secret(name, file string, getenv func(string) string) (string, error) {
+func fromEither(name, file string, getenv func(string) string) (string, error) {
 	value := getenv(name)
 	switch {
 	case file == "":

@@ -11,6 +11,7 @@ import (
 	"io"
 
 	"github.com/conveyor-ci/conveyor/pipeline"
+	"github.com/conveyor-ci/conveyor/pipeline/secret"
 )
 
 // ErrFenced means that the place has already been given to a deployment with a higher token.
@@ -28,6 +29,7 @@ type Deployment struct {
 	Commit      pipeline.Commit
 	Digest      pipeline.Digest
 	Settings    map[string]string // of the plan's target
+	Secrets     []secret.Given    // for this deployment only; never in a log, an argument or a file on a disk
 	Log         io.Writer         // lines for people: what is done, where
 }
 

@@ -31,6 +31,8 @@ type Options struct {
 	Held      func(pipeline.State) (until time.Time, why string) // news of a run for GitHub; zero when none is held back. why may be empty
 	Changed   func(ctx context.Context, stream string) <-chan struct{}
 	Logs      *logs.Store
+	Manifest  func(context.Context, pipeline.Artifact) ([]byte, error) // the list of its files, of which the digest is taken
+	Signed    func(context.Context, pipeline.Artifact) ([]byte, error) // its provenance
 	LogName   func(run pipeline.RunID, step string, attempt int) string
 	Key       func(pipeline.RunID) string // the part of a run's address that opens it
 	GitHubURL string
@@ -66,6 +68,8 @@ func (p *Pages) Routes(r gin.IRouter) {
 	page(run, "", p.run)
 	page(run, "/log/:step/:attempt", p.log)
 	run.GET("/state", p.state)
+	page(run, "/artifact/:artifact/manifest.json", func(c *gin.Context) { p.made(c, p.o.Manifest) })
+	page(run, "/artifact/:artifact/provenance.sigstore.json", func(c *gin.Context) { p.made(c, p.o.Signed) })
 	page(run, "/logs", p.names)
 }
 

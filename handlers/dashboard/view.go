@@ -52,6 +52,7 @@ type problemView struct {
 type artifactView struct {
 	Name, Content string
 	Digest        pipeline.Digest
+	Link          string // where its manifest and its provenance are; empty when it has none
 }
 
 type fact struct{ Name, Value string }
@@ -134,7 +135,11 @@ func (p *Pages) view(ctx context.Context, s pipeline.State) (liveView, error) {
 		v.Problems = append(v.Problems, problemView{problem, p.github(s.Trigger.Repo, "blob", string(s.PlanFrom), problem.File()) + line})
 	}
 	for _, a := range s.Artifacts() {
-		v.Artifacts = append(v.Artifacts, artifactView{a.Name, count(a.Files, "file") + ", " + size(a.Size), a.Digest})
+		view := artifactView{Name: a.Name, Content: count(a.Files, "file") + ", " + size(a.Size), Digest: a.Digest}
+		if a.Provenance != "" {
+			view.Link = p.link(s.Run) + "/artifact/" + url.PathEscape(a.Name)
+		}
+		v.Artifacts = append(v.Artifacts, view)
 	}
 	v.Withheld = s.Over() && s.Conclusion() != pipeline.Success
 	v.Places = p.places(s, repo)
@@ -230,6 +235,11 @@ func about(s pipeline.State) []fact {
 	}
 	if s.PlanFrom != "" && s.PlanFrom != t.Commit {
 		facts = append(facts, fact{"Plan read at", string(s.PlanFrom)})
+	}
+	for _, st := range s.Steps {
+		if st.Result.Inputs != "" {
+			facts = append(facts, fact{"Step " + st.Name, string(st.Result.Inputs)})
+		}
 	}
 	return facts
 }

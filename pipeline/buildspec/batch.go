@@ -116,7 +116,7 @@ func (r *reader) noDebug(n *yaml.Node) {
 	}
 }
 
-// machine reads the env of a build in a batch. Only its variables mean something: all steps run on this machine.
+// machine reads the env of a build in a batch. Only its variables mean something: all of them run as the step does.
 func (r *reader) machine(n *yaml.Node) []Var {
 	if absent(n) || !r.mapping(n, "env", "write for example env: {variables: {KEY: value}}") {
 		return nil
@@ -124,7 +124,7 @@ func (r *reader) machine(n *yaml.Node) []Var {
 	r.keys(n, "env", "compute-type", "fleet", "image", "type", "privileged-mode", "variables")
 	for _, key := range []string{"compute-type", "fleet", "image", "type"} {
 		if of := find(n, key); !absent(of) {
-			r.warn(of, "remove it, or leave it for CodeBuild", "%s has no effect: all builds have the tools and the limits of this machine", key)
+			r.warn(of, "remove it, or leave it for CodeBuild", "%s has no effect: all builds have the image and the limits of the step", key)
 		}
 	}
 	if of := find(n, "privileged-mode"); r.flag(of, "privileged-mode") {

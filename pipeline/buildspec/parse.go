@@ -204,7 +204,7 @@ func (r *reader) section(n *yaml.Node, name string, s *Spec) (section Section) {
 	return section
 }
 
-// runtimes are what AWS would choose in its images. A step has the tools of the machine: the run says which those are.
+// runtimes are what AWS would choose in its images. A step has the tools of its image or of the machine: the run says which those are.
 func (r *reader) runtimes(n *yaml.Node) (all []Var) {
 	if absent(n) || !r.mapping(n, "runtime-versions", "write for example runtime-versions: {nodejs: 20}") {
 		return nil
@@ -215,7 +215,7 @@ func (r *reader) runtimes(n *yaml.Node) (all []Var) {
 		if !ok && !absent(value) {
 			continue
 		}
-		r.warn(name, "the log says which version there is", "runtime-versions cannot choose %s %s: a step has the tools of this machine", name.Value, version)
+		r.warn(name, "give the step an image that has it; the log says which version there is", "runtime-versions cannot choose %s %s: a step has the tools of its image, or of this machine", name.Value, version)
 		all = append(all, Var{Name: name.Value, Value: version})
 	}
 	return all

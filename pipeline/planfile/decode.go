@@ -86,6 +86,7 @@ func environment(name string, v *value) pipeline.Environment {
 		Target:   target(v.get("target").fields[0]),
 		Verify:   pipeline.Verify{HTTP: v.get("verify").get("http").text(), Contains: v.get("verify").get("contains").text()},
 		Approve:  approve(v.get("approve")),
+		Secrets:  secrets(v.get("secrets")),
 	}
 }
 

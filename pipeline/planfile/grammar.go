@@ -115,7 +115,7 @@ func stepRule() *rule {
 	return &rule{
 		about: "One list of commands in one sandbox.", example: `{"name": "unit", "run": "go test ./...", "timeout": "10m"}`,
 		kind: mapping, hint: "write - name: unit, and run: with its commands below",
-		later:  laterKeys("services", "cache", "strategy", "user"),
+		later:  laterKeys("services", "strategy", "user"),
 		either: []string{"run", "buildspec"}, lacks: "say what the step does, for example run: go test ./...",
 		keys: []key{
 			{name: "name", needed: true, missing: "give the step a name, for example name: unit", rule: &rule{
@@ -150,6 +150,8 @@ func stepRule() *rule {
 				about: "Whether the step may fail: it is shown as failed, and nothing is held up by it.", example: `true`, kind: flag, hint: "write true or false",
 			}},
 			{name: "resources", rule: resourcesRule()},
+			{name: "secrets", rule: secretsRule("The repository's secrets that the step is given, each as a file /run/secrets/NAME. Only code of people who may write gets any.")},
+			{name: "cache", rule: cacheRule()},
 			{name: "timeout", rule: &rule{
 				about: "How long one attempt of the step may take, 30m when left out and 6h at most.", example: `"30m"`,
 				kind: text, words: between(time.Second, maxTimeout),

@@ -61,6 +61,7 @@ func environmentRule() *rule {
 				},
 			}},
 			{name: "approve", rule: approveRule()},
+			{name: "secrets", rule: secretsRule("Secrets that the target is given, once the deployment may begin: those of this environment, else the repository's.")},
 		},
 	}
 }

@@ -7,7 +7,7 @@ func laterKeys(names ...string) (keys []later) {
 		"strategy":   "leave it out: a deployment switches from the old release to the new one at once",
 		"needs":      "write it in a step; stages run in the order in which they are written",
 		"services":   "start what the step needs in its run, in the background, before the tests",
-		"cache":      "leave it out: each step starts from a fresh copy of the source",
+		"cache":      "write it in a step",
 		"matrix":     "write it in a step",
 		"user":       "leave it out: every step runs as the same user, who owns the workspace and nothing else",
 		"if":         "choose branches in on, or write it in a stage or a step",

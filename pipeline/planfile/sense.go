@@ -18,6 +18,7 @@ func makeSense(root *value, m *mistakes) {
 			artifacts.add(step.get("artifact").get("name"), "artifact", m)
 			buildspecs = buildspecs || step.get("buildspec") != nil
 			pathsSense(step, m)
+			givenSense(step, m)
 			besideBuildspec(step, m)
 			before := count
 			if count += matrixSense(step, m); before <= maxSteps && count > maxSteps {
@@ -122,6 +123,7 @@ func environmentSense(env *field, earlier []*field, artifacts names, buildspecs 
 	orderSense(env, earlier, m)
 	addressSense(v, m)
 	approveSense(v.get("approve"), m)
+	placeSecretSense(v, m)
 	if expires := v.get("expires"); expires != nil && !perPull(v) {
 		m.add(expires.at, "remove it, or write on: pull_request", "only an environment with on: pull_request expires")
 	}

@@ -11,11 +11,11 @@ import (
 func TestAnImageSetsWhereProgramsAreAndNotWhereTheBoxIs(t *testing.T) {
 	t.Parallel()
 	s := sandbox.Spec{Root: &sandbox.Root{Env: []string{"PATH=/image", "LANG=el", "HOME=/root", "CI=", "LD_LIBRARY_PATH=/lib/x", "A=image", "B=image"}}, Env: []string{"B=step"}}
-	if got := strings.Join(s.Environ("/host", "/home", "/tmp", "/workspace"), " "); got != "PATH=/image HOME=/home TMPDIR=/tmp LANG=el CI=true LD_LIBRARY_PATH=/lib/x A=image B=step" {
+	if got := strings.Join(s.Environ("/host", "/home", "/tmp", "/run/secrets", "/workspace"), " "); got != "PATH=/image HOME=/home TMPDIR=/tmp LANG=el CI=true LD_LIBRARY_PATH=/lib/x A=image B=step" {
 		t.Error(got)
 	}
 	s.Root.Env = []string{"PATH="}
-	if got := s.Environ("/host", "/home", "/tmp", "/workspace")[0]; strings.Contains(got, "host") || !strings.Contains(got, ":/usr/bin:") {
+	if got := s.Environ("/host", "/home", "/tmp", "/run/secrets", "/workspace")[0]; strings.Contains(got, "host") || !strings.Contains(got, ":/usr/bin:") {
 		t.Errorf("an image without a PATH has %s", got)
 	}
 }

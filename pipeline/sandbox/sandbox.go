@@ -10,6 +10,8 @@ import (
 	"io"
 	"net"
 	"time"
+
+	"github.com/conveyor-ci/conveyor/pipeline/secret"
 )
 
 // Sandbox runs steps. Run may be called concurrently.
@@ -45,6 +47,18 @@ type Spec struct {
 	// Writes is the folder of this machine in which what is written to the workspace lies, when it is not the workspace
 	// itself. What is in it counts against the limits of disk and files.
 	Writes string
+
+	// Secrets are files in the folder that the variable CONVEYOR_SECRETS_DIR names, where only this step sees them. They
+	// are in memory, never in argv or a bundle, and gone when Run returns.
+	Secrets []secret.Given
+	Folders []Folder // further folders that the step may write
+}
+
+// Folder shows a folder of this machine to a step, in place of what would be there.
+type Folder struct {
+	Source string // an absolute path, writable by Owner
+	Writes string // the folder in which what is written to Source lies, when it is not Source itself
+	Target string // a clean path relative to the workspace, or below the home folder: "~/.npm"
 }
 
 // Limits bound one step. Zero values are replaced by the adapter's defaults; none is unlimited.

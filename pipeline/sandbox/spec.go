@@ -2,10 +2,13 @@ package sandbox
 
 import (
 	"fmt"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/conveyor-ci/conveyor/pipeline/secret"
 )
 
 var (
@@ -26,6 +29,9 @@ func (s Spec) Check() error {
 		return fmt.Errorf("sandbox: the script holds a NUL byte, which no shell can read")
 	case s.Output == nil:
 		return fmt.Errorf("sandbox: nothing takes the output")
+	}
+	if err := s.checkGiven(); err != nil {
+		return fmt.Errorf("sandbox: %w", err)
 	}
 	if s.Root != nil {
 		for _, layer := range s.Root.Layers {
@@ -67,19 +73,45 @@ func (s Spec) Check() error {
 // ProxyAddress is where a step with a way out finds it, on its own loopback.
 const ProxyAddress = "127.0.0.1:3128"
 
+// checkGiven looks at what the step is given beside its workspace.
+func (s Spec) checkGiven() error {
+	if err := secret.Check(s.Secrets); err != nil {
+		return err
+	}
+	for i, f := range s.Folders {
+		below := strings.TrimPrefix(f.Target, "~/")
+		if !path.IsAbs(f.Source) || below == "" || below == "." || below == "~" || path.IsAbs(below) || path.Clean("/"+below) != "/"+below || strings.ContainsRune(f.Target+f.Source, 0) {
+			return fmt.Errorf("the folder %q cannot be shown as %q", f.Source, f.Target)
+		}
+		for _, other := range s.Folders[:i] {
+			if strings.HasPrefix(f.Target+"/", other.Target+"/") || strings.HasPrefix(other.Target+"/", f.Target+"/") {
+				return fmt.Errorf("the folders %q and %q lie one in the other", other.Target, f.Target)
+			}
+		}
+	}
+	return nil
+}
+
 // Reserved reports whether a step may not set this environment variable: where programs and libraries come from is the
 // sandbox's business.
 func Reserved(name string) bool { return name == "PATH" || strings.HasPrefix(name, "LD_") }
 
+// SecretsDir is the variable that names the folder of a step's secrets: CONVEYOR_SECRETS_DIR.
+const SecretsDir = secret.Dir
+
 // Environ is what a step's shell gets: what the sandbox sets, then the image, then what the spec says. Nothing of the
-// server's own environment is in it. work is the workspace as the step sees it.
-func (s Spec) Environ(path, home, tmp, work string) []string {
+// server's own environment is in it, and no secret. work is the
+// workspace as the step sees it.
+func (s Spec) Environ(path, home, tmp, secrets, work string) []string {
 	set := []string{"PATH=" + path, "HOME=" + home, "TMPDIR=" + tmp, "LANG=C.UTF-8", "CI=true"}
 	if s.Out != nil {
 		for _, name := range []string{"http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"} {
 			set = append(set, name+"=http://"+ProxyAddress)
 		}
 		set = append(set, "no_proxy=localhost,127.0.0.1,::1", "NO_PROXY=localhost,127.0.0.1,::1")
+	}
+	if secrets != "" && len(s.Secrets) > 0 {
+		set = append(set, SecretsDir+"="+secrets)
 	}
 	set = s.Root.environ(set)
 	set = append(set, s.Env...)

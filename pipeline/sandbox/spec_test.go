@@ -9,7 +9,7 @@ import (
 
 func TestTheLastValueOfAVariableCounts(t *testing.T) {
 	t.Parallel()
-	got := Spec{Env: []string{"A=1", "HOME=/x", "A=2"}, Paths: []string{"P=web/out"}}.Environ("/bin", "/home/build", "/tmp", "/workspace")
+	got := Spec{Env: []string{"A=1", "HOME=/x", "A=2"}, Paths: []string{"P=web/out"}}.Environ("/bin", "/home/build", "/tmp", "/run/secrets", "/workspace")
 	if want := []string{"PATH=/bin", "HOME=/x", "TMPDIR=/tmp", "LANG=C.UTF-8", "CI=true", "A=2", "P=/workspace/web/out"}; !slices.Equal(got, want) {
 		t.Errorf("got %q", got)
 	}

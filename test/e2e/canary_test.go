@@ -30,6 +30,13 @@ func (h *house) canaries() map[string]string {
 			all[fmt.Sprintf("line %d of the private key", i+1)] = line
 		}
 	}
+	if file := h.config.ProvenanceKeyFile; file != "" {
+		for i, line := range strings.Split(string(must(os.ReadFile(file))(h.t)), "\n") {
+			if len(line) > 40 {
+				all[fmt.Sprintf("line %d of the key that signs artifacts", i+1)] = line
+			}
+		}
+	}
 	return all
 }
 
@@ -54,7 +61,8 @@ cat .git/config /workspace/.git/config 2>/dev/null
 func TestNoSecretIsShownAnywhere(t *testing.T) {
 	t.Parallel()
 	h := found(t)
-	server := h.serve("CANARY=canary-of-the-environment")
+	h.config.ProvenanceKeyFile = filepath.Join(t.TempDir(), "signs.key")
+	server := h.serve("CANARY=canary-of-the-environment", "CONVEYOR_PROVENANCE_KEY_FILE="+h.config.ProvenanceKeyFile)
 
 	var watching sync.WaitGroup
 	ctx, enough := context.WithCancel(context.Background())

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/conveyor-ci/conveyor/test/s3server"
 )
 
 // TestMain plays more stories at once than there are processors, for most of a story is waiting, and wants no goroutine to
@@ -21,7 +23,7 @@ func TestMain(m *testing.M) {
 			os.Exit(2)
 		}
 	}
-	code := m.Run()
+	code := s3server.Main(m)
 	http.DefaultClient.CloseIdleConnections()
 	if err := goleak.Find(); err != nil && code == 0 {
 		fmt.Fprintln(os.Stderr, "a stopped server has left goroutines:", err)

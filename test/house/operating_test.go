@@ -62,7 +62,7 @@ func dashed(name string) string {
 	return b.String()
 }
 
-var variable = regexp.MustCompile(`CONVEYOR_[A-Z][A-Z_]*[A-Z]`)
+var variable = regexp.MustCompile(`CONVEYOR_[A-Z][A-Z0-9_]*[A-Z]`)
 
 func TestEverySettingIsInTheOperatorsPage(t *testing.T) {
 	t.Parallel()

@@ -11,6 +11,7 @@
 //	CONVEYOR_DIGEST         of the artifact; empty for remove
 //	CONVEYOR_ARTIFACT_DIR   the verified files, for deploy only; gone when the script has ended
 //	CONVEYOR_SETTING_<NAME> the target's other settings
+//	CONVEYOR_SECRETS_DIR    a folder in memory with a file for each secret, when there are any; only the script sees it
 //
 // What it must do:
 //
@@ -67,6 +68,9 @@ func New(o Options) (*Target, error) {
 	}
 	if o.Timeout <= 0 {
 		o.Timeout = 10 * time.Minute
+	}
+	if err := os.MkdirAll(filepath.Join(o.Scratch, secretsDir), 0o700); err != nil {
+		return nil, fmt.Errorf("exec: make the place of secrets: %w", err)
 	}
 	return &Target{dir: o.Dir, scratch: o.Scratch, timeout: o.Timeout}, nil
 }

@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/conveyor-ci/conveyor/deploy/target"
+	"github.com/conveyor-ci/conveyor/pipeline/secret"
+	"github.com/conveyor-ci/conveyor/pipeline/secret/folder"
 )
 
 var (
@@ -104,7 +106,8 @@ func (t *Target) start(ctx context.Context, c call, to io.Writer) error {
 	out, last := deaf{to}, &tail{}
 	cmd := exec.CommandContext(ctx, c.script)
 	cmd.Args = []string{c.script, c.verb}
-	cmd.Env = c.environ()
+	secrets := filepath.Join(t.scratch, secretsDir)
+	cmd.Env = append(c.environ(), given(c.d.Secrets, secrets)...)
 	cmd.Dir = "/"
 	cmd.Stdout = io.MultiWriter(out, last)
 	cmd.Stderr = cmd.Stdout
@@ -120,7 +123,7 @@ func (t *Target) start(ctx context.Context, c call, to io.Writer) error {
 		return os.ErrProcessDone
 	}
 	cmd.WaitDelay = drain
-	err := cmd.Start()
+	err := folder.Start(cmd, secrets, c.d.Secrets)
 	if err == nil {
 		if c.started != nil {
 			c.started(cmd.Process.Pid)
@@ -142,7 +145,23 @@ func (t *Target) start(ctx context.Context, c call, to io.Writer) error {
 	return fmt.Errorf("exec: run %s %s: %w", filepath.Base(c.script), c.verb, err)
 }
 
-// environ is everything that the script learns.
+// secretsDir is a folder of the scratch folder that is always empty. Over it, each script has its secrets, in memory.
+const secretsDir = "secrets"
+
+// given is what the script learns of its secrets: where they are, and those that are variables.
+func given(all []secret.Given, dir string) (env []string) {
+	if len(all) > 0 {
+		env = append(env, secret.Dir+"="+dir)
+	}
+	for _, g := range all {
+		if g.Env {
+			env = append(env, g.Name+"="+g.Value.Reveal())
+		}
+	}
+	return env
+}
+
+// environ is everything else that the script learns.
 func (c call) environ() []string {
 	env := []string{
 		"CONVEYOR_DEPLOYMENT=" + c.d.ID,

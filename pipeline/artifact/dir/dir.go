@@ -6,7 +6,7 @@
 // frames themselves (or from a checked copy beside the pack), so nothing can disagree with the packs.
 //
 // What is read is checked against its SHA-256 before it is believed. A frame that a crash tore is cut off at Open. One
-// process at a time uses the directory. Nothing is ever removed.
+// process at a time uses the directory. What nobody needs is removed by Collect alone.
 //
 // Start reading at Store, then frame.go for the format.
 package dir
@@ -22,6 +22,7 @@ import (
 	"runtime"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -49,6 +50,14 @@ type Store struct {
 	keys    []key         // of the frames in pending
 	round   uint64        // rises when pending frames had to be thrown away
 	broken  error         // set once when the disk refused to sync; what is on it is then unknown
+
+	recent     map[key]time.Time // when a Put has last stored or found what; of the last days
+	remembered int               // of how many of them the old ones are dropped
+
+	puts   sync.RWMutex // held for reading by each Put, and for writing while a pack is collected
+	moving sync.RWMutex // held for reading while a frame is read, and for writing while a pack is emptied
+
+	now func() time.Time
 
 	sync sync.Mutex // one sync at a time; those who wait find their bytes synced by the one before them
 }
@@ -79,7 +88,7 @@ func open(dir string, log *slog.Logger, packSize, chunk int64) (s *Store, err er
 		_ = lock.Close()
 		return nil, fmt.Errorf("artifact/dir: make a decoder: %w", err)
 	}
-	s = &Store{dir: dir, log: log, lock: lock, packSize: packSize, chunk: chunk, decoder: decoder, index: make(map[key]place)}
+	s = &Store{dir: dir, log: log, lock: lock, packSize: packSize, chunk: chunk, decoder: decoder, index: make(map[key]place), recent: make(map[key]time.Time), remembered: 1 << 16, now: time.Now}
 	if err := s.load(); err != nil {
 		return nil, errors.Join(err, s.release())
 	}
@@ -118,6 +127,8 @@ func (s *Store) release() error {
 
 // Put is artifact.Store's. All its bytes are on the disk after one sync.
 func (s *Store) Put(ctx context.Context, root string, globs []string, limits artifact.Limits) (artifact.Manifest, error) {
+	s.puts.RLock()
+	defer s.puts.RUnlock()
 	m, err := s.put(ctx, root, globs, limits)
 	if err != nil {
 		return artifact.Manifest{}, fmt.Errorf("artifact/dir: store the files of %s: %w", root, err)

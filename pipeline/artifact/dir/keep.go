@@ -9,6 +9,7 @@ import (
 	"io"
 	"runtime"
 	"sync"
+	"time"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -105,8 +106,29 @@ func mustEnd(r io.Reader) error {
 	return nil
 }
 
+// use notes that a Put relies on a frame.
+func (s *Store) use(k key) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.recent[k] = s.now()
+	if len(s.recent) > s.remembered { // also where nothing is ever collected
+		s.forget(s.now().Add(-artifact.MinGrace))
+		s.remembered = max(1<<16, 2*len(s.recent))
+	}
+}
+
+// forget drops what was used before a time. The caller holds mu.
+func (s *Store) forget(since time.Time) {
+	for k, used := range s.recent {
+		if used.Before(since) {
+			delete(s.recent, k)
+		}
+	}
+}
+
 // frame stores one frame unless a sound one is there.
 func (k *keeper) frame(kind byte, digest sum256, content []byte, buf *buffers) error {
+	k.store.use(keyOf(digest))
 	if k.store.sound(kind, digest) {
 		return nil
 	}

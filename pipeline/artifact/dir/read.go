@@ -107,17 +107,28 @@ func (s *Store) read(digest sum256) (kind byte, content []byte, err error) {
 
 // frame reads the frame of a digest as it is stored, into buf when that is large enough.
 func (s *Store) frame(digest sum256, buf []byte) (head, []byte, error) {
+	s.moving.RLock()
+	defer s.moving.RUnlock()
 	p, at, err := s.find(digest)
 	if err != nil {
 		return head{}, buf, err
 	}
+	h, buf, err := s.frameAt(p, at, buf)
+	if err == nil && h.digest != digest {
+		err = damaged(digest, "the frame's head is damaged")
+	}
+	return h, buf, err
+}
+
+// frameAt reads the frame that begins at an offset.
+func (s *Store) frameAt(p *pack, at int64, buf []byte) (head, []byte, error) {
 	var b [headSize]byte
 	if err := readAt(p, b[:], at); err != nil {
 		return head{}, buf, err
 	}
 	h, ok := parseHead(b[:], p.salt)
-	if !ok || h.digest != digest {
-		return head{}, buf, damaged(digest, "the frame's head is damaged")
+	if !ok {
+		return head{}, buf, fmt.Errorf("%w: a frame's head in %s is damaged", artifact.ErrCorrupt, p.name)
 	}
 	if cap(buf) < int(h.stored) {
 		buf = make([]byte, h.stored)
@@ -127,7 +138,7 @@ func (s *Store) frame(digest sum256, buf []byte) (head, []byte, error) {
 		return head{}, buf, err
 	}
 	if crc32.Checksum(buf, castagnoli) != h.sum {
-		return head{}, buf, damaged(digest, "the frame's payload is damaged")
+		return head{}, buf, damaged(h.digest, "the frame's payload is damaged")
 	}
 	return h, buf, nil
 }

@@ -22,6 +22,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/conveyor-ci/conveyor/pipeline/sandbox"
+	"github.com/conveyor-ci/conveyor/pipeline/secret/folder"
 )
 
 // Sandbox is a sandbox in name only.
@@ -76,18 +77,29 @@ func (s *Sandbox) Run(ctx context.Context, spec sandbox.Spec) (v sandbox.Verdict
 			v, err = sandbox.Verdict{}, fmt.Errorf("sandbox/none: remove the folder of %s: %w", spec.ID, gone)
 		}
 	}()
-	home, tmp, script := filepath.Join(own, "home"), filepath.Join(own, "tmp"), filepath.Join(own, "step")
-	if err := errors.Join(os.Mkdir(home, 0o700), os.Mkdir(tmp, 0o700), os.WriteFile(script, []byte(spec.Script), 0o600)); err != nil {
+	home, tmp, script, secrets := filepath.Join(own, "home"), filepath.Join(own, "tmp"), filepath.Join(own, "step"), filepath.Join(own, "secrets")
+	if err := errors.Join(os.Mkdir(home, 0o700), os.Mkdir(tmp, 0o700), os.Mkdir(secrets, 0o700), os.WriteFile(script, []byte(spec.Script), 0o600)); err != nil {
 		return v, fmt.Errorf("sandbox/none: run %s: %w", spec.ID, err)
 	}
-	end, err := run(ctx, spec, l, spec.Environ(path, home, tmp, spec.Workspace), script)
+	hide, err := show(spec, home)
+	defer hide()
+	if err != nil {
+		return v, fmt.Errorf("sandbox/none: run %s: %w", spec.ID, err)
+	}
+	env := spec.Environ(path, home, tmp, secrets, spec.Workspace)
+	for _, g := range spec.Secrets {
+		if g.Env {
+			env = append(env, g.Name+"="+g.Value.Reveal())
+		}
+	}
+	end, err := run(ctx, spec, l, env, script, secrets)
 	if err != nil {
 		return v, fmt.Errorf("sandbox/none: run %s: %w", spec.ID, err)
 	}
 	return end.Verdict(), nil
 }
 
-func run(ctx context.Context, spec sandbox.Spec, l sandbox.Limits, env []string, script string) (end sandbox.End, err error) {
+func run(ctx context.Context, spec sandbox.Spec, l sandbox.Limits, env []string, script, secrets string) (end sandbox.End, err error) {
 	began := time.Now()
 	ours, theirs, err := os.Pipe()
 	if err != nil {
@@ -105,7 +117,7 @@ func run(ctx context.Context, spec sandbox.Spec, l sandbox.Limits, env []string,
 		Path: program, Args: args, Dir: filepath.Join(spec.Workspace, spec.Dir), Env: env, Stdout: theirs, Stderr: theirs,
 		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
 	}
-	err = cmd.Start()
+	err = folder.Start(cmd, secrets, spec.Secrets)
 	_ = theirs.Close()
 	if err != nil {
 		return end, err

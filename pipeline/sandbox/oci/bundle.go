@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/conveyor-ci/conveyor/pipeline/sandbox"
+	"github.com/conveyor-ci/conveyor/pipeline/secret"
 )
 
 // writeConfig writes the bundle's config.json.
@@ -63,8 +64,8 @@ func (s *Sandbox) config(root string, shell []string, spec sandbox.Spec, l sandb
 		},
 		Process: &specs.Process{
 			User:            specs.User{UID: userID, GID: userID},
-			Args:            append([]string{"/bin/sh", "-c", s.firstProcess(), "step", workDir + "/" + spec.Dir}, shell...),
-			Env:             spec.Environ(s.host.path, homeDir, "/tmp", workDir),
+			Args:            append([]string{"/bin/sh", "-c", s.firstProcess(spec), "step", workDir + "/" + spec.Dir}, shell...),
+			Env:             spec.Environ(s.host.path, homeDir, "/tmp", secretsDir, workDir),
 			Cwd:             workDir,
 			Capabilities:    &specs.LinuxCapabilities{},
 			NoNewPrivileges: true,
@@ -81,12 +82,19 @@ func (s *Sandbox) config(root string, shell []string, spec sandbox.Spec, l sandb
 // words. The script's output and errors go to one pipe. The first process's own errors
 // go where the runtime's go, so that a shell's "Killed" is not taken for the step's;
 // that is why there are brackets: some shells redirect themselves for a plain command.
-func (s *Sandbox) firstProcess() string {
+//
+// Secrets that are variables, too, are read from a file: so they are in no bundle, and in the environment of the script
+// alone.
+func (s *Sandbox) firstProcess(spec sandbox.Spec) string {
+	variables := ""
+	if secret.Script(spec.Secrets) != "" {
+		variables = ". " + variablesFile + "; "
+	}
 	says, shut := strconv.Itoa(s.engine.says), ""
 	if s.engine.says > 2 {
 		shut = " " + says + ">&-"
 	}
-	return "echo >&" + says + `; (cd "$1" 2>&1 || exit 1; shift; command -v "$1" >/dev/null 2>&1 || { echo "` + sandbox.NoShell + `$1"; exit 127; }; ` +
+	return "echo >&" + says + `; (` + variables + `cd "$1" 2>&1 || exit 1; shift; command -v "$1" >/dev/null 2>&1 || { echo "` + sandbox.NoShell + `$1"; exit 127; }; ` +
 		`exec "$@" ` + scriptFile + " </dev/null 2>&1" + shut + "); exit $?"
 }
 

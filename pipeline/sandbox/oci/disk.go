@@ -21,11 +21,11 @@ import (
 // It is coarse: within one look a step can write what the disk takes in that time. A single file is bounded exactly, by
 // its own limit (see rlimits).
 type diskWatch struct {
-	folder string
-	limits sandbox.Limits
-	seen   taken // by the step, when it was counted last
-	volume taken // by everyone on the file system, at that time
-	next   time.Time
+	folders []string // the first one says which file system is asked
+	limits  sandbox.Limits
+	seen    taken // by the step, when it was counted last
+	volume  taken // by everyone on the file system, at that time
+	next    time.Time
 }
 
 // taken are bytes and entries of a file system.
@@ -38,9 +38,12 @@ const (
 
 // watchDisk closes full when the step has written more than it may. done ends the watch, and may be repeated.
 func (s *Sandbox) watchDisk(ctx context.Context, spec sandbox.Spec, l sandbox.Limits) (full <-chan struct{}, done func()) {
-	w := diskWatch{folder: cmp.Or(spec.Writes, spec.Workspace), limits: l}
+	w := diskWatch{folders: []string{cmp.Or(spec.Writes, spec.Workspace)}, limits: l}
+	for _, f := range spec.Folders {
+		w.folders = append(w.folders, cmp.Or(f.Writes, f.Source))
+	}
 	var err error
-	if w.volume, err = takenOf(w.folder); err != nil {
+	if w.volume, err = takenOf(w.folders[0]); err != nil {
 		w.volume = taken{} // then it is counted at every look
 	}
 	w.next = time.Now()
@@ -76,7 +79,7 @@ func (w *diskWatch) watch(ctx context.Context) (exceeded bool) {
 }
 
 func (w *diskWatch) over(ctx context.Context, now time.Time) bool {
-	volume, err := takenOf(w.folder)
+	volume, err := takenOf(w.folders[0])
 	if err != nil {
 		return false // it is being taken away: the step has ended
 	}
@@ -84,7 +87,7 @@ func (w *diskWatch) over(ctx context.Context, now time.Time) bool {
 	if now.Before(w.next) || (!grown.over(w.limits) && now.Before(w.next.Add(diskCount))) {
 		return false
 	}
-	seen := count(ctx, w.folder, w.limits)
+	seen := count(ctx, w.folders, w.limits)
 	took := time.Since(now)
 	w.seen, w.volume, w.next = seen, volume, now.Add(max(diskLook, 10*took)) // a tenth of one processor at most
 	return seen.over(w.limits)
@@ -101,8 +104,15 @@ func takenOf(folder string) (taken, error) {
 	return taken{int64(s.Blocks-s.Bfree) * s.Bsize, int64(s.Files - s.Ffree)}, nil //nolint:unconvert // Bsize differs by architecture
 }
 
-// count adds up a folder, as far as the limits go. What vanishes meanwhile does not count.
-func count(ctx context.Context, folder string, l sandbox.Limits) (t taken) {
+// count adds up folders, as far as the limits go. What vanishes meanwhile does not count.
+func count(ctx context.Context, folders []string, l sandbox.Limits) (t taken) {
+	for _, folder := range folders {
+		t.add(ctx, folder, l)
+	}
+	return t
+}
+
+func (t *taken) add(ctx context.Context, folder string, l sandbox.Limits) {
 	_ = filepath.WalkDir(folder, func(_ string, e fs.DirEntry, err error) error {
 		if ctx.Err() != nil || t.over(l) {
 			return fs.SkipAll
@@ -118,5 +128,4 @@ func count(ctx context.Context, folder string, l sandbox.Limits) (t taken) {
 		}
 		return nil
 	})
-	return t
 }

@@ -18,7 +18,10 @@ const (
 	workDir    = "/workspace"
 	homeDir    = "/home/build"
 	scriptFile = "/step"
+	secretsDir = "/run/secrets"
 	hostName   = "conveyor"
+
+	variablesFile = secretsDir + "/.variables" // a shell's text with the secrets that are variables
 )
 
 // layOut makes the bundle of a run in memory, in the private mount namespace of the calling thread, and returns its
@@ -34,7 +37,7 @@ func (s *Sandbox) layOut(at string, spec sandbox.Spec, l sandbox.Limits, g *grou
 	if spec.Root != nil {
 		own = at + ownDir
 	}
-	for _, dir := range []string{"", "/dev", "/proc", "/sys/fs/cgroup", "/run", "/tmp", workDir, homeDir, "/etc"} {
+	for _, dir := range []string{"", "/dev", "/proc", "/sys/fs/cgroup", secretsDir, "/tmp", workDir, homeDir, "/etc"} {
 		if err := os.MkdirAll(own+dir, 0o755); err != nil {
 			return "", err
 		}
@@ -57,6 +60,9 @@ func (s *Sandbox) layOut(at string, spec sandbox.Spec, l sandbox.Limits, g *grou
 		shell = spec.Shell
 	}
 	if err := s.writable(root, spec, l); err != nil {
+		return "", err
+	}
+	if err := s.give(root, spec.Secrets); err != nil {
 		return "", err
 	}
 	if err := showLimits(root, g); err != nil {
@@ -121,7 +127,15 @@ func (s *Sandbox) writable(root string, spec sandbox.Spec, l sandbox.Limits) err
 	if st, err := os.Lstat(spec.Workspace); err != nil || !st.IsDir() {
 		return fmt.Errorf("the workspace %s is no folder: %w", spec.Workspace, errors.Join(err, unix.ENOTDIR))
 	}
-	return bind(spec.Workspace, root+workDir, attr)
+	if err := bind(spec.Workspace, root+workDir, attr); err != nil {
+		return err
+	}
+	for _, f := range spec.Folders {
+		if err := s.showFolder(root, f, attr); err != nil {
+			return fmt.Errorf("show the folder %s: %w", f.Target, err)
+		}
+	}
+	return nil
 }
 
 // showLimits lets programs read the step's limits where they look for them: the Java, Node and Go runtimes size

@@ -46,6 +46,7 @@ func Run(t *testing.T, c Case) {
 	basics(t, c)
 	if c.Commands {
 		commands(t, c)
+		given(t, c)
 	}
 	if c.Isolated {
 		isolation(t, c)

@@ -22,7 +22,7 @@ func newBench(t testing.TB) *bench {
 	t.Helper()
 	b := &bench{Server: sourcetest.NewServer(t)}
 	b.repo = b.Repository(t, 7, "acme", "shop")
-	b.opts = Options{Dir: filepath.Join(t.TempDir(), "source"), URL: b.URL, Owner: Owner{-1, -1}}
+	b.opts = Options{Dir: filepath.Join(t.TempDir(), "source"), URL: b.URL, Owner: Owner{UID: -1, GID: -1}}
 	return b
 }
 

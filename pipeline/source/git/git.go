@@ -32,6 +32,7 @@ import (
 	"time"
 
 	"github.com/conveyor-ci/conveyor/pipeline"
+	"github.com/conveyor-ci/conveyor/pipeline/layers"
 	"github.com/conveyor-ci/conveyor/pipeline/source"
 )
 
@@ -48,16 +49,14 @@ type Options struct {
 }
 
 // Owner is a user and group of this machine by number. -1 leaves it as it is.
-type Owner struct{ UID, GID int }
-
-func (o Owner) unchanged() bool { return o.UID < 0 && o.GID < 0 }
+type Owner = layers.Owner
 
 // Source implements source.Source. All methods may be called concurrently.
 type Source struct {
 	opts Options
 	log  *slog.Logger
 	git  program
-	lay  layering
+	lay  layers.Layering
 	lock *os.File
 
 	packsBeforeTidy, commitsKept int // see tidy
@@ -96,7 +95,7 @@ func New(opts Options) (*Source, error) {
 	if opts.Dir, err = filepath.Abs(opts.Dir); err != nil {
 		return nil, fmt.Errorf("source: find the folder %q: %w", opts.Dir, err)
 	}
-	if !opts.Owner.unchanged() && os.Geteuid() != 0 && (opts.Owner.UID != os.Geteuid() && opts.Owner.UID >= 0) {
+	if !opts.Owner.Unchanged() && os.Geteuid() != 0 && (opts.Owner.UID != os.Geteuid() && opts.Owner.UID >= 0) {
 		return nil, fmt.Errorf("source: workspaces shall belong to user %d, but only root can give files away; run Conveyor as root or leave the owner unset", opts.Owner.UID)
 	}
 	s := &Source{opts: opts, log: opts.Log, repos: map[int64]*repository{}, open: map[string]*workspace{}, spares: spares{of: map[wanted]*workspace{}, life: 10 * time.Second},
@@ -132,13 +131,13 @@ func (s *Source) prepare() error {
 	if err := lockAlone(s.lock, func() { time.Sleep(lockPause) }); err != nil {
 		return fmt.Errorf("source: another server uses the folder %s; give each server its own: %w", s.opts.Dir, err)
 	}
-	if err := unmountBelow(s.opts.Dir); err != nil {
+	if err := layers.UnmountBelow(s.opts.Dir); err != nil {
 		return err
 	}
-	if err := removeAll(s.path("work")); err != nil {
+	if err := layers.RemoveAll(s.path("work")); err != nil {
 		return fmt.Errorf("source: clear the workspaces of an earlier server: %w", err)
 	}
-	if err := removeAll(s.path("home")); err != nil {
+	if err := layers.RemoveAll(s.path("home")); err != nil {
 		return fmt.Errorf("source: clear git's home: %w", err)
 	}
 	for name, mode := range map[string]os.FileMode{"home": 0o700, "mirrors": 0o700, "trees": 0o700, "work": 0o711} {
@@ -149,7 +148,7 @@ func (s *Source) prepare() error {
 			return fmt.Errorf("source: create its folders: %w", err)
 		}
 	}
-	s.lay = probe(s.path("work", "probe"))
+	s.lay = layers.Probe(s.path("work", "probe"))
 	return s.forgetUnsureTrees()
 }
 

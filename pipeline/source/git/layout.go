@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/conveyor-ci/conveyor/pipeline"
+	"github.com/conveyor-ci/conveyor/pipeline/layers"
 )
 
 // basesTried bounds how many complete trees are compared with a commit, the last used first.
@@ -46,7 +47,7 @@ func (s *Source) layOut(ctx context.Context, r *repository, repo pipeline.Repo, 
 		err = os.Rename(fresh, t.folder)
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("source: lay out %s of %s: %w", commit.Short(), repo.Slug(), err), removeAll(fresh))
+		return nil, errors.Join(fmt.Errorf("source: lay out %s of %s: %w", commit.Short(), repo.Slug(), err), layers.RemoveAll(fresh))
 	}
 	s.log.Debug("tree laid out", "repo", repo.Slug(), "commit", string(commit), "layer", t.base != nil, "took", time.Since(began))
 	return t, nil
@@ -54,7 +55,7 @@ func (s *Source) layOut(ctx context.Context, r *repository, repo pipeline.Repo, 
 
 // emptyAgain makes room for a tree, whatever was there.
 func emptyAgain(fresh string) error {
-	if err := removeAll(fresh); err != nil {
+	if err := layers.RemoveAll(fresh); err != nil {
 		return err
 	}
 	return os.MkdirAll(filepath.Join(fresh, "files"), 0o700)
@@ -115,15 +116,15 @@ func (s *Source) layer(ctx context.Context, r *repository, base *tree, commit pi
 	if err := os.WriteFile(at("index"), stat, 0o600); err != nil {
 		return err
 	}
-	if err := s.lay.mount([]string{base.files()}, at("files"), at("scratch"), at("merged")); err != nil {
+	if err := s.lay.Mount([]string{base.files()}, at("files"), at("scratch"), at("merged")); err != nil {
 		return err
 	}
 	err = s.readTree(ctx, r, at("merged"), at("index"), base.commit, commit)
-	if err = errors.Join(err, unmount(at("merged"))); err != nil {
+	if err = errors.Join(err, layers.Unmount(at("merged"))); err != nil {
 		return err
 	}
 	for _, name := range []string{"scratch", "merged", "index"} {
-		if err := removeAll(at(name)); err != nil {
+		if err := layers.RemoveAll(at(name)); err != nil {
 			return err
 		}
 	}
@@ -136,7 +137,7 @@ func (s *Source) layer(ctx context.Context, r *repository, base *tree, commit pi
 // chooseBase finds the complete tree that differs least from the commit, and the objects that the commit has more.
 // It finds none when a complete checkout is the better way.
 func (s *Source) chooseBase(ctx context.Context, r *repository, commit pipeline.Commit) (*tree, []byte) {
-	if !s.lay.overlay {
+	if !s.lay.Overlay {
 		return nil, nil
 	}
 	r.state.Lock()
@@ -215,7 +216,7 @@ func (s *Source) seal(files string) error {
 		if err != nil || d.Type()&(fs.ModeDevice|fs.ModeCharDevice) != 0 {
 			return err
 		}
-		if !s.opts.Owner.unchanged() {
+		if !s.opts.Owner.Unchanged() {
 			if err := os.Lchown(path, s.opts.Owner.UID, s.opts.Owner.GID); err != nil {
 				return err
 			}

@@ -25,7 +25,7 @@ type wanted struct {
 
 // Expect implements source.Source. It keeps at most one workspace for each commit, and one for each processor.
 func (s *Source) Expect(repo pipeline.Repo, commit pipeline.Commit) {
-	if !s.lay.overlay || checkCommit(commit) != nil {
+	if !s.lay.Overlay || checkCommit(commit) != nil {
 		return // a copy is expensive to make in vain
 	}
 	r, err := s.repository(repo)

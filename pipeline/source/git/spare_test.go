@@ -18,7 +18,7 @@ func TestAWorkspaceThatIsExpectedStandsWhenItIsAskedFor(t *testing.T) {
 	s, repo, commit := spareBench(t)
 	s.Expect(repo.Repo, commit)
 	s.preparing.Wait()
-	if !s.lay.overlay {
+	if !s.lay.Overlay {
 		if len(s.open) > 0 {
 			t.Error("a copy was made ahead")
 		}

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/conveyor-ci/conveyor/pipeline"
+	"github.com/conveyor-ci/conveyor/pipeline/layers"
 	"github.com/conveyor-ci/conveyor/pipeline/source"
 )
 
@@ -121,7 +122,7 @@ func (s *Source) prune(r *repository) {
 		gone := filepath.Join(r.trees, ".gone-"+string(oldest.commit))
 		err := os.Rename(oldest.folder, gone)
 		if err == nil {
-			err = removeAll(gone)
+			err = layers.RemoveAll(gone)
 		}
 		if err != nil {
 			s.log.Warn("an unused tree could not be removed", "repository", r.id, "error", err)
@@ -151,7 +152,7 @@ func (s *Source) loadTrees(r *repository) error {
 		info, statErr := e.Info()
 		switch {
 		case !t.commit.Valid() || statErr != nil:
-			err = removeAll(t.folder) // half made or half removed
+			err = layers.RemoveAll(t.folder) // half made or half removed
 		case errors.Is(err, os.ErrNotExist):
 			t.entries, err = indexEntries(filepath.Join(t.folder, "index"))
 			found[t.commit], age[t] = t, info.ModTime().UnixNano()
@@ -166,7 +167,7 @@ func (s *Source) loadTrees(r *repository) error {
 	for t, base := range bases {
 		if t.base = found[base]; t.base == nil || t.base.entries == 0 {
 			delete(found, t.commit)
-			if err := removeAll(t.folder); err != nil {
+			if err := layers.RemoveAll(t.folder); err != nil {
 				return fmt.Errorf("source: remove a layer without its base: %w", err)
 			}
 			continue
@@ -193,12 +194,12 @@ func (s *Source) forgetUnsureTrees() error {
 	if err != nil {
 		return fmt.Errorf("source: ask the kernel when it was started: %w", err)
 	}
-	stamp := fmt.Sprintf("1 %s %d:%d %t\n", strings.TrimSpace(string(boot)), s.opts.Owner.UID, s.opts.Owner.GID, s.lay.overlay)
+	stamp := fmt.Sprintf("1 %s %d:%d %t\n", strings.TrimSpace(string(boot)), s.opts.Owner.UID, s.opts.Owner.GID, s.lay.Overlay)
 	file := s.path("trees", "stamp")
 	if old, err := os.ReadFile(file); err == nil && string(old) == stamp {
 		return nil
 	}
-	if err := removeAll(s.path("trees")); err != nil {
+	if err := layers.RemoveAll(s.path("trees")); err != nil {
 		return fmt.Errorf("source: clear the trees of an earlier start: %w", err)
 	}
 	if err := os.Mkdir(s.path("trees"), 0o700); err != nil {

@@ -204,7 +204,7 @@ func TestALayerIsWhatACompleteCheckoutIs(t *testing.T) {
 			t.Fatalf("round %d: the modes differ:\n%s\n%s", round, a, z)
 		}
 	}
-	if s.lay.overlay && layers < 4 {
+	if s.lay.Overlay && layers < 4 {
 		t.Errorf("only %d of 8 trees are layers; this test compares nothing", layers)
 	}
 }
@@ -339,9 +339,9 @@ func TestAWorkspaceBelongsToItsOwner(t *testing.T) {
 	if err := os.Chmod(filepath.Dir(filepath.Dir(b.opts.Dir)), 0o711); err != nil { // the test's own folder is closed to others
 		t.Fatal(err)
 	}
-	b.opts.Owner = Owner{os.Geteuid(), os.Getegid()}
+	b.opts.Owner = Owner{UID: os.Geteuid(), GID: os.Getegid()}
 	if os.Geteuid() == 0 {
-		b.opts.Owner = Owner{12345, 12346}
+		b.opts.Owner = Owner{UID: 12345, GID: 12346}
 	}
 	s := b.open(t)
 	files := sourcetest.Files{"dir/a": sourcetest.Text("1"), "b": sourcetest.Text("2"), "link": sourcetest.Link("/etc/passwd")}

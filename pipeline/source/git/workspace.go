@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/conveyor-ci/conveyor/pipeline"
+	"github.com/conveyor-ci/conveyor/pipeline/layers"
 	"github.com/conveyor-ci/conveyor/pipeline/source"
 )
 
@@ -68,7 +69,7 @@ func (w *workspace) Dir() string { return filepath.Join(w.folder, "merged") }
 
 // Written implements source.Workspace.
 func (w *workspace) Written() string {
-	if w.source.lay.overlay {
+	if w.source.lay.Overlay {
 		return filepath.Join(w.folder, "upper")
 	}
 	return w.Dir()
@@ -95,8 +96,8 @@ func (w *workspace) build(ctx context.Context) error {
 	if err := os.Chmod(w.folder, 0o711); err != nil { // its owner passes through
 		return err
 	}
-	if !s.lay.overlay {
-		if err := copyTree(ctx, w.tree.files(), w.Dir(), s.opts.Owner); err != nil {
+	if !s.lay.Overlay {
+		if err := layers.Copy(ctx, w.tree.files(), w.Dir(), s.opts.Owner); err != nil {
 			return err
 		}
 		return s.own(w.Dir())
@@ -110,12 +111,12 @@ func (w *workspace) build(ctx context.Context) error {
 	if err := s.own(upper); err != nil { // what the mount's root shows
 		return err
 	}
-	return s.lay.mount(w.tree.lowers(), upper, scratch, w.Dir())
+	return s.lay.Mount(w.tree.lowers(), upper, scratch, w.Dir())
 }
 
 // own makes a folder the root of a workspace: its owner's, and closed to others of this machine.
 func (s *Source) own(dir string) error {
-	if !s.opts.Owner.unchanged() {
+	if !s.opts.Owner.Unchanged() {
 		if err := os.Lchown(dir, s.opts.Owner.UID, s.opts.Owner.GID); err != nil {
 			return err
 		}
@@ -130,12 +131,12 @@ func (w *workspace) Close() error {
 	if w.closed {
 		return nil
 	}
-	if w.source.lay.overlay {
-		if err := unmount(w.Dir()); err != nil {
+	if w.source.lay.Overlay {
+		if err := layers.Unmount(w.Dir()); err != nil {
 			return err
 		}
 	}
-	if err := removeAll(w.folder); err != nil {
+	if err := layers.RemoveAll(w.folder); err != nil {
 		return fmt.Errorf("source: remove the workspace %s: %w", w.id, err)
 	}
 	w.closed = true

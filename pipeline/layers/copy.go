@@ -1,4 +1,4 @@
-package git
+package layers
 
 import (
 	"context"
@@ -9,9 +9,15 @@ import (
 	"path/filepath"
 )
 
-// copyTree copies a tree that nobody writes to: folders, files with mode and time, links as links. The kernel copies,
+// Owner is a user and group of this machine by number. -1 leaves it as it is.
+type Owner struct{ UID, GID int }
+
+// Unchanged reports whether nothing is given away.
+func (o Owner) Unchanged() bool { return o.UID < 0 && o.GID < 0 }
+
+// Copy copies a tree that nobody writes to: folders, files with mode and time, links as links. The kernel copies,
 // and shares blocks where the file system can (copy_file_range).
-func copyTree(ctx context.Context, from, to string, owner Owner) error {
+func Copy(ctx context.Context, from, to string, owner Owner) error {
 	return filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -39,7 +45,7 @@ func copyTree(ctx context.Context, from, to string, owner Owner) error {
 		default:
 			err = copyFile(path, target)
 		}
-		if err == nil && !owner.unchanged() {
+		if err == nil && !owner.Unchanged() {
 			err = os.Lchown(target, owner.UID, owner.GID)
 		}
 		if err != nil || d.Type()&fs.ModeSymlink != 0 {
@@ -57,7 +63,7 @@ func copyFile(from, to string) error {
 	if err != nil {
 		return err
 	}
-	defer in.Close()
+	defer func() { _ = in.Close() }()
 	out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
@@ -66,9 +72,9 @@ func copyFile(from, to string) error {
 	return errors.Join(err, out.Close())
 }
 
-// removeAll removes a folder and follows no link out of it. A step may have taken its own right to write from a
+// RemoveAll removes a folder and follows no link out of it. A step may have taken its own right to write from a
 // folder; that is given back where removing fails. Removing what is not there is no error.
-func removeAll(dir string) error {
+func RemoveAll(dir string) error {
 	err := os.RemoveAll(dir)
 	if err == nil {
 		return nil

@@ -1,0 +1,211 @@
+package s3
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/minio/minio-go/v7"
+
+	"github.com/conveyor-ci/conveyor/pipeline"
+	"github.com/conveyor-ci/conveyor/pipeline/artifact"
+)
+
+// Put is artifact.Store's. The manifest is written last: whoever finds it finds all that it names.
+func (s *Store) Put(ctx context.Context, root string, globs []string, limits artifact.Limits) (artifact.Manifest, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	m, err := s.put(ctx, root, globs, limits)
+	if err != nil {
+		return artifact.Manifest{}, fmt.Errorf("artifact/s3: store the files of %s: %w", root, err)
+	}
+	return m, nil
+}
+
+func (s *Store) put(ctx context.Context, root string, globs []string, limits artifact.Limits) (artifact.Manifest, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	p := &putting{store: s, ctx: ctx, cancel: cancel, begun: map[string]bool{}, held: make(chan struct{}, s.o.Concurrency)}
+	m, err := artifact.Gather(ctx, root, globs, limits, p.keep)
+	p.sending.Wait()
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause // the first failure, and not what came of it
+	}
+	if err != nil {
+		return artifact.Manifest{}, err
+	}
+	encoded := m.Encode()
+	if len(encoded) > artifact.MaxManifest {
+		return artifact.Manifest{}, fmt.Errorf("%w: the list of files has %d bytes", artifact.ErrTooBig, len(encoded))
+	}
+	_, err = p.keep(bytes.NewReader(encoded), int64(len(encoded)))
+	p.sending.Wait()
+	if err = errors.Join(err, context.Cause(ctx)); err != nil {
+		return artifact.Manifest{}, err
+	}
+	return m, p.still(ctx)
+}
+
+// putting is one Put. Its requests go out while the next files are read.
+type putting struct {
+	store   *Store
+	ctx     context.Context
+	cancel  context.CancelCauseFunc
+	sending sync.WaitGroup
+	held    chan struct{} // each chunk that is in memory holds one
+
+	mu        sync.Mutex
+	begun     map[string]bool // names that this Put has sent, or found
+	refreshed []object        // what was there, and so old that it might be about to be removed
+}
+
+type object struct {
+	name    string
+	content []byte
+}
+
+// keep is artifact.Keep. It returns before the bytes are stored; Put waits for that.
+func (p *putting) keep(r io.Reader, size int64) (pipeline.Digest, error) {
+	whole := sha256.New()
+	parts := binary.LittleEndian.AppendUint64(nil, uint64(size))
+	for n := int64(0); ; {
+		select {
+		case p.held <- struct{}{}:
+		case <-p.ctx.Done():
+			return "", context.Cause(p.ctx)
+		}
+		chunk, err := io.ReadAll(io.LimitReader(r, int64(p.store.chunk)))
+		last := err == nil && len(chunk) < p.store.chunk
+		if err != nil || n > 0 && len(chunk) == 0 {
+			<-p.held
+			if err != nil {
+				return "", err
+			}
+			break
+		}
+		n += int64(len(chunk))
+		whole.Write(chunk)
+		sum := sum256(sha256.Sum256(chunk))
+		parts = append(parts, sum[:]...)
+		p.send(object{p.store.name(blob, sum), chunk}, func() { <-p.held })
+		if last {
+			break
+		}
+	}
+	if len(parts) > 8+sha256.Size {
+		p.held <- struct{}{}
+		p.send(object{p.store.name(list, sum256(whole.Sum(nil))), parts}, func() { <-p.held })
+	}
+	return artifact.Sum(whole), nil
+}
+
+// send stores an object, should it not be there. done is called when its content is not needed any more.
+func (p *putting) send(o object, done func()) {
+	p.mu.Lock()
+	begun := p.begun[o.name]
+	p.begun[o.name] = true
+	p.mu.Unlock()
+	if begun {
+		done()
+		return
+	}
+	p.sending.Go(func() {
+		defer done()
+		select {
+		case p.store.slots <- struct{}{}:
+			defer func() { <-p.store.slots }()
+		case <-p.ctx.Done():
+			return
+		}
+		if err := p.stored(o); err != nil {
+			p.cancel(fmt.Errorf("store %s: %w", o.name, err))
+		}
+	})
+}
+
+// asked is how long a content must be, in bytes, for it to be asked for first. Of a shorter one the question costs as much
+// as the content.
+const asked = 64 << 10
+
+// stored sees to it that an object is there, and young enough not to be removed.
+func (p *putting) stored(o object) error {
+	s := p.store
+	if len(o.content) >= asked {
+		if info, err := s.client.StatObject(p.ctx, s.o.Bucket, o.name, minio.StatObjectOptions{}); err == nil {
+			return p.found(o, info)
+		}
+	}
+	for try := 1; ; try++ {
+		err := s.write(p.ctx, o, true)
+		switch minio.ToErrorResponse(err).StatusCode {
+		case http.StatusPreconditionFailed, http.StatusConflict: // it is there, or being written just now
+		default:
+			return err
+		}
+		info, err := s.client.StatObject(p.ctx, s.o.Bucket, o.name, minio.StatObjectOptions{})
+		if err == nil {
+			return p.found(o, info)
+		}
+		if minio.ToErrorResponse(err).Code != minio.NoSuchKey || try == tries {
+			return err
+		}
+		select { // another has not finished it, or has just removed it
+		case <-p.ctx.Done():
+			return context.Cause(p.ctx)
+		case <-time.After(time.Duration(try) * 50 * time.Millisecond):
+		}
+	}
+}
+
+// tries is how often an object is written of which the server says both that it is there and that it is not.
+const tries = 8
+
+// found is about an object that was there. One of another size is none of ours: nobody could read it. One that is old is
+// written again, so that it counts as new for those who remove what is old.
+func (p *putting) found(o object, info minio.ObjectInfo) error {
+	s := p.store
+	if info.Size == int64(len(o.content)) && s.o.Now().Sub(info.LastModified) < refreshAfter {
+		return nil
+	}
+	if err := s.write(p.ctx, o, false); err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.refreshed) < 1000 { // of so many, at least some would be missed
+		p.refreshed = append(p.refreshed, object{name: o.name})
+	}
+	return nil
+}
+
+// refreshAfter is how old an object may be that is left as it is. Grace of Collect is longer.
+const refreshAfter = 24 * time.Hour
+
+// still asks once more for what was old: another server may have been removing it just then.
+func (p *putting) still(ctx context.Context) error {
+	for _, o := range p.refreshed {
+		if _, err := p.store.client.StatObject(ctx, p.store.o.Bucket, o.name, minio.StatObjectOptions{}); err != nil {
+			return fmt.Errorf("what was stored is not there any more; it is to be stored again: %s: %w", o.name, err)
+		}
+	}
+	return nil
+}
+
+// write writes an object, with its SHA-256 for the server to compare; fresh: only where none is.
+func (s *Store) write(ctx context.Context, o object, fresh bool) error {
+	options := minio.PutObjectOptions{ContentType: "application/octet-stream"}
+	if fresh {
+		options.SetMatchETagExcept("*")
+	}
+	sum := sha256.Sum256(o.content) // it is signed with the request, so that nothing else arrives
+	_, err := minio.Core{Client: s.client}.PutObject(ctx, s.o.Bucket, o.name, bytes.NewReader(o.content), int64(len(o.content)), "", hex.EncodeToString(sum[:]), options)
+	return err
+}

@@ -1,0 +1,26 @@
+package pipeline
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+)
+
+// StepDigest names all that goes into a step: what the plan says of it, the files that it is given, and the image that it
+// runs in, by digest. So the same step on the same files has the same name on every machine. tree is Git's id of the
+// files. An empty image stands for the tools of the machine, of which nobody knows whether they are the same elsewhere.
+//
+// What only names the run is not in it: the commit, the branch, the attempt.
+func StepDigest(step Step, tree string, image Digest) Digest {
+	said, err := json.Marshal(struct {
+		Form  string `json:"form"` // of this very list; another form has another name
+		Step  Step   `json:"step"`
+		Tree  string `json:"tree"`
+		Image Digest `json:"image"`
+	}{"step digest 1", step, tree, image})
+	if err != nil {
+		panic("pipeline: a step holds only what JSON can say: " + err.Error())
+	}
+	sum := sha256.Sum256(said)
+	return Digest("sha256:" + hex.EncodeToString(sum[:]))
+}

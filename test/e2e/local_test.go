@@ -1,0 +1,167 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/conveyor-ci/conveyor/test/github"
+)
+
+// desk is a working tree of someone who has Conveyor's binary, and neither a server nor GitHub.
+type desk struct {
+	t   *testing.T
+	dir string
+}
+
+func newDesk(t *testing.T, files map[string]string) desk {
+	t.Helper()
+	d := desk{t, filepath.Join(t.TempDir(), "desk")}
+	d.write(files)
+	for _, args := range [][]string{{"init", "-q", "-b", "main"}, {"add", "."}, {"-c", "user.name=a", "-c", "user.email=a@localhost", "commit", "-q", "-m", "first"}} {
+		cmd := exec.CommandContext(t.Context(), "git", args...)
+		cmd.Dir = d.dir
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("git %v: %v\n%s", args, err, out)
+		}
+	}
+	return d
+}
+
+func (d desk) write(files map[string]string) {
+	d.t.Helper()
+	for name, text := range files {
+		file := filepath.Join(d.dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte(text), 0o644)); err != nil {
+			d.t.Fatal(err)
+		}
+	}
+}
+
+// run runs the working tree, with what is typed, as root or as nobody.
+func (d desk) run(typed string, root bool, args ...string) (int, string) {
+	d.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	tmp := d.t.TempDir()
+	cmd := exec.CommandContext(ctx, binary(d.t, "conveyor"), append([]string{"run"}, args...)...)
+	cmd.Dir, cmd.Stdin = d.dir, strings.NewReader(typed)
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=/nonexistent", "TMPDIR=" + tmp}
+	if !root {
+		const nobody = 65534
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+		for dir := tmp; dir != filepath.Dir(os.TempDir()); dir = filepath.Dir(dir) {
+			if info, err := os.Stat(dir); err == nil && info.Mode().Perm()&1 == 0 {
+				must(0, os.Chmod(dir, info.Mode().Perm()|0o011))(d.t)
+			}
+		}
+		must(0, os.Chmod(tmp, 0o777))(d.t)
+		must(0, os.Chmod(filepath.Dir(binary(d.t, "conveyor")), 0o755))(d.t)
+	}
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err := cmd.Run()
+	if err != nil && !errors.As(err, new(*exec.ExitError)) {
+		d.t.Fatal(err)
+	}
+	if left := must(os.ReadDir(tmp))(d.t); len(left) != 0 {
+		d.t.Errorf("%s is left", left[0])
+	}
+	return cmd.ProcessState.ExitCode(), out.String()
+}
+
+var stepDigest = regexp.MustCompile(`sha256:[0-9a-f]{64}`)
+
+// digest is what a run says of a step in its last lines.
+func digest(t *testing.T, said, step, outcome string) string {
+	t.Helper()
+	for line := range strings.Lines(said) {
+		if f := strings.Fields(line); len(f) == 3 && f[0] == step && f[1] == outcome {
+			return f[2]
+		}
+	}
+	t.Fatalf("nothing says that %s is %s:\n%s", step, outcome, said)
+	return ""
+}
+
+func TestALaptopNamesEachStepAndArtifactAsTheServerDoes(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	files := withSites("one")
+	first := h.push("main", "author", "first", files)
+	h.concluded(first, "conveyor / test")
+	h.deployed("staging", first)
+	h.quiet()
+	var page string
+	h.gh.Look(func(v *github.View) {
+		run, _ := v.CheckRun(repo, first, "conveyor / test")
+		page = h.page(strings.TrimPrefix(run.DetailsURL, h.config.PublicURL))
+	})
+
+	d := newDesk(t, files)
+	d.write(map[string]string{".gitignore": "secret\n"})
+	// A file that is not committed changes the tree, an ignored one does not.
+	if code, said := d.run("", true); code != 0 || strings.Contains(page, digest(t, said, "unit", "passed")) {
+		t.Errorf("%d: %s", code, said)
+	}
+	must(0, os.Remove(filepath.Join(d.dir, ".gitignore")))(t)
+	d.write(map[string]string{".git/info/exclude": "secret\n", "secret": "s3cret"})
+	code, said := d.run("", true)
+	if code != 0 || !strings.Contains(said, "Isolation: ns") {
+		t.Fatalf("%d: %s", code, said)
+	}
+	of := stepDigest.FindAllString(said, -1)
+	if len(of) != 2 || of[0] != digest(t, said, "unit", "passed") {
+		t.Fatalf("%v: %s", of, said)
+	}
+	for _, digest := range of {
+		if !strings.Contains(page, digest) {
+			t.Errorf("the server's page does not show %s:\n%s", digest, said)
+		}
+	}
+}
+
+func TestALaptopRunsOneStepAndOpensAShellWhereItFailed(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, plan("echo one >made.txt\nexit 3\n", "  - name: later", "    steps:", "      - {name: last, run: echo never}"))
+	code, said := d.run("pwd\ncat made.txt\necho step is $CONVEYOR_STEP\nexit\n", true, "--shell")
+	shows(t, "the shell", said, "A shell in the workspace of unit", "/workspace", "one\n", "step is unit", "✗ unit failed: exit code 3")
+	digest(t, strings.ReplaceAll(said, "not run", "not-run "+strings.Repeat("x", 3)), "last", "not-run")
+	if code != 1 {
+		t.Errorf("exit code %d", code)
+	}
+	if code, said := d.run("", true, "last"); code != 0 || !strings.Contains(said, "last │ never") || strings.Contains(said, "unit") {
+		t.Errorf("%d: %s", code, said)
+	}
+	if code, said := d.run("", true, "nowhere"); code == 0 || !strings.Contains(said, "it has test, later, unit, last") {
+		t.Errorf("%d: %s", code, said)
+	}
+	d.write(map[string]string{".github/conveyor.yml": "version: 1\nstagez: []\n"})
+	if code, said := d.run("", true); code != 1 || !strings.Contains(said, ".github/conveyor.yml:2:1") {
+		t.Errorf("%d: %s", code, said)
+	}
+}
+
+func TestAUserWhoIsNotRootIsToldThatNothingShutsTheStepsIn(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, plan("id -u"))
+	for dir := d.dir; dir != filepath.Dir(os.TempDir()); dir = filepath.Dir(dir) {
+		info := must(os.Stat(dir))(t)
+		must(0, os.Chmod(dir, info.Mode().Perm()|0o055))(t)
+	}
+	code, said := d.run("", false)
+	shows(t, "the run", said, "Isolation: none is possible for a user who is not root", "unit │ 65534", "sudo")
+	if code != 0 {
+		t.Errorf("exit code %d: %s", code, said)
+	}
+	if code, said := d.run("", false, "--sandbox", "crun"); code == 0 || !strings.Contains(said, "--sandbox none") {
+		t.Errorf("%d: %s", code, said)
+	}
+}
