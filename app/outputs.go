@@ -34,15 +34,11 @@ var outputName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,63}$`)
 // a later one would run without its value. The workspace is the step's own work, so that the file may be anything.
 func readOutputs(dir string, words logs.Words, r *pipeline.Result) {
 	text, err := takeOutputs(dir)
+	if err == nil && words.Masked(string(text)) != string(text) {
+		err = errors.New("it holds a secret, and what a step puts out is stored with the run")
+	}
 	if err == nil {
 		r.Outputs, err = parseOutputs(text)
-	}
-	for _, name := range slices.Sorted(maps.Keys(r.Outputs)) {
-		if value := r.Outputs[name]; words.Masked(value) != value {
-			r.Outputs = nil // nothing that holds a secret gets into the journal
-			err = fmt.Errorf("%s holds the value of a secret; name the secret in the step that needs it", name)
-			break
-		}
 	}
 	if err != nil && r.Outcome == pipeline.Passed {
 		r.Outcome, r.Reason = pipeline.Failed, "what it put out cannot be used: "+err.Error()
@@ -112,6 +108,23 @@ func taken(s pipeline.State, spec pipeline.Step) (env []string) {
 		}
 	}
 	return env
+}
+
+// withTaken is a step with the words that it has taken as variables of its own: what goes into it.
+func withTaken(s pipeline.State, spec pipeline.Step) pipeline.Step {
+	env := taken(s, spec)
+	if len(env) == 0 {
+		return spec
+	}
+	spec.Env = maps.Clone(spec.Env)
+	if spec.Env == nil {
+		spec.Env = map[string]string{}
+	}
+	for _, e := range env {
+		name, word, _ := strings.Cut(e, "=")
+		spec.Env[name] = word
+	}
+	return spec
 }
 
 // unfit says why a step cannot start in its folder. The folder comes from a commit, where it may be a link.
