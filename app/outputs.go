@@ -114,6 +114,23 @@ func taken(s pipeline.State, spec pipeline.Step) (env []string) {
 	return env
 }
 
+// withTaken is a step with the words that it has taken as variables of its own: what goes into it.
+func withTaken(s pipeline.State, spec pipeline.Step) pipeline.Step {
+	env := taken(s, spec)
+	if len(env) == 0 {
+		return spec
+	}
+	spec.Env = maps.Clone(spec.Env)
+	if spec.Env == nil {
+		spec.Env = map[string]string{}
+	}
+	for _, e := range env {
+		name, word, _ := strings.Cut(e, "=")
+		spec.Env[name] = word
+	}
+	return spec
+}
+
 // unfit says why a step cannot start in its folder. The folder comes from a commit, where it may be a link.
 func unfit(workspace, dir string) string {
 	if dir == "" {
