@@ -20,7 +20,7 @@ func TestWhatAStepPutsOutIsTakenOnceAndOnlyWhenItIsFitToBeStored(t *testing.T) {
 		"nul=\x00\n":                             "must be UTF-8 text",
 		"long=" + strings.Repeat("x", 40<<10):    "larger than 32 KiB",
 		strings.Repeat("a", 70) + "=1":           "line 1 of $CONVEYOR_OUTPUT",
-		"token=correct-horse-battery-staple\n":   "it holds a secret",
+		"token=correct-horse-battery-staple\n":   "token holds the value of a secret",
 	} {
 		dir := t.TempDir()
 		if err := os.WriteFile(filepath.Join(dir, outputFile), []byte(text), 0o600); err != nil {
@@ -52,5 +52,20 @@ func TestALinkInThePlaceOfTheOutputIsNotFollowed(t *testing.T) {
 	r := pipeline.Result{Outcome: pipeline.Passed}
 	if readOutputs(dir, logs.Words{}, &r); r.Outcome != pipeline.Failed || r.Outputs != nil {
 		t.Errorf("%+v", r)
+	}
+}
+
+func TestWhatAStepTakesFromOthersIsAPartOfWhatGoesIntoIt(t *testing.T) {
+	t.Parallel()
+	spec := pipeline.Step{Name: "site", Take: map[string]pipeline.Output{"VERSION": {Step: "version", Name: "version"}}}
+	digest := func(version string) pipeline.Digest {
+		s := pipeline.State{Steps: []pipeline.StepState{{Name: "version", Phase: pipeline.Done, Result: pipeline.Result{Outputs: map[string]string{"version": version}}}}}
+		return pipeline.StepDigest(withTaken(s, spec), "tree", "")
+	}
+	if digest("1") == digest("2") {
+		t.Error("two steps that took different words have the same name")
+	}
+	if spec.Env != nil {
+		t.Error("the plan's own step has changed")
 	}
 }
