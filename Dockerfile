@@ -5,7 +5,7 @@ WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
-RUN CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -buildid=' -o /conveyor ./cmd/conveyor
+RUN CGO_ENABLED=0 go build -tags nomsgpack -trimpath -ldflags '-s -w -buildid=' -o /conveyor ./cmd/conveyor
 
 FROM debian:bookworm-slim
 RUN apt-get update \

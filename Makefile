@@ -36,7 +36,7 @@ fuzz: ## each fuzz target for a minute
 build: $(BIN)/conveyor ## bin/conveyor, as it is released
 
 $(BIN)/conveyor: $(SOURCES)
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -buildid=' -o $@ ./cmd/conveyor
+	CGO_ENABLED=0 $(GO) build -tags nomsgpack -trimpath -ldflags '-s -w -buildid=' -o $@ ./cmd/conveyor
 
 $(BIN)/demo: $(SOURCES) $(shell find test/github -name '*.go')
 	$(GO) build -o $@ ./cmd/demo

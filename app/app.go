@@ -141,6 +141,7 @@ func (a *App) Run(ctx context.Context) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	var all sync.WaitGroup
+	giveBack()
 	all.Go(func() {
 		<-ctx.Done()
 		a.log.Info("stopping: nothing new is begun, what runs may finish", "grace", a.config.Grace)

@@ -74,7 +74,7 @@ func isolation(t *testing.T, c Case) {
 			t.Errorf("%s", got)
 		}
 		known := []string{"bin", "dev", "etc", "home", "home/build", "lib", "lib32", "lib64", "libx32", "proc", "run", "sbin", "step", "sys", "tmp", "usr", "workspace",
-			"run:", "dev/shm:", "tmp:"}
+			"run:", "secrets", "dev/shm:", "tmp:"}
 		for _, name := range strings.Fields(got) {
 			if !slices.Contains(known, name) {
 				t.Errorf("%s is at its root", name)
