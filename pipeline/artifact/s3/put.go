@@ -144,18 +144,21 @@ func (p *putting) stored(o object) error {
 		}
 	}
 	for try := 1; ; try++ {
-		err := s.write(p.ctx, o, true)
-		switch minio.ToErrorResponse(err).StatusCode {
-		case http.StatusPreconditionFailed, http.StatusConflict: // it is there, or being written just now
+		wrote := s.write(p.ctx, o, true)
+		switch status := minio.ToErrorResponse(wrote).StatusCode; {
+		case wrote == nil:
+			return nil
+		case status == http.StatusPreconditionFailed, status == http.StatusConflict: // it is there, or being written just now
+		case status == 0 && p.ctx.Err() == nil: // cut off; some servers do that to who still sends what is there already
 		default:
-			return err
+			return wrote
 		}
 		info, err := s.client.StatObject(p.ctx, s.o.Bucket, o.name, minio.StatObjectOptions{})
 		if err == nil {
 			return p.found(o, info)
 		}
 		if minio.ToErrorResponse(err).Code != minio.NoSuchKey || try == tries {
-			return err
+			return errors.Join(wrote, err)
 		}
 		select { // another has not finished it, or has just removed it
 		case <-p.ctx.Done():
@@ -165,7 +168,7 @@ func (p *putting) stored(o object) error {
 	}
 }
 
-// tries is how often an object is written of which the server says both that it is there and that it is not.
+// tries is how often an object is written of which the server says both that it is there and that it is not, or nothing.
 const tries = 8
 
 // found is about an object that was there. One of another size is none of ours: nobody could read it. One that is old is
