@@ -20,7 +20,7 @@ func TestWhatAStepPutsOutIsTakenOnceAndOnlyWhenItIsFitToBeStored(t *testing.T) {
 		"nul=\x00\n":                             "must be UTF-8 text",
 		"long=" + strings.Repeat("x", 40<<10):    "larger than 32 KiB",
 		strings.Repeat("a", 70) + "=1":           "line 1 of $CONVEYOR_OUTPUT",
-		"token=correct-horse-battery-staple\n":   "token holds the value of a secret",
+		"token=correct-horse-battery-staple\n":   "it holds a secret",
 	} {
 		dir := t.TempDir()
 		if err := os.WriteFile(filepath.Join(dir, outputFile), []byte(text), 0o600); err != nil {

@@ -1,7 +1,7 @@
 // Package oci runs steps in namespaces of this machine with an OCI runtime: crun, runc or gVisor's runsc.
 //
-// A step sees the host's tools read-only, its workspace, and nothing else: no network, no capability, no secret of the
-// host, no other step. It never runs a step that it could not shut in; when Probe finds no way, there is no Sandbox.
+// A step sees the host's tools read-only, its workspace, and nothing else: no network but a way out that it may be given
+// (network.go), no capability, no secret of the host, no other step. It never runs a step that it could not shut in; when Probe finds no way, there is no Sandbox.
 //
 // What it is made of, in the order of a run: a cgroup with the limits (cgroup.go), a throw-away mount namespace in which
 // the bundle is laid out in memory (thread.go, root.go, etc.go, bundle.go, seccomp.go), a runtime in a process namespace
@@ -129,7 +129,7 @@ func (s *Sandbox) Close() error {
 }
 
 func (s *Sandbox) describe() sandbox.Isolation {
-	level, what := "ns", "user, mount, process, network, ipc, host name and cgroup namespaces, a system call filter, no capability, read-only tools of the host, no network"
+	level, what := "ns", "user, mount, process, network, ipc, host name and cgroup namespaces, a system call filter, no capability, read-only tools of the host, no network but the way out that they are given"
 	if s.engine.name == "runsc" {
 		level, what = "gvisor", "a kernel of their own in user space, in namespaces without network, with read-only tools of the host"
 	}
