@@ -3,6 +3,8 @@ package deploy
 import (
 	"fmt"
 	"sort"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/conveyor-ci/conveyor/pipeline"
@@ -200,8 +202,10 @@ func (p Place) wait() time.Time {
 }
 
 func (s State) owedToGitHub() (owed []Effect) {
+	unheard := s.unheard()
 	for _, id := range sortedKeys(s.Pictures) {
-		if p := s.Pictures[id]; p.State != p.Told {
+		p := s.Pictures[id]
+		if p.State != p.Told && (p.Told != "" || unheard[p.Environment] == numberOf(id)) {
 			owed = append(owed, TellDeployment{id, p.State})
 		}
 	}
@@ -214,6 +218,25 @@ func (s State) owedToGitHub() (owed []Effect) {
 		owed = append(owed, TellPanel{Pull: n, Mark: mark, Patience: panelPatience})
 	}
 	return owed
+}
+
+// unheard is, by place, the oldest deployment that GitHub has never heard of. GitHub takes the one that it heard of last for
+// what is there, so they are told of in order.
+func (s State) unheard() map[string]int {
+	oldest := map[string]int{}
+	for id, p := range s.Pictures {
+		n := numberOf(id)
+		if at, there := oldest[p.Environment]; p.Told == "" && p.State != "" && (!there || n < at) {
+			oldest[p.Environment] = n
+		}
+	}
+	return oldest
+}
+
+// numberOf is the number in a deployment's name: 2 of "staging#2".
+func numberOf(deployment string) int {
+	n, _ := strconv.Atoi(deployment[strings.LastIndexByte(deployment, '#')+1:])
+	return n
 }
 
 // panelPatience lets the changes of a moment become one edit.
