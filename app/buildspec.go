@@ -2,6 +2,7 @@ package app
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -44,7 +45,7 @@ func Resolve(plan pipeline.Plan, text []byte, read func(path string) ([]byte, er
 			stages[i].Steps = append(stages[i].Steps, steps...)
 		}
 	}
-	plan.Stages = stages
+	plan.Stages = r.needBuilds(plan.Stages, stages)
 	r.names(plan)
 	if r.err != nil {
 		return pipeline.Plan{}, nil, r.err
@@ -115,7 +116,8 @@ func (r *resolver) step(step pipeline.Step) []pipeline.Step {
 	var steps []pipeline.Step
 	for _, b := range s.Batch.Builds {
 		one := step
-		one.Name = step.Name + "-" + buildspec.ArtifactName(b.ID)
+		one.Name = batchName(step, b.ID)
+		one.Of = cmp.Or(step.Of, step.Name) // who asks for the step asks for all its builds
 		one.BatchID = b.ID
 		one.Env = maps.Clone(step.Env)
 		for _, v := range b.Vars {
@@ -134,11 +136,11 @@ func (r *resolver) step(step pipeline.Step) []pipeline.Step {
 		if step.Artifact != nil {
 			one.Artifact = &pipeline.ArtifactSpec{Name: step.Artifact.Name + "-" + buildspec.ArtifactName(b.ID)}
 		}
-		if len(b.Needs) > 0 {
-			r.problems = append(r.problems, pipeline.Problem{Path: step.Buildspec, Line: 1, Column: 1,
-				Message: fmt.Sprintf("the build %s of the batch depends on %s, and steps of one stage all begin at once", b.ID, strings.Join(b.Needs, ", ")),
-				Hint:    "give each build a buildspec of its own, and name them in stages that follow each other"})
-			return nil
+		if len(b.Needs) > 0 { // what those wait for, it waits for with them
+			one.AtOnce, one.Needs = false, slices.Clone(step.Needs)
+			for _, id := range b.Needs {
+				one.Needs = append(one.Needs, batchName(step, id))
+			}
 		}
 		own, ownText := s, text
 		if b.Buildspec != "" {
@@ -150,6 +152,44 @@ func (r *resolver) step(step pipeline.Step) []pipeline.Step {
 		steps = append(steps, r.one(one, own, ownText))
 	}
 	return steps
+}
+
+// batchName is the step of one build of a batch.
+func batchName(step pipeline.Step, id string) string {
+	return step.Name + "-" + buildspec.ArtifactName(id)
+}
+
+// needBuilds lets those that need a step with a batch need each of its builds. What one step puts out comes from one step.
+func (r *resolver) needBuilds(named, stages []pipeline.Stage) []pipeline.Stage {
+	builds := map[string][]string{}
+	for i, stage := range named {
+		for _, step := range stage.Steps {
+			for _, one := range stages[i].Steps {
+				if one.BatchID != "" && one.Name == batchName(step, one.BatchID) {
+					builds[step.Name] = append(builds[step.Name], one.Name)
+				}
+			}
+		}
+	}
+	for _, stage := range stages {
+		for i, step := range stage.Steps {
+			var needs []string
+			for _, name := range step.Needs {
+				if all := builds[name]; len(all) > 0 {
+					needs = append(needs, all...)
+				} else {
+					needs = append(needs, name)
+				}
+			}
+			stage.Steps[i].Needs = needs
+			for _, variable := range slices.Sorted(maps.Keys(step.Take)) {
+				if from := step.Take[variable].Step; len(builds[from]) > 0 {
+					r.wrong("steps."+from+".outputs", "name one of them: "+strings.Join(builds[from], ", "), "the buildspec of %s makes several steps, and %s can only come from one", from, variable)
+				}
+			}
+		}
+	}
+	return stages
 }
 
 // one puts a buildspec into a step, and says what the step makes.

@@ -9,6 +9,11 @@ func (s State) before(st StepState) (b before) {
 	if spec.AtOnce {
 		return b
 	}
+	for _, name := range spec.Needs {
+		if !slices.ContainsFunc(s.Steps, func(other StepState) bool { return other.Name == name }) {
+			b.failed = true // it will never pass, so nothing may start for it
+		}
+	}
 	for _, other := range s.Steps {
 		needed := len(spec.Needs) > 0 && slices.Contains(spec.Needs, other.Name)
 		if !needed && (len(spec.Needs) > 0 || other.Stage >= st.Stage || !s.mayRun(other.Stage)) {

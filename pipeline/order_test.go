@@ -26,6 +26,10 @@ func TestStoriesOfOrder(t *testing.T) {
 			started("unit", 1, 1), started("lint", 1, 1), finished("lint", 1, pipeline.Passed, 2), started("site", 1, 3),
 			finished("unit", 1, pipeline.Failed, 4), siteMade(5),
 		},
+		"a step that needs what is not there never runs": {
+			planned(func(p *pipeline.Plan) { p.Stages[1].Steps[0].Needs = []string{"lint", "gone"} }),
+			started("unit", 1, 1), started("lint", 1, 1), finished("lint", 1, pipeline.Passed, 2), finished("unit", 1, pipeline.Passed, 3),
+		},
 		"a step that needs nothing starts at once": {
 			planned(func(p *pipeline.Plan) { p.Stages[1].Steps[0].AtOnce = true }), started("site", 1, 1),
 		},
