@@ -1,7 +1,6 @@
 package buildspec_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -11,42 +10,8 @@ import (
 
 	"github.com/conveyor-ci/conveyor/pipeline"
 	"github.com/conveyor-ci/conveyor/pipeline/buildspec"
+	"github.com/conveyor-ci/conveyor/test/golden"
 )
-
-// golden compares what came out with a file. UPDATE=1 writes the file anew.
-func golden(t *testing.T, path string, got []byte) {
-	t.Helper()
-	if os.Getenv("UPDATE") == "1" {
-		if err := os.WriteFile(path, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatalf("%v; write it with UPDATE=1 and read what it says", err)
-	}
-	if !bytes.Equal(want, got) {
-		t.Errorf("%s differs; if this is right, write it with UPDATE=1:\n%s", path, got)
-	}
-}
-
-func each(t *testing.T, pattern string, test func(t *testing.T, path string, data []byte)) {
-	t.Helper()
-	paths, err := filepath.Glob(pattern)
-	if err != nil || len(paths) == 0 {
-		t.Fatalf("no files %s: %v", pattern, err)
-	}
-	for _, path := range paths {
-		t.Run(strings.TrimSuffix(filepath.Base(path), ".yml"), func(t *testing.T) {
-			t.Parallel()
-			data, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			test(t, path, data)
-		})
-	}
-}
 
 func lines(what string, problems []pipeline.Problem) string {
 	var b strings.Builder
@@ -62,7 +27,7 @@ func lines(what string, problems []pipeline.Problem) string {
 
 func TestAGoodBuildspecIsReadAsItSays(t *testing.T) {
 	t.Parallel()
-	each(t, "testdata/good/*.yml", func(t *testing.T, path string, data []byte) {
+	golden.Each(t, "testdata/good/*.yml", func(t *testing.T, path string, data []byte) {
 		s, found := buildspec.Parse("buildspec.yml", data)
 		if len(found.Mistakes) > 0 {
 			t.Fatalf("a good file has mistakes:\n%s", lines("mistake", found.Mistakes))
@@ -74,13 +39,13 @@ func TestAGoodBuildspecIsReadAsItSays(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		golden(t, strings.TrimSuffix(path, ".yml")+".txt", append(append(got, '\n'), lines("warning", found.Warnings)...))
+		golden.Equal(t, strings.TrimSuffix(path, ".yml")+".txt", string(got)+"\n"+lines("warning", found.Warnings))
 	})
 }
 
 func TestABadBuildspecSaysWhatIsWrongAndWhere(t *testing.T) {
 	t.Parallel()
-	each(t, "testdata/bad/*.yml", func(t *testing.T, path string, data []byte) {
+	golden.Each(t, "testdata/bad/*.yml", func(t *testing.T, path string, data []byte) {
 		s, found := buildspec.Parse("buildspec.yml", data)
 		if len(found.Mistakes) == 0 {
 			t.Fatal("no mistake was found")
@@ -93,13 +58,13 @@ func TestABadBuildspecSaysWhatIsWrongAndWhere(t *testing.T) {
 				t.Errorf("a mistake without a place: %+v", p)
 			}
 		}
-		golden(t, strings.TrimSuffix(path, ".yml")+".txt", []byte(lines("mistake", found.Mistakes)+lines("warning", found.Warnings)))
+		golden.Equal(t, strings.TrimSuffix(path, ".yml")+".txt", lines("mistake", found.Mistakes)+lines("warning", found.Warnings))
 	})
 }
 
 func TestTheScriptOfABuildspecIsAlwaysTheSame(t *testing.T) {
 	t.Parallel()
-	each(t, "testdata/good/*.yml", func(t *testing.T, _ string, data []byte) {
+	golden.Each(t, "testdata/good/*.yml", func(t *testing.T, _ string, data []byte) {
 		s, _ := buildspec.Parse("buildspec.yml", data)
 		first := buildspec.Script(s, nil)
 		for range 10 {

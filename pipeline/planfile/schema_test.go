@@ -12,6 +12,7 @@ import (
 
 	"github.com/conveyor-ci/conveyor/pipeline"
 	"github.com/conveyor-ci/conveyor/pipeline/planfile"
+	"github.com/conveyor-ci/conveyor/test/golden"
 )
 
 var zero pipeline.Plan
@@ -37,13 +38,13 @@ func compiled(t *testing.T, part string) *jsonschema.Schema {
 
 func TestThePublishedSchemaIsTheGrammar(t *testing.T) {
 	t.Parallel()
-	golden(t, "schema.json", planfile.Schema())
+	golden.Equal(t, "schema.json", string(planfile.Schema()))
 }
 
 func TestTheSchemaAcceptsWhatTheParserAccepts(t *testing.T) {
 	t.Parallel()
 	s := compiled(t, "")
-	each(t, "testdata/valid/*.yml", func(t *testing.T, path string, data []byte) {
+	golden.Each(t, "testdata/valid/*.yml", func(t *testing.T, path string, data []byte) {
 		if err := s.Validate(planfile.Tree(data)); err != nil {
 			t.Error(err)
 		}
@@ -53,7 +54,7 @@ func TestTheSchemaAcceptsWhatTheParserAccepts(t *testing.T) {
 func TestTheSchemaRefusesWhatHasTheWrongForm(t *testing.T) {
 	t.Parallel()
 	s := compiled(t, "")
-	each(t, "testdata/invalid/form-*.yml", func(t *testing.T, path string, data []byte) {
+	golden.Each(t, "testdata/invalid/form-*.yml", func(t *testing.T, path string, data []byte) {
 		if err := s.Validate(planfile.Tree(data)); err == nil {
 			t.Error("the schema accepts it")
 		}
@@ -63,7 +64,7 @@ func TestTheSchemaRefusesWhatHasTheWrongForm(t *testing.T) {
 func TestTheSchemaLeavesToTheParserWhatOnlyTheParserKnows(t *testing.T) {
 	t.Parallel()
 	s := compiled(t, "")
-	each(t, "testdata/invalid/sense-*.yml", func(t *testing.T, path string, data []byte) {
+	golden.Each(t, "testdata/invalid/sense-*.yml", func(t *testing.T, path string, data []byte) {
 		if err := s.Validate(planfile.Tree(data)); err != nil {
 			t.Errorf("this belongs to form-*.yml: %v", err)
 		}

@@ -38,7 +38,7 @@ func TestAPullRequestShowsWhatIsNewAgainstItsBase(t *testing.T) {
 
 	files := tested(`<testsuite>`+old+`<testcase classname="shop" name="fresh | @mona" time="0"/><testcase classname="shop" name="fresh" time="0.5"><failure message="src/price.js:3 broke"/></testcase>`+
 		`<testcase classname="shop" name="lost"><failure message="/etc/passwd:1 root"/></testcase></testsuite>`,
-		"SF:/work/x/src/price.js\nDA:1,1\nDA:2,1\nDA:3,1\nDA:4,0\nend_of_record\n", analysis)
+		"SF:/builds/7/src/price.js\nDA:1,1\nDA:2,1\nDA:3,1\nDA:4,0\nend_of_record\n", analysis)
 	files["src/price.js"] = "let a = 1\nlet b = 2\nlet d = 3\nlet e = 4\n"
 	sha = h.push("change", "author", "change", files)
 	must(h.gh.OpenPull(repo, "author", "change", "change", "main"))(t)

@@ -4,6 +4,7 @@ package golden
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -27,5 +28,24 @@ func Equal(t testing.TB, path, got string) {
 	}
 	if diff := cmp.Diff(string(want), got); diff != "" {
 		t.Fatalf("%s differs (-file +got):\n%s\nIf the new text is right, run the test with UPDATE=1.", path, diff)
+	}
+}
+
+// Each runs a test for every file of a pattern, in parallel and named after it, and fails when there is none.
+func Each(t *testing.T, pattern string, test func(t *testing.T, path string, data []byte)) {
+	t.Helper()
+	paths, err := filepath.Glob(pattern)
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no files %s: %v", pattern, err)
+	}
+	for _, path := range paths {
+		t.Run(strings.TrimSuffix(filepath.Base(path), filepath.Ext(path)), func(t *testing.T) {
+			t.Parallel()
+			data, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			test(t, path, data)
+		})
 	}
 }
