@@ -39,7 +39,6 @@ import (
 	"github.com/conveyor-ci/conveyor/pipeline/sandbox"
 	"github.com/conveyor-ci/conveyor/pipeline/sandbox/none"
 	"github.com/conveyor-ci/conveyor/pipeline/sandbox/oci"
-	"github.com/conveyor-ci/conveyor/pipeline/secret/age"
 	"github.com/conveyor-ci/conveyor/pipeline/source/git"
 )
 
@@ -52,7 +51,7 @@ type App struct {
 	journal    journal.Journal
 	artifacts  artifact.Store
 	logs       *logs.Store
-	secrets    *age.Store
+	secrets    secrets // of steps and deployments
 	cache      *cache.Store
 	history    *history.Store
 	source     *git.Source

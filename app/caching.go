@@ -36,6 +36,10 @@ func (a *App) lend(ctx context.Context, s pipeline.State, spec pipeline.Step, id
 		return nil
 	}
 	name := spec.Cache.Name()
+	if a.cache == nil { // a run on a person's own machine leaves nothing there
+		fmt.Fprintf(log, "%s: not used: a run on your own machine keeps nothing\n", name)
+		return nil
+	}
 	key, err := cache.KeyOf(workspace, *spec.Cache, spec.Image)
 	if err == nil {
 		var lent *cache.Lent

@@ -68,7 +68,7 @@ func (l Local) Run(ctx context.Context) (passed bool, err error) {
 	config := Config{DataDir: dir, Sandbox: l.Sandbox, Tools: l.Tools, Workers: l.Workers, Network: pipeline.ListedHosts}
 	policy, _ := config.egressPolicy() // the usual one has no mistakes
 	r := &local{Local: l, say: newTerminal(l.Out), App: &App{
-		config: config, egress: policy, log: l.Log, clock: time.Now, journal: memory.New(time.Now),
+		config: config, egress: policy, log: l.Log, clock: time.Now, journal: memory.New(time.Now), secrets: ownEnvironment{},
 	}}
 	defer func() { err = errors.Join(err, r.Close()) }()
 	for _, open := range []func(context.Context) error{r.openBox, r.openSource, r.openKept} {

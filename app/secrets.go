@@ -16,6 +16,11 @@ import (
 	"github.com/conveyor-ci/conveyor/pipeline/secret/age"
 )
 
+// secrets is where they are looked up: a store, or a person's own environment.
+type secrets interface {
+	Find(scope age.Scope, name string) (secret.Value, error)
+}
+
 // Secrets is the store of secrets that a server with this configuration uses.
 func Secrets(c Config) *age.Store {
 	return age.New(filepath.Join(c.DataDir, "secrets"), c.SecretsKeyFile, time.Now)
@@ -71,6 +76,10 @@ func (a *App) stepSecrets(s pipeline.State, spec pipeline.Step) (given, error) {
 			return secret.Value{}, "code from outside gets no secrets", nil
 		}
 		value, err := a.secrets.Find(age.Scope{Repository: repo.ID}, name)
+		var own notInEnvironment
+		if errors.As(err, &own) {
+			return value, own.Error(), nil
+		}
 		if errors.Is(err, age.ErrUnknown) {
 			return value, fmt.Sprintf("there is none of this name for the builds of %s: the operator sets it with `conveyor secrets set %s %s`", repo.Slug(), repo.Slug(), name), nil
 		}

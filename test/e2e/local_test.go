@@ -19,11 +19,12 @@ import (
 type desk struct {
 	t   *testing.T
 	dir string
+	env []string // variables of the person
 }
 
 func newDesk(t *testing.T, files map[string]string) desk {
 	t.Helper()
-	d := desk{t, filepath.Join(t.TempDir(), "desk")}
+	d := desk{t: t, dir: filepath.Join(t.TempDir(), "desk")}
 	d.write(files)
 	for _, args := range [][]string{{"init", "-q", "-b", "main"}, {"add", "."}, {"-c", "user.name=a", "-c", "user.email=a@localhost", "commit", "-q", "-m", "first"}} {
 		cmd := exec.CommandContext(t.Context(), "git", args...)
@@ -54,6 +55,7 @@ func (d desk) run(typed string, root bool, args ...string) (int, string) {
 	cmd := exec.CommandContext(ctx, binary(d.t, "conveyor"), append([]string{"run"}, args...)...)
 	cmd.Dir, cmd.Stdin = d.dir, strings.NewReader(typed)
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=/nonexistent", "TMPDIR=" + tmp}
+	cmd.Env = append(cmd.Env, d.env...)
 	if !root {
 		const nobody = 65534
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
@@ -146,6 +148,28 @@ func TestALaptopRunsOneStepAndOpensAShellWhereItFailed(t *testing.T) {
 	d.write(map[string]string{".github/conveyor.yml": "version: 1\nstagez: []\n"})
 	if code, said := d.run("", true); code != 1 || !strings.Contains(said, ".github/conveyor.yml:2:1") {
 		t.Errorf("%d: %s", code, said)
+	}
+}
+
+func TestALaptopTakesSecretsFromItsOwnVariablesAndUsesNoCache(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, plan("cat \"$CONVEYOR_SECRETS_DIR/NPM_TOKEN\"; test -z \"$OTHER\"; mkdir -p made; echo >made/x",
+		"        secrets: {NPM_TOKEN: npm-token}", "        cache: {key: [README.md], paths: [made]}",
+		"      - {name: without, run: 'test ! -e /run/secrets/GONE', secrets: {GONE: {optional: true}}}"))
+	code, said := d.run("", true)
+	shows(t, "a run without the variable", said, "✗ unit failed: it needs the secret npm-token", "your variable NPM_TOKEN, which is not set", "✓ without passed")
+	if code != 1 {
+		t.Errorf("exit code %d", code)
+	}
+	d.env = []string{"NPM_TOKEN=correct-horse-battery", "OTHER=is not given"}
+	code, said = d.run("", true)
+	shows(t, "a run with it", said, "✓ unit passed", "cache: not used", "***")
+	if code != 0 || strings.Contains(said, "correct-horse") {
+		t.Errorf("exit code %d:\n%s", code, said)
+	}
+	d.env[0] = "NPM_TOKEN=x"
+	if code, said = d.run("", true, "unit"); code != 1 || !strings.Contains(said, "your variable NPM_TOKEN cannot be used: it is too short") {
+		t.Errorf("exit code %d:\n%s", code, said)
 	}
 }
 
