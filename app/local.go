@@ -9,15 +9,14 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/conveyor-ci/conveyor/pipeline"
-	artifactdir "github.com/conveyor-ci/conveyor/pipeline/artifact/dir"
 	"github.com/conveyor-ci/conveyor/pipeline/engine"
 	"github.com/conveyor-ci/conveyor/pipeline/journal/memory"
-	"github.com/conveyor-ci/conveyor/pipeline/logs"
 	"github.com/conveyor-ci/conveyor/pipeline/sandbox"
 	"github.com/conveyor-ci/conveyor/pipeline/sandbox/none"
 	"github.com/conveyor-ci/conveyor/pipeline/sandbox/oci"
@@ -68,8 +67,9 @@ func (l Local) Run(ctx context.Context) (passed bool, err error) {
 	config := Config{DataDir: dir, Sandbox: l.Sandbox, Tools: l.Tools, Workers: l.Workers, Network: pipeline.ListedHosts}
 	policy, _ := config.egressPolicy() // the usual one has no mistakes
 	r := &local{Local: l, say: newTerminal(l.Out), App: &App{
-		config: config, egress: policy, log: l.Log, clock: time.Now, journal: memory.New(time.Now), secrets: ownEnvironment{},
+		config: config, egress: policy, log: l.Log, clock: time.Now, journal: memory.New(time.Now),
 	}}
+	r.held = newHeld(r.now, func(string) {})
 	defer func() { err = errors.Join(err, r.Close()) }()
 	for _, open := range []func(context.Context) error{r.openBox, r.openSource, r.openKept} {
 		if err := open(ctx); err != nil {
@@ -110,18 +110,11 @@ func (r *local) openBox(ctx context.Context) error {
 	return nil
 }
 
-func (r *local) openKept(context.Context) error {
-	store, err := artifactdir.Open(filepath.Join(r.config.DataDir, "artifacts"), r.log)
-	if err != nil {
-		return fmt.Errorf("app: the artifact store cannot be opened: %w", err)
-	}
-	r.artifacts = store
-	r.closers = append(r.closers, store.Close)
-	if r.logs, err = logs.Open(filepath.Join(r.config.DataDir, "logs")); err != nil {
-		return fmt.Errorf("app: the log store cannot be opened: %w", err)
-	}
-	r.closers = append(r.closers, r.logs.Close)
-	return nil
+// openKept opens what a server keeps, in the folder of this run; but secrets are the person's own.
+func (r *local) openKept(ctx context.Context) error {
+	err := r.openStores(ctx)
+	r.secrets = ownEnvironment{}
+	return err
 }
 
 // request records the folder as a commit, reads the plan in it, and asks for the run as a push of that commit would.
@@ -196,17 +189,36 @@ func only(stages []pipeline.Stage, name string) ([]pipeline.Stage, error) {
 	var there []string
 	for _, stage := range stages {
 		if there = append(there, stage.Name); stage.Name == name {
-			return []pipeline.Stage{stage}, nil
+			return []pipeline.Stage{alone(stage)}, nil
 		}
 	}
 	for _, stage := range stages {
+		named := pipeline.Stage{Name: stage.Name}
 		for _, step := range stage.Steps {
-			if there = append(there, step.Name); step.Name == name {
-				return []pipeline.Stage{{Name: stage.Name, Steps: []pipeline.Step{step}}}, nil
+			if there = append(there, step.Name); step.Name == name || step.Of == name {
+				step.If, step.After = "", false // who names a step wants it run
+				named.Steps = append(named.Steps, step)
 			}
+		}
+		if len(named.Steps) > 0 {
+			return []pipeline.Stage{alone(named)}, nil
 		}
 	}
 	return nil, fmt.Errorf("app: the plan has neither a stage nor a step %q; it has %s", name, strings.Join(there, ", "))
+}
+
+// alone is a stage whose steps wait for nothing that is not in it.
+func alone(stage pipeline.Stage) pipeline.Stage {
+	stage.Steps = slices.Clone(stage.Steps)
+	for i, step := range stage.Steps {
+		stage.Steps[i].Needs = nil
+		for _, name := range step.Needs {
+			if slices.ContainsFunc(stage.Steps, func(other pipeline.Step) bool { return other.Name == name }) {
+				stage.Steps[i].Needs = append(stage.Steps[i].Needs, name)
+			}
+		}
+	}
+	return stage
 }
 
 // slugOf takes owner and name out of a remote's address: https://HOST/OWNER/NAME.git or git@HOST:OWNER/NAME.git.
@@ -232,6 +244,7 @@ func (r *local) play(ctx context.Context, request pipeline.Requested) (bool, err
 	ctx, over := context.WithCancel(ctx)
 	defer over()
 	machine := r.runs()
+	asOnAServer := machine.Do
 	machine.Do = func(ctx context.Context, w *runWork, effect pipeline.Effect) error {
 		switch e := effect.(type) {
 		case pipeline.Exec:
@@ -242,14 +255,12 @@ func (r *local) play(ctx context.Context, request pipeline.Requested) (bool, err
 		case pipeline.Upload:
 			_, err := w.Append(ctx, pipeline.Uploaded{Step: e.Step, Attempt: e.Attempt})
 			return err
-		case pipeline.Alarm:
-			return r.outOfTime(ctx, w, e.Why)
 		case pipeline.Report:
 			defer over()
 			_, err := w.Append(ctx, pipeline.Reported{At: r.now().UTC()})
 			return err
 		}
-		return fmt.Errorf("app: a run owes %T, which nothing here can do", effect)
+		return asOnAServer(ctx, w, effect)
 	}
 	if err := engine.New(engine.Options{Journal: r.journal, Log: r.log, Now: r.clock, Grace: time.Second, Workers: max(r.Workers, 1)}, machine).Run(ctx); err != nil {
 		return false, err
@@ -264,7 +275,7 @@ func (r *local) play(ctx context.Context, request pipeline.Requested) (bool, err
 // step does one attempt of a step, and shows what it prints while it does.
 func (r *local) step(ctx context.Context, w *runWork, e pipeline.Exec) error {
 	for _, st := range w.State.Steps { // what has ended is shown first
-		if st.Phase == pipeline.Done {
+		if st.Phase == pipeline.Done && st.Attempt > 0 { // others have printed nothing
 			select {
 			case <-r.shown[st.Name]:
 			case <-ctx.Done():

@@ -10,8 +10,10 @@ import (
 // runs in, by digest. So the same step on the same files has the same name on every machine. tree is Git's id of the
 // files. An empty image stands for the tools of the machine, of which nobody knows whether they are the same elsewhere.
 //
-// What only names the run is not in it: the commit, the branch, the attempt.
+// What only names the run is not in it: the commit, the branch, the attempt. Neither is when the step is run, and what
+// follows from its end.
 func StepDigest(step Step, tree string, image Digest) Digest {
+	step.Needs, step.AtOnce, step.If, step.After, step.Retries, step.MayFail = nil, false, "", false, 0, false
 	said, err := json.Marshal(struct {
 		Form  string `json:"form"` // of this very list; another form has another name
 		Step  Step   `json:"step"`

@@ -173,6 +173,65 @@ func TestALaptopTakesSecretsFromItsOwnVariablesAndUsesNoCache(t *testing.T) {
 	}
 }
 
+// Whatever a plan may ask of the server it may ask of a laptop.
+func TestALaptopDoesAllThatAPlanCanAskFor(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, map[string]string{
+		"README.md": "shop\n", "web/page.html": "hello\n",
+		"buildspec.yml": `version: 0.2
+phases: {build: {commands: ['mkdir -p dist', 'cp README.md dist/']}}
+artifacts: {files: ['**/*'], base-directory: dist}
+batch:
+  build-graph:
+    - identifier: one
+    - {identifier: two, depend-on: [one]}
+`,
+		".github/conveyor.yml": `version: 1
+timeout: 1h
+on: {push: {branches: [main]}}
+stages:
+  - name: test
+    if: event == "push"
+    steps:
+      - name: reported
+        run: |
+          printf '<testsuite><testcase classname="a" name="b"/></testsuite>' >j.xml
+          printf 'SF:README.md\nDA:1,1\nend_of_record\n' >l.info
+          printf '{"version":"2.1.0","runs":[]}' >s.sarif
+          echo version=7 >>"$CONVEYOR_OUTPUT"
+        reports: {junit: j.xml, lcov: l.info, sarif: s.sarif}
+      - {name: each, run: 'cat page.html; test $MATRIX_A != 3', matrix: {a: [1, 2]}, dir: web, shell: sh, resources: {memory: 64M}}
+      - {name: again, run: 'test "$CONVEYOR_ATTEMPT" = 2', retries: 1}
+      - {name: may, run: exit 4, allow_failure: true}
+      - {name: built, buildspec: buildspec.yml, artifact: {name: site}}
+  - name: then
+    steps:
+      - {name: taken, run: 'test "$V" = 7', needs: [reported, built], env: {V: {from: steps.reported.outputs.version}}}
+      - {name: never, run: exit 5, if: failure()}
+      - {name: asked, run: 'true', if: '"web/page.html" in changed && steps.reported.outputs.version == "7"'}
+      - {name: wrong, run: 'true', if: 'steps.may.outputs.nothing == "x"', allow_failure: true}
+`,
+	})
+	code, said := d.run("", true)
+	for step, outcome := range map[string]string{"reported": "passed", "built-one": "passed", "built-two": "passed", "taken": "passed", "asked": "passed", "again": "passed"} {
+		digest(t, said, step, outcome)
+	}
+	shows(t, "the run", said, "each (a 1)", "each (a 2)", "✗ may failed: exit code 4", "site-two")
+	for _, not := range []string{"▶ never", "▶ wrong", "infrastructure"} {
+		if strings.Contains(said, not) {
+			t.Errorf("it says %q", not)
+		}
+	}
+	if code != 0 || t.Failed() {
+		t.Errorf("exit code %d:\n%s", code, said)
+	}
+	for name, want := range map[string]string{"each": "✓ each (a 2) passed", "taken": "✗ taken failed", "never": "✗ never failed: exit code 5"} {
+		if _, said := d.run("", true, name); !strings.Contains(said, want) {
+			t.Errorf("of %s alone it does not say %q:\n%s", name, want, said)
+		}
+	}
+}
+
 func TestAUserWhoIsNotRootIsToldThatNothingShutsTheStepsIn(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, plan("id -u"))
