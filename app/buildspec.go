@@ -195,6 +195,9 @@ func (r *resolver) needBuilds(named, stages []pipeline.Stage) []pipeline.Stage {
 // one puts a buildspec into a step, and says what the step makes.
 func (r *resolver) one(step pipeline.Step, s buildspec.Spec, text string) pipeline.Step {
 	step.Spec = text
+	if step.Cache == nil {
+		step.Cache = s.Cache.Spec(step.Buildspec)
+	}
 	for _, secret := range s.Secrets {
 		if _, given := step.Env[secret.Name]; !given {
 			r.problems = append(r.problems, pipeline.Problem{Path: step.Buildspec, Line: secret.Line, Column: secret.Column,

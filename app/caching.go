@@ -40,7 +40,7 @@ func (a *App) lend(ctx context.Context, s pipeline.State, spec pipeline.Step, id
 		fmt.Fprintf(log, "%s: not used: a run on your own machine keeps nothing\n", name)
 		return nil
 	}
-	key, err := cache.KeyOf(workspace, *spec.Cache, spec.Image)
+	key, err := cache.KeyOf(workspace, *spec.Cache, besides(spec)...)
 	if err == nil {
 		var lent *cache.Lent
 		if lent, err = a.cache.Lend(ctx, cache.AskerOf(s), id, *spec.Cache, key, workspace); err == nil {
@@ -60,6 +60,14 @@ func (a *App) lend(ctx context.Context, s pipeline.State, spec pipeline.Step, id
 		a.log.Warn("a cache could not be used", "run", s.Run, "step", spec.Name, "err", err)
 	}
 	return nil
+}
+
+// besides is what makes the contents of two caches no use for one another, beside their declarations.
+func besides(spec pipeline.Step) []string {
+	if spec.Cache.Text == "" {
+		return []string{spec.Image}
+	}
+	return []string{spec.Image, spec.Cache.Text}
 }
 
 // keep makes what a step has left in its cache an entry for later runs, when the run may fill it.

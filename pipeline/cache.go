@@ -4,6 +4,7 @@ package pipeline
 type CacheSpec struct {
 	Kind  string   `json:"kind,omitempty"` // "npm" and the like, when the rest is ours
 	Key   []string `json:"key"`            // globs of files, relative to the workspace
+	Text  string   `json:"text,omitempty"` // what else tells it from others: a buildspec's own key
 	Paths []string `json:"paths"`          // relative to the workspace, or below the home folder: "~/.npm"
 }
 

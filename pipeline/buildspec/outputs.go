@@ -131,24 +131,3 @@ func ArtifactName(id string) string {
 	}
 	return name
 }
-
-func (r *reader) cache(n *yaml.Node) *Cache {
-	if absent(n) || !r.mapping(n, "cache", "write for example cache: {paths: ['node_modules/**/*']}") {
-		return nil
-	}
-	r.keys(n, "cache", "key", "fallback-keys", "action", "paths")
-	c := &Cache{Fallbacks: r.texts(find(n, "fallback-keys"), "fallback-keys"), Paths: r.texts(find(n, "paths"), "paths")}
-	c.Key, _ = r.text(find(n, "key"), "key")
-	if len(c.Fallbacks) > 5 {
-		r.mistake(find(n, "fallback-keys"), "keep the first five", "there are %d fallback-keys; at most 5 are allowed", len(c.Fallbacks))
-	}
-	if action, ok := r.text(find(n, "action"), "action"); ok {
-		if c.Action = strings.ToLower(action); c.Action != "restore" && c.Action != "save" {
-			r.mistake(find(n, "action"), "write restore or save, or leave it out for both", "action cannot be %s", quote(action))
-		}
-	}
-	if len(c.Paths) > 0 {
-		r.warn(n, "the build works without it, only slower", "cache is not kept yet: each build begins without what earlier ones have left")
-	}
-	return c
-}

@@ -273,19 +273,23 @@ func (r *reader) text(n *yaml.Node, name string) (string, bool) {
 
 // texts is a list of texts; a text alone stands for a list of one.
 func (r *reader) texts(n *yaml.Node, name string) (all []string) {
-	if absent(n) {
-		return nil
-	}
-	items := []*yaml.Node{n}
-	if n.Kind == yaml.SequenceNode {
-		items = n.Content
-	}
-	for _, item := range items {
+	for _, item := range items(n) {
 		if word, ok := r.text(item, name); ok && strings.TrimSpace(word) != "" {
 			all = append(all, strings.TrimSpace(word))
 		}
 	}
 	return all
+}
+
+// items are those of a list, or the one thing that stands in the place of a list.
+func items(n *yaml.Node) []*yaml.Node {
+	switch {
+	case absent(n):
+		return nil
+	case n.Kind == yaml.SequenceNode:
+		return n.Content
+	}
+	return []*yaml.Node{n}
 }
 
 // flag reads yes and no as YAML 1.1 and AWS do.

@@ -75,14 +75,6 @@ type Artifacts struct {
 	Flat    bool     `json:"flat,omitempty"`    // discard-paths
 }
 
-// Cache says what a later build could begin with.
-type Cache struct {
-	Key       string   `json:"key,omitempty"`
-	Fallbacks []string `json:"fallbacks,omitempty"`
-	Action    string   `json:"action,omitempty"` // "restore", "save", or both when empty
-	Paths     []string `json:"paths,omitempty"`
-}
-
 // Findings are what there is to say of a file. With a mistake there is no Spec; a warning only says what has no effect.
 type Findings struct {
 	Mistakes []pipeline.Problem

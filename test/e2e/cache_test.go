@@ -77,3 +77,25 @@ func TestWhereTheCommitHoldsTheFolderTheCacheIsNotUsed(t *testing.T) {
 	log := h.ran(h.becomes(h.push("main", "author", "first", files), "conveyor / test", "success"))
 	shows(t, "the log", log, "cache: not used: the commit holds files there: node_modules", "of the commit")
 }
+
+func TestTheCacheOfABuildspecIsKeptAndAnotherKeyIsAnotherCache(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	with := func(key, mark string) map[string]string {
+		files := brought("version: 0.2\nphases: {build: {commands: ['ls node_modules ~/.m2', 'echo x >node_modules/" + mark + "; echo x >~/.m2/" + mark + "']}}\n" +
+			"cache:\n  key: " + key + "$(codebuild-hash-files package-lock.json)\n  paths: ['node_modules/**/*', '/root/.m2/**/*', '*.jar']\n")
+		files["package-lock.json"] = "{}\n"
+		return files
+	}
+	log := func(key, mark string) string {
+		sha := h.push("main", "author", mark, with(key, mark))
+		h.becomes(sha, "conveyor / build", "success")
+		defer h.quiet()
+		return h.logOf("shop")
+	}
+	shows(t, "the first log", log("v1-", "one"), "is not kept: only whole folders", "cache: nothing is kept for key ", "cache: kept 1 kB as key ")
+	shows(t, "the second log", log("v1-", "two"), "cache: restored 1 kB from key ", "\none\n")
+	if third := log("v2-", "three"); !strings.Contains(third, "cache: nothing is kept for key ") || strings.Contains(third, "\none\n") {
+		t.Errorf("a cache with another key begins with what there was under the first:\n%s", third)
+	}
+}
