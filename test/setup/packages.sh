@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs what is missing, from the distribution's packages: runtime (an OCI runtime), runtimes (all that
-# are tested), redis, browser, race (what the race detector is linked with), clients (Node.js and gh).
+# are tested), redis, browser, race (what the race detector is linked with), clients (Node.js and gh), languages (a
+# JDK and Python).
 # As root or through sudo; where neither is possible, it says in one sentence what to install.
 set -eu
 
@@ -16,6 +17,7 @@ for what in "$@"; do
 	race) want gcc "gcc libc6-dev" ;; # the race detector is linked with C
 	redis) want redis-server redis-server ;;
 	browser) want chromium chromium ;;
+	languages) want javac default-jdk-headless; [ -x /usr/bin/python3 ] || missing="$missing python3" ;; # what the projects of the tests are written in
 	clients) want node nodejs; want npm npm; want gh gh ;; # GitHub's own clients
 	esac
 done
