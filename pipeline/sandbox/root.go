@@ -1,6 +1,9 @@
 package sandbox
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 // Root is the file system of an image that lies on this machine: what a step sees, read-only, in place of the tools of the
 // host. What the sandbox sets up itself (the workspace, /tmp, the home folder, /proc and /dev) stands in it all the same.
@@ -12,6 +15,18 @@ type Root struct {
 
 // usualPath is where programs are when an image does not say it.
 const usualPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+func (r *Root) check() error {
+	if r == nil {
+		return nil
+	}
+	for _, layer := range r.Layers {
+		if layer == "" || layer[0] != '/' {
+			return fmt.Errorf("the layer %q of the image %s is no absolute path", layer, r.Name)
+		}
+	}
+	return nil
+}
 
 // environ adds what the image sets. It decides where programs are and which language they speak; what the sandbox sets
 // beside that (places, and the way out) stays as it is.

@@ -52,6 +52,15 @@ type Spec struct {
 	// are in memory, never in argv or a bundle, and gone when Run returns.
 	Secrets []secret.Given
 	Folders []Folder // further folders that the step may write
+
+	// Services run beside the step. An adapter that cannot do that refuses them; see Server.
+	Services []Service
+}
+
+// Server is what a Sandbox is, too, that runs services beside steps.
+type Server interface {
+	// Serves says why it runs none here. It is nil when it does.
+	Serves() error
 }
 
 // Folder shows a folder of this machine to a step, in place of what would be there.
@@ -81,6 +90,7 @@ const (
 	TimedOut  Outcome = "timed_out" // the wall limit
 	Resource  Outcome = "resource"  // a limit: memory, processes, disk
 	Cancelled Outcome = "cancelled" // ctx ended
+	Unready   Outcome = "unready"   // a service beside the step could not be started, ended early or was not ready in time: the command did not run
 )
 
 // Verdict is what came of a step.

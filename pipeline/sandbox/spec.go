@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"errors"
 	"fmt"
 	"path"
 	"path/filepath"
@@ -30,15 +31,8 @@ func (s Spec) Check() error {
 	case s.Output == nil:
 		return fmt.Errorf("sandbox: nothing takes the output")
 	}
-	if err := s.checkGiven(); err != nil {
+	if err := errors.Join(s.checkGiven(), s.Root.check(), s.checkServices()); err != nil {
 		return fmt.Errorf("sandbox: %w", err)
-	}
-	if s.Root != nil {
-		for _, layer := range s.Root.Layers {
-			if layer == "" || layer[0] != '/' {
-				return fmt.Errorf("sandbox: the layer %q of the image %s is no absolute path", layer, s.Root.Name)
-			}
-		}
 	}
 	for _, word := range append([]string{s.Dir}, s.Shell...) {
 		if strings.ContainsRune(word, 0) {
@@ -56,15 +50,22 @@ func (s Spec) Check() error {
 			return fmt.Errorf("sandbox: %q is no path below the workspace", e)
 		}
 	}
-	for _, e := range slices.Concat(s.Env, s.Paths) {
+	if err := checkVariables(slices.Concat(s.Env, s.Paths)); err != nil {
+		return fmt.Errorf("sandbox: %w", err)
+	}
+	return nil
+}
+
+func checkVariables(env []string) error {
+	for _, e := range env {
 		name, _, ok := strings.Cut(e, "=")
 		switch {
 		case !ok || !nameForm.MatchString(name):
-			return fmt.Errorf("sandbox: %q is no name of an environment variable", name)
+			return fmt.Errorf("%q is no name of an environment variable", name)
 		case Reserved(name):
-			return fmt.Errorf("sandbox: the environment variable %s is set by the sandbox and cannot be given", name)
+			return fmt.Errorf("the environment variable %s is set by the sandbox and cannot be given", name)
 		case strings.ContainsRune(e, 0):
-			return fmt.Errorf("sandbox: the environment variable %s holds a NUL byte", name)
+			return fmt.Errorf("the environment variable %s holds a NUL byte", name)
 		}
 	}
 	return nil
@@ -104,10 +105,7 @@ const SecretsDir = secret.Dir
 func (s Spec) Environ(path, home, tmp, work, secrets string) []string {
 	set := []string{"PATH=" + path, "HOME=" + home, "TMPDIR=" + tmp, "LANG=C.UTF-8", "CI=true"}
 	if s.Out != nil {
-		for _, name := range []string{"http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"} {
-			set = append(set, name+"=http://"+ProxyAddress)
-		}
-		set = append(set, "no_proxy=localhost,127.0.0.1,::1", "NO_PROXY=localhost,127.0.0.1,::1")
+		set = append(set, proxies(s.Services)...)
 	}
 	if secrets != "" && len(s.Secrets) > 0 {
 		set = append(set, SecretsDir+"="+secrets)
@@ -118,12 +116,29 @@ func (s Spec) Environ(path, home, tmp, work, secrets string) []string {
 		name, below, _ := strings.Cut(e, "=")
 		set = append(set, name+"="+filepath.Join(work, below))
 	}
+	return lastOf(set)
+}
+
+// proxies are the variables by which programs find the way out. What is in the box itself is not asked of it.
+func proxies(services []Service) (set []string) {
+	for _, name := range []string{"http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"} {
+		set = append(set, name+"=http://"+ProxyAddress)
+	}
+	near := "localhost,127.0.0.1,::1"
+	for _, v := range services {
+		near += "," + v.Name
+	}
+	return append(set, "no_proxy="+near, "NO_PROXY="+near)
+}
+
+// lastOf are variables of which each stands once: the last one counts, as with a shell.
+func lastOf(set []string) []string {
 	env := make([]string, 0, len(set))
 	at := make(map[string]int, cap(env))
 	for _, e := range set {
 		name, _, _ := strings.Cut(e, "=")
 		if i, twice := at[name]; twice {
-			env[i] = e // the last one counts, as with a shell
+			env[i] = e
 			continue
 		}
 		at[name] = len(env)

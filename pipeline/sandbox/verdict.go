@@ -29,12 +29,12 @@ func (e End) Verdict() Verdict {
 	case e.TimedOut:
 		v.Outcome, v.Reason = TimedOut, fmt.Sprintf("ran into its time limit of %s", e.Limits.Wall)
 	case e.Disk:
-		v.Outcome, v.Reason = Resource, fmt.Sprintf("wrote more to its workspace than it may: the limit is %s in %d files", bytes(e.Limits.Disk), e.Limits.Files)
+		v.Outcome, v.Reason = Resource, fmt.Sprintf("wrote more to its workspace than it may: the limit is %s in %d files", inBytes(e.Limits.Disk), e.Limits.Files)
 	case e.ExitCode == 0:
 	case e.OOM:
-		v.Outcome, v.Reason = Resource, fmt.Sprintf("ran out of memory: the limit is %s", bytes(e.Limits.Memory))
+		v.Outcome, v.Reason = Resource, fmt.Sprintf("ran out of memory: the limit is %s", inBytes(e.Limits.Memory))
 	case e.ExitCode == 128+int(syscall.SIGXFSZ):
-		v.Outcome, v.Reason = Resource, fmt.Sprintf("wrote a file that is larger than it may be: the limit is %s", bytes(e.Limits.Disk))
+		v.Outcome, v.Reason = Resource, fmt.Sprintf("wrote a file that is larger than it may be: the limit is %s", inBytes(e.Limits.Disk))
 	case e.ExitCode > 128 && e.ExitCode <= 128+64:
 		v.Reason = fmt.Sprintf("exit code %d: ended by signal %d (%s)", e.ExitCode, e.ExitCode-128, syscall.Signal(e.ExitCode-128))
 	default:
@@ -46,7 +46,7 @@ func (e End) Verdict() Verdict {
 	return v
 }
 
-func bytes(n int64) string {
+func inBytes(n int64) string {
 	switch {
 	case n >= 1<<30 && n%(1<<30) == 0:
 		return fmt.Sprintf("%d GiB", n>>30)

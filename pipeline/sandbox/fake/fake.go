@@ -21,8 +21,9 @@ type Step struct {
 	Output   string
 	Files    map[string]string // by path below the workspace
 	ExitCode int
-	OOM      bool // it runs out of memory, and ends with ExitCode
-	Hangs    bool // it writes and makes its files, then it waits for its time limit or a cancel
+	OOM      bool   // it runs out of memory, and ends with ExitCode
+	Unready  string // why its first service is not there: then the script does nothing. Empty when all are
+	Hangs    bool   // it writes and makes its files, then it waits for its time limit or a cancel
 	Err      error
 }
 
@@ -45,6 +46,9 @@ func (s *Sandbox) Isolation() sandbox.Isolation {
 	}
 	return sandbox.Isolation{Level: level, Runtime: "fake", Detail: "Nothing is run."}
 }
+
+// Serves says that services are thought to be there.
+func (s *Sandbox) Serves() error { return nil }
 
 // Specs are those that were run, in the order of their start.
 func (s *Sandbox) Specs() []sandbox.Spec {
@@ -75,6 +79,9 @@ func (s *Sandbox) Run(ctx context.Context, spec sandbox.Spec) (sandbox.Verdict, 
 	}
 	if step.Err != nil {
 		return sandbox.Verdict{}, step.Err
+	}
+	if step.Unready != "" && len(spec.Services) > 0 {
+		return spec.Services[0].Unready(step.Unready), nil
 	}
 	for name, text := range step.Files {
 		path := filepath.Join(spec.Workspace, filepath.Clean("/"+name))

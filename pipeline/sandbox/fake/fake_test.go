@@ -2,6 +2,7 @@ package fake_test
 
 import (
 	"errors"
+	"os"
 	"strings"
 	"testing"
 
@@ -44,5 +45,19 @@ func TestTheFakeRemembersWhatItRan(t *testing.T) {
 	}
 	if specs := s.Specs(); len(specs) != 2 || specs[0].ID != "one" || specs[0].Script != "a" {
 		t.Errorf("%+v", specs)
+	}
+}
+
+func TestAStepOfTheFakeWaitsForItsServices(t *testing.T) {
+	t.Parallel()
+	s := &fake.Sandbox{Scripts: map[string]fake.Step{"a": {Unready: "ended early", Files: map[string]string{"made": ""}}}}
+	spec := sandbox.Spec{ID: "one", Script: "a", Workspace: t.TempDir(), Output: &strings.Builder{}, Services: []sandbox.Service{
+		{Name: "db", Root: &sandbox.Root{}, Ready: sandbox.Ready{Port: 5432}},
+	}}
+	if v, err := s.Run(t.Context(), spec); err != nil || v.Outcome != sandbox.Unready || v.Reason != "the service db ended early" {
+		t.Errorf("%+v, %v", v, err)
+	}
+	if made, err := os.ReadDir(spec.Workspace); err != nil || len(made) > 0 {
+		t.Errorf("%v, %v", made, err)
 	}
 }

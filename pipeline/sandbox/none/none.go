@@ -43,6 +43,11 @@ func (s *Sandbox) Isolation() sandbox.Isolation {
 	}
 }
 
+// Serves says that there is nothing here that could keep a service to its image, and its port to its step.
+func (s *Sandbox) Serves() error {
+	return errors.New("without a sandbox no service can run beside a step: CONVEYOR_SANDBOX is none")
+}
+
 const (
 	path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/go/bin"
 
@@ -59,6 +64,9 @@ func (s *Sandbox) Run(ctx context.Context, spec sandbox.Spec) (v sandbox.Verdict
 	}
 	if spec.Root != nil {
 		return v, fmt.Errorf("sandbox/none: the image %s cannot be mounted without a sandbox", spec.Root.Name)
+	}
+	if len(spec.Services) > 0 {
+		return v, fmt.Errorf("sandbox/none: %w", s.Serves())
 	}
 	l := spec.Limits.Or(sandbox.Limits{Wall: defaultWall})
 	if ctx.Err() != nil {

@@ -26,3 +26,13 @@ func TestAnImageIsRefusedWhereNothingCanMountIt(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+func TestAServiceIsRefusedWhereNothingCanShutItIn(t *testing.T) {
+	t.Parallel()
+	_, err := none.New().Run(t.Context(), sandbox.Spec{ID: "x", Script: "true", Workspace: t.TempDir(), Output: io.Discard, Services: []sandbox.Service{
+		{Name: "db", Root: &sandbox.Root{Name: "postgres:17", Layers: []string{"/x"}}, Command: []string{"postgres"}, Ready: sandbox.Ready{Port: 5432}},
+	}})
+	if err == nil || !strings.Contains(err.Error(), "service") {
+		t.Errorf("%v", err)
+	}
+}

@@ -14,10 +14,10 @@ import (
 	"github.com/conveyor-ci/conveyor/pipeline/secret"
 )
 
-// writeConfig writes the bundle's config.json.
+// writeBundle writes one of a bundle's files for the runtime.
 // https://github.com/opencontainers/runtime-spec/blob/v1.3.0/config.md
-func (s *Sandbox) writeConfig(path, root string, shell []string, spec sandbox.Spec, l sandbox.Limits, g *group) error {
-	text, err := json.Marshal(s.config(root, shell, spec, l, g))
+func writeBundle(path string, v any) error {
+	text, err := json.Marshal(v)
 	if err != nil {
 		return fmt.Errorf("write the bundle: %w", err)
 	}
@@ -27,8 +27,8 @@ func (s *Sandbox) writeConfig(path, root string, shell []string, spec sandbox.Sp
 	return nil
 }
 
-func (s *Sandbox) config(root string, shell []string, spec sandbox.Spec, l sandbox.Limits, g *group) specs.Spec {
-	worse := 500 // when the machine itself runs out of memory, steps go before the server does
+// config is a box, with a process in it. tmp bounds its shared memory.
+func (s *Sandbox) config(process *specs.Process, tmp int64, g *group, net *network) specs.Spec {
 	ids := []specs.LinuxIDMapping{{ContainerID: 0, HostID: uint32(s.options.FirstID), Size: idCount}}
 	linux := &specs.Linux{
 		UIDMappings: ids,
@@ -40,7 +40,7 @@ func (s *Sandbox) config(root string, shell []string, spec sandbox.Spec, l sandb
 		MaskedPaths:   masked,
 		ReadonlyPaths: readonly,
 	}
-	if spec.Out == nil { // else it is the one that the runtime is started in: see wayOut
+	if !net.shared() { // else it is the one that the runtime is started in
 		linux.Namespaces = append(linux.Namespaces, specs.LinuxNamespace{Type: specs.NetworkNamespace})
 	}
 	annotations := map[string]string{}
@@ -55,26 +55,32 @@ func (s *Sandbox) config(root string, shell []string, spec sandbox.Spec, l sandb
 	return specs.Spec{
 		Version:  "1.0.2", // what the oldest of the runtimes knows
 		Hostname: hostName,
-		Root:     &specs.Root{Path: root, Readonly: true},
+		Root:     &specs.Root{Path: s.host.stage + rootDir},
 		Mounts: []specs.Mount{
 			{Destination: "/proc", Type: "proc", Source: "proc", Options: []string{"nosuid", "noexec", "nodev"}},
 			{Destination: "/dev", Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "strictatime", "mode=755", "size=65536k"}},
 			{Destination: "/dev/pts", Type: "devpts", Source: "devpts", Options: []string{"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"}},
-			{Destination: "/dev/shm", Type: "tmpfs", Source: "shm", Options: []string{"nosuid", "noexec", "nodev", "mode=1777", "size=" + strconv.FormatInt(l.Tmp, 10)}},
+			{Destination: "/dev/shm", Type: "tmpfs", Source: "shm", Options: []string{"nosuid", "noexec", "nodev", "mode=1777", "size=" + strconv.FormatInt(tmp, 10)}},
 		},
-		Process: &specs.Process{
-			User:            specs.User{UID: userID, GID: userID},
-			Args:            append([]string{"/bin/sh", "-c", s.firstProcess(spec), "step", workDir + "/" + spec.Dir}, shell...),
-			Env:             spec.Environ(s.host.path, homeDir, "/tmp", workDir, secretsDir),
-			Cwd:             workDir,
-			Capabilities:    &specs.LinuxCapabilities{},
-			NoNewPrivileges: true,
-			Rlimits:         rlimits(l),
-			OOMScoreAdj:     &worse,
-		},
+		Process:     process,
 		Linux:       linux,
 		Annotations: annotations,
 	}
+}
+
+// stepProcess is the first process of a step's box.
+func (s *Sandbox) stepProcess(shell []string, spec sandbox.Spec, l sandbox.Limits) *specs.Process {
+	p := plainProcess(l)
+	p.User = specs.User{UID: userID, GID: userID}
+	p.Args = append([]string{"/bin/sh", "-c", s.firstProcess(spec), "step", workDir + "/" + spec.Dir}, shell...)
+	p.Env, p.Cwd = spec.Environ(s.host.path, homeDir, "/tmp", workDir, secretsDir), workDir
+	return p
+}
+
+// plainProcess is a process without any right.
+func plainProcess(l sandbox.Limits) *specs.Process {
+	worse := 500 // when the machine itself runs out of memory, steps go before the server does
+	return &specs.Process{Capabilities: &specs.LinuxCapabilities{}, NoNewPrivileges: true, Rlimits: rlimits(l), OOMScoreAdj: &worse}
 }
 
 // firstProcess is what the first process of the box does: say that the box stands; run the script; reap orphans

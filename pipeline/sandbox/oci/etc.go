@@ -3,6 +3,8 @@ package oci
 import (
 	"os"
 	"path/filepath"
+
+	"github.com/conveyor-ci/conveyor/pipeline/sandbox"
 )
 
 // etcFolders are shown to steps as they are: programs do not work without them, and there is no secret in them.
@@ -25,7 +27,7 @@ func etcFiles() []file {
 	files := []file{
 		{"passwd", []byte("root:x:0:0:root:/:/bin/sh\nbuild:x:1000:1000:build:" + homeDir + ":/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n")},
 		{"group", []byte("root:x:0:\ntty:x:5:\nbuild:x:1000:\nnogroup:x:65534:\n")},
-		{"hosts", []byte("127.0.0.1 localhost " + hostName + "\n::1 localhost\n")},
+		{"hosts", hosts(nil)},
 		{"hostname", []byte(hostName + "\n")},
 		{"nsswitch.conf", []byte("passwd: files\ngroup: files\nshadow: files\nhosts: files\nservices: files\nprotocols: files\n")},
 	}
@@ -40,4 +42,13 @@ func etcFiles() []file {
 		}
 	}
 	return files
+}
+
+// hosts is the file by which a box knows itself and the services beside it.
+func hosts(services []sandbox.Service) []byte {
+	text := "127.0.0.1 localhost " + hostName + "\n::1 localhost\n"
+	for _, v := range services {
+		text += "127.0.0.1 " + v.Name + "\n"
+	}
+	return []byte(text)
 }

@@ -25,23 +25,13 @@ const (
 //
 // What is the box's own is the uppermost of the lower folders. So each place at which something is mounted afterwards is a
 // folder of ours, whatever the image has there: a link at /tmp is hidden, and never followed.
-func (s *Sandbox) mountImage(at string, r *sandbox.Root, g *group) (shell string, err error) {
-	if err := s.ownFiles(at+ownDir, g); err != nil {
+func (s *Sandbox) mountImage(at string, r *sandbox.Root, hosts []byte, g *group) (shell string, err error) {
+	if err := s.ownFiles(at+ownDir, hosts, g); err != nil {
 		return "", err
 	}
-	if err := os.Mkdir(at+lowerDir, 0o700); err != nil {
+	lower, err := s.lower(at, r)
+	if err != nil {
 		return "", err
-	}
-	lower := "../own"
-	for i, layer := range r.Layers {
-		name := strconv.Itoa(len(r.Layers) - 1 - i) // the uppermost first
-		if err := os.Symlink(layer, filepath.Join(at+lowerDir, name)); err != nil {
-			return "", err
-		}
-		lower += ":" + strconv.Itoa(i)
-	}
-	if len(r.Layers) == 0 {
-		return "", s.unfit(r, "it is empty")
 	}
 	mount := func() error {
 		if err := unix.Chdir(at + lowerDir); err != nil { // of this thread only
@@ -79,8 +69,27 @@ func (s *Sandbox) mountImage(at string, r *sandbox.Root, g *group) (shell string
 	return shell, nil
 }
 
+// lower links an image's layers, and names them as an overlay mount takes them from there: what is the box's own is over them.
+func (s *Sandbox) lower(at string, r *sandbox.Root) (string, error) {
+	if len(r.Layers) == 0 {
+		return "", s.unfit(r, "it is empty")
+	}
+	if err := os.Mkdir(at+lowerDir, 0o700); err != nil {
+		return "", err
+	}
+	lower := "../own"
+	for i, layer := range r.Layers {
+		name := strconv.Itoa(len(r.Layers) - 1 - i) // the uppermost first
+		if err := os.Symlink(layer, filepath.Join(at+lowerDir, name)); err != nil {
+			return "", err
+		}
+		lower += ":" + strconv.Itoa(i)
+	}
+	return lower, nil
+}
+
 // ownFiles makes the places for what is mounted, and the few files that are about the box and not about the image.
-func (s *Sandbox) ownFiles(own string, g *group) error {
+func (s *Sandbox) ownFiles(own string, hosts []byte, g *group) error {
 	if g.c.version == 1 {
 		for _, name := range needed {
 			if err := os.MkdirAll(filepath.Join(own, "/sys/fs/cgroup", name), 0o755); err != nil {
@@ -88,8 +97,8 @@ func (s *Sandbox) ownFiles(own string, g *group) error {
 			}
 		}
 	}
-	for name, text := range map[string]string{"hosts": "127.0.0.1 localhost " + hostName + "\n::1 localhost\n", "hostname": hostName + "\n"} {
-		if err := os.WriteFile(filepath.Join(own, "etc", name), []byte(text), 0o444); err != nil {
+	for name, text := range map[string][]byte{"hosts": hosts, "hostname": []byte(hostName + "\n")} {
+		if err := os.WriteFile(filepath.Join(own, "etc", name), text, 0o444); err != nil {
 			return err
 		}
 	}

@@ -118,6 +118,11 @@ func (k *kept) enter() error {
 	if err := unix.MoveMount(proc, "", unix.AT_FDCWD, "/proc", unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
 		return fmt.Errorf("mount the kept /proc: %w", err)
 	}
+	return k.enterPIDs()
+}
+
+// enterPIDs gives the calling thread's children the kept process namespace.
+func (k *kept) enterPIDs() error {
 	if err := unix.Setns(int(k.pids.Fd()), unix.CLONE_NEWPID); err != nil {
 		return fmt.Errorf("enter the kept process namespace: %w", err)
 	}

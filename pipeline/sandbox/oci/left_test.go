@@ -10,13 +10,13 @@ import (
 func (s *Sandbox) left(id string) []string {
 	var found []string
 	for _, name := range s.cgroups.left() {
-		if id == "" || name == id {
+		if isOf(name, id) {
 			found = append(found, "cgroup "+name)
 		}
 	}
 	entries, _ := os.ReadDir(filepath.Join(s.options.Dir, "runs"))
 	for _, e := range entries {
-		if id == "" || e.Name() == id {
+		if isOf(e.Name(), id) {
 			found = append(found, "folder "+e.Name())
 		}
 	}
@@ -28,3 +28,6 @@ func (s *Sandbox) left(id string) []string {
 	}
 	return found
 }
+
+// isOf says whether a name is that of a run, or of a service of it.
+func isOf(name, id string) bool { return id == "" || name == id || strings.HasPrefix(name, id+"_") }

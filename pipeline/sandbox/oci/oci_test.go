@@ -2,9 +2,12 @@ package oci
 
 import (
 	"os"
+	"path/filepath"
 	"testing"
 
+	"github.com/conveyor-ci/conveyor/pipeline/sandbox"
 	"github.com/conveyor-ci/conveyor/pipeline/sandbox/sandboxtest"
+	"github.com/conveyor-ci/conveyor/test/images"
 )
 
 func TestMain(m *testing.M) {
@@ -32,7 +35,19 @@ func keepsTheContract(t *testing.T, runtime string) {
 		Workspace: func(t testing.TB) string { return workspace(t, s) },
 		Hidden:    []string{s.options.Dir},
 		Left:      s.left,
+		Image:     serviceImage(t),
 	})
+}
+
+// serviceImage makes, once for all services of a test, the image that the contract asks for.
+func serviceImage(t *testing.T) func(testing.TB) *sandbox.Root {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := rootOf(t, []string{"PATH=/bin"}, images.FromHost(t, append([]string{self}, images.Tools...)...), images.Layer(t, images.Entry{Name: "bin/probe", To: filepath.Base(self)}))
+	return func(testing.TB) *sandbox.Root { return root }
 }
 
 // probe opens a sandbox that is closed at the end of the test, after all that ran in it.

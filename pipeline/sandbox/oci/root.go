@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"github.com/conveyor-ci/conveyor/pipeline/sandbox"
@@ -29,7 +30,7 @@ const (
 //
 // It is put together on the run's own folder and then moved to a place that everyone may pass through: the runtime looks
 // at it as a user who may not enter the server's folders.
-func (s *Sandbox) layOut(at string, spec sandbox.Spec, l sandbox.Limits, g *group) (string, error) {
+func (s *Sandbox) layOut(at string, spec sandbox.Spec, l sandbox.Limits, g *group, net *network) (string, error) {
 	if err := unix.Mount("conveyor", at, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=0755,size=64m"); err != nil {
 		return "", fmt.Errorf("make the bundle: %w", err)
 	}
@@ -47,10 +48,12 @@ func (s *Sandbox) layOut(at string, spec sandbox.Spec, l sandbox.Limits, g *grou
 		return "", fmt.Errorf("write the script: %w", err)
 	}
 	if spec.Root == nil {
-		err = s.host.show(root)
+		if err = s.host.show(root); err == nil && len(spec.Services) > 0 {
+			err = os.WriteFile(root+"/etc/hosts", hosts(spec.Services), 0o444)
+		}
 	} else {
 		var found string
-		found, err = s.mountImage(at, spec.Root, g)
+		found, err = s.mountImage(at, spec.Root, hosts(spec.Services), g)
 		shell = strings.Fields(found)
 	}
 	if err != nil {
@@ -68,10 +71,17 @@ func (s *Sandbox) layOut(at string, spec sandbox.Spec, l sandbox.Limits, g *grou
 	if err := showLimits(root, g); err != nil {
 		return "", err
 	}
+	config := s.config(s.stepProcess(shell, spec, l), l.Tmp, g, net)
+	config.Root.Readonly = true
+	return s.finishBundle(at, config)
+}
+
+// finishBundle writes down what the runtime is to do, and moves the bundle to where it can be run.
+func (s *Sandbox) finishBundle(at string, config specs.Spec) (string, error) {
 	if err := os.Mkdir(at+stateDir, 0o700); err != nil {
 		return "", err
 	}
-	if err := s.writeConfig(at+configFile, s.host.stage+rootDir, shell, spec, l, g); err != nil {
+	if err := writeBundle(at+configFile, config); err != nil {
 		return "", err
 	}
 	if err := unix.Mount(at, s.host.stage, "", unix.MS_MOVE, ""); err != nil {

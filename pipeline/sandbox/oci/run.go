@@ -26,6 +26,9 @@ func (s *Sandbox) run(ctx context.Context, spec sandbox.Spec, look func(pid int)
 	if err := spec.Check(); err != nil {
 		return v, err
 	}
+	if err := s.Serves(); err != nil && len(spec.Services) > 0 {
+		return v, err
+	}
 	if spec.Out != nil && s.engine.name == "runsc" {
 		return v, errors.New("sandbox/oci: gVisor has a network of its own, in which a step gets no way out: choose crun or runc, or network: none")
 	}
@@ -39,12 +42,24 @@ func (s *Sandbox) run(ctx context.Context, spec sandbox.Spec, look func(pid int)
 			v, err = sandbox.Verdict{}, fmt.Errorf("sandbox/oci: run %s: %w", spec.ID, err)
 		}
 	}()
-
 	note, err := noteRun(s.options.Dir, spec.ID)
 	if err != nil {
 		return v, err
 	}
 	defer func() { err = errors.Join(err, note.forget()) }()
+	net, err := openNetwork(ctx, spec)
+	if err != nil {
+		return v, err
+	}
+	defer func() { err = errors.Join(err, net.close()) }()
+	if len(spec.Services) > 0 {
+		return s.beside(ctx, spec, l, began, note, net)
+	}
+	return s.step(ctx, spec, l, began, note, net, look)
+}
+
+// step runs the step itself.
+func (s *Sandbox) step(ctx context.Context, spec sandbox.Spec, l sandbox.Limits, began time.Time, note *note, net *network, look func(pid int)) (v sandbox.Verdict, err error) {
 	limits := l
 	if s.engine.name == "runsc" {
 		limits.PIDs = 1 << 22 // gVisor's own threads count, and it dies when it is refused one; memory bounds it
@@ -59,9 +74,19 @@ func (s *Sandbox) run(ctx context.Context, spec sandbox.Spec, look func(pid int)
 	if err != nil {
 		return v, err
 	}
-	out := &wayOut{}
-	defer func() { err = errors.Join(err, out.close()) }()
-	cmd, err := s.start(ctx, note.path, spec, l, g, p, out)
+	cmd, err := s.start(net, g, func() (*exec.Cmd, error) {
+		bundle, err := s.layOut(note.path, spec, l, g, net)
+		if err != nil {
+			return nil, err
+		}
+		cmd := &exec.Cmd{Args: s.engine.args(bundle, spec.ID), Stdout: p.output.theirs, Stderr: p.errors.theirs}
+		if s.engine.says == 0 {
+			cmd.Stdin = p.ready.theirs
+		} else {
+			cmd.ExtraFiles = []*os.File{p.ready.theirs}
+		}
+		return cmd, nil
+	})
 	p.started()
 	if err != nil {
 		_, _ = p.finish() // the cause is known
@@ -71,11 +96,7 @@ func (s *Sandbox) run(ctx context.Context, spec sandbox.Spec, look func(pid int)
 		return v, errors.Join(err, g.kill())
 	}
 	end := sandbox.End{Limits: l}
-	exit := make(chan struct{})
-	go func() {
-		_ = cmd.Wait() // what came of it is in cmd.ProcessState
-		close(exit)
-	}()
+	exit := waited(cmd)
 	if look != nil {
 		select {
 		case <-p.stands:
@@ -97,13 +118,8 @@ func (s *Sandbox) run(ctx context.Context, spec sandbox.Spec, look func(pid int)
 		end.Disk = true
 	}
 	done()
-	killed := g.kill()
-	if !waitFor(exit, 5*time.Second) { // a runtime that is not in the group and does not see that its container is gone
-		_ = cmd.Process.Kill()
-		<-exit
-		killed = errors.Join(killed, g.kill())
-	}
-	if err := out.close(); err != nil {
+	killed := g.endAll(cmd, exit)
+	if err := net.close(); err != nil {
 		return v, err
 	}
 	stood, failed := p.finish()
@@ -126,17 +142,16 @@ func (s *Sandbox) run(ctx context.Context, spec sandbox.Spec, look func(pid int)
 	return end.Verdict(), nil
 }
 
-// start lays the bundle out and starts the runtime on it, both from a thread of their own.
-func (s *Sandbox) start(ctx context.Context, note string, spec sandbox.Spec, l sandbox.Limits, g *group, p *pipes, out *wayOut) (cmd *exec.Cmd, err error) {
+// start lays a bundle out and starts the runtime on it, both from a thread of their own: prepare is called there, in a
+// mount namespace that goes with the runtime.
+func (s *Sandbox) start(net *network, g *group, prepare func() (*exec.Cmd, error)) (cmd *exec.Cmd, err error) {
 	kept, err := s.keeper.hold()
 	if err != nil {
 		return nil, err
 	}
 	err = onOwnThread(func() error {
-		if spec.Out != nil {
-			if err := out.open(ctx, spec.Out); err != nil {
-				return err
-			}
+		if err := net.enter(); err != nil {
+			return err
 		}
 		if err := kept.enter(); err != nil {
 			return err
@@ -147,36 +162,54 @@ func (s *Sandbox) start(ctx context.Context, note string, spec sandbox.Spec, l s
 				return fmt.Errorf("hide %s: %w", s.cgroups.unified, err)
 			}
 		}
-		bundle, err := s.layOut(note, spec, l, g)
-		if err != nil {
+		if cmd, err = prepare(); err != nil {
 			return err
 		}
-		args := s.engine.args(bundle, spec.ID)
-		cmd = &exec.Cmd{
-			Path: s.engine.program(), Args: args, Dir: "/", Env: []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"},
-			Stdout: p.output.theirs, Stderr: p.errors.theirs, SysProcAttr: &syscall.SysProcAttr{Setsid: true},
-		}
-		if s.engine.says == 0 {
-			cmd.Stdin = p.ready.theirs
-		} else {
-			cmd.ExtraFiles = []*os.File{p.ready.theirs}
-		}
-		leave, err := s.enterGroup(g, cmd.SysProcAttr)
-		if err != nil {
-			return err
-		}
-		err = cmd.Start()
-		if back := leave(); back != nil && err == nil {
-			_ = cmd.Process.Kill()
-			_ = cmd.Wait()
-			err = back
-		}
-		return err
+		return s.launch(g, cmd)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("start it: %w", err)
 	}
 	return cmd, nil
+}
+
+// launch starts the runtime in a group, from the calling thread.
+func (s *Sandbox) launch(g *group, cmd *exec.Cmd) error {
+	cmd.Path, cmd.Dir, cmd.Env = s.engine.program(), "/", []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	leave, err := s.enterGroup(g, cmd.SysProcAttr)
+	if err != nil {
+		return err
+	}
+	err = cmd.Start()
+	if back := leave(); back != nil && err == nil {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		err = back
+	}
+	return err
+}
+
+// waited is closed when a command has ended. What came of it is in its ProcessState.
+func waited(cmd *exec.Cmd) chan struct{} {
+	exit := make(chan struct{})
+	go func() {
+		_ = cmd.Wait()
+		close(exit)
+	}()
+	return exit
+}
+
+// endAll ends every process of the group, and the runtime: one that is not in the group may not see that its container
+// is gone.
+func (g *group) endAll(cmd *exec.Cmd, exit <-chan struct{}) error {
+	killed := g.kill()
+	if !waitFor(exit, 5*time.Second) {
+		_ = cmd.Process.Kill()
+		<-exit
+		killed = errors.Join(killed, g.kill())
+	}
+	return killed
 }
 
 // enterGroup makes that what is started next on this thread is born in the group.
@@ -225,9 +258,11 @@ func oneLine(text string) string {
 		text = text[:500] + "…"
 	}
 	if text == "" {
-		return "it said nothing"
+		return nothingSaid
 	}
 	return text
 }
+
+const nothingSaid = "it said nothing"
 
 func runFolder(dir, id string) string { return filepath.Join(dir, "runs", id) }

@@ -14,7 +14,7 @@ const probeArg = "sandboxtest-probe"
 // Main is for TestMain of a package whose Case is Isolated: inside the sandbox its test binary is the program that tries
 // what must not be possible.
 func Main(m *testing.M) {
-	if len(os.Args) != 3 || os.Args[1] != probeArg {
+	if len(os.Args) < 3 || os.Args[1] != probeArg {
 		os.Exit(m.Run())
 	}
 	switch os.Args[2] {
@@ -30,6 +30,10 @@ func Main(m *testing.M) {
 		processes()
 	case "loopback":
 		loopback()
+	case "listen":
+		listen(os.Args[3], -1)
+	case "listen-twice":
+		listen(os.Args[3], 2)
 	}
 	os.Exit(0)
 }
@@ -44,6 +48,26 @@ func processes() {
 			os.Exit(1)
 		}
 	}
+}
+
+// listen says hello to so many that connect, or to all, and ends with 9.
+func listen(port string, most int) {
+	l, err := net.Listen("tcp", ":"+port)
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	fmt.Println("listens on " + port)
+	for n := 0; n != most; n++ {
+		conn, err := l.Accept()
+		if err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		_, _ = io.WriteString(conn, "hello\n")
+		_ = conn.Close()
+	}
+	os.Exit(9)
 }
 
 // loopback speaks to itself, as tests of servers do.

@@ -26,6 +26,10 @@ type Case struct {
 	Commands bool // it runs real commands with a shell; one that does not knows the scripts of this package
 	Isolated bool // it keeps steps apart from this machine, and limits them; tests call Main
 
+	// Image, when there is one, is for services, which the adapter runs beside steps: the root of an image with a shell, the
+	// programs of test/images.Tools, and this test's own binary as /bin/probe. Tests call Main.
+	Image func(testing.TB) *sandbox.Root
+
 	Hidden []string                 // with Isolated: paths of this machine that steps must not see
 	Left   func(id string) []string // what is left of a run on this machine beside processes: mounts, cgroups, folders
 }
@@ -47,6 +51,9 @@ func Run(t *testing.T, c Case) {
 	if c.Commands {
 		commands(t, c)
 		given(t, c)
+	}
+	if c.Image != nil {
+		services(t, c)
 	}
 	if c.Isolated {
 		isolation(t, c)
