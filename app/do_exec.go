@@ -191,7 +191,7 @@ func (a *App) step(ctx context.Context, w *runWork, s pipeline.State, spec pipel
 		return pipeline.Result{}, ctx.Err()
 	}
 	result := judge(verdict, spec)
-	result.Inputs = pipeline.StepDigest(withTaken(s, spec), tree, w.Latest().Images[spec.Image])
+	result.Inputs = pipeline.StepDigest(withTaken(s, spec), tree, w.Latest().Images)
 	words := logs.NewWords(given.masks())
 	readOutputs(ws.Dir(), words, &result)
 	a.readReports(ctx, s, spec, attempt, ws.Dir(), words, &result)

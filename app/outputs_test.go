@@ -60,7 +60,7 @@ func TestWhatAStepTakesFromOthersIsAPartOfWhatGoesIntoIt(t *testing.T) {
 	spec := pipeline.Step{Name: "site", Take: map[string]pipeline.Output{"VERSION": {Step: "version", Name: "version"}}}
 	digest := func(version string) pipeline.Digest {
 		s := pipeline.State{Steps: []pipeline.StepState{{Name: "version", Phase: pipeline.Done, Result: pipeline.Result{Outputs: map[string]string{"version": version}}}}}
-		return pipeline.StepDigest(withTaken(s, spec), "tree", "")
+		return pipeline.StepDigest(withTaken(s, spec), "tree", nil)
 	}
 	if digest("1") == digest("2") {
 		t.Error("two steps that took different words have the same name")

@@ -15,13 +15,15 @@ func (s State) resolved(e ImageResolved) State {
 	return s
 }
 
-// ImageNames are the images of the plan, each once, in the order in which they are written.
+// ImageNames are the images of the plan, of steps and of services, each once, in the order in which they are written.
 func (p Plan) ImageNames() (names []string) {
 	seen := map[string]bool{}
 	for _, stage := range p.Stages {
 		for _, step := range stage.Steps {
-			if step.Image != "" && !seen[step.Image] {
-				names, seen[step.Image] = append(names, step.Image), true
+			for _, name := range step.images() {
+				if !seen[name] {
+					names, seen[name] = append(names, name), true
+				}
 			}
 		}
 	}

@@ -92,6 +92,7 @@ type Step struct {
 	Makes     []string    `json:"makes,omitempty"`     // the artifacts that the buildspec names besides Artifact
 	Secrets   []SecretUse `json:"secrets,omitempty"`
 	Cache     *CacheSpec  `json:"cache,omitempty"`
+	Services  []Service   `json:"services,omitempty"` // in the order in which they are written
 }
 
 // Output names a value that another step puts out.

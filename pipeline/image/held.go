@@ -10,8 +10,18 @@ type Held struct {
 	Digest  string   // what the reference named when it was resolved
 	Layers  []string // folders, the lowest first, in the form that overlayfs takes as lower ones
 	Env     []string // "NAME=value", as the image sets it
+	Program Program  // what a container of it would run
 	Size    int64    // bytes of all layers
 	Release func()   // lets it be removed again; may be called twice
+}
+
+// Program is what an image says of itself: what is run in it, as whom and where. A step has its own; a service takes it.
+// https://github.com/opencontainers/image-spec/blob/v1.1.1/config.md
+type Program struct {
+	Entrypoint []string `json:"entrypoint,omitempty"`
+	Command    []string `json:"command,omitempty"` // arguments of the entrypoint, or the program when there is none
+	User       string   `json:"user,omitempty"`
+	Dir        string   `json:"dir,omitempty"`
 }
 
 // NewHeld makes release harmless when it is called twice.

@@ -54,11 +54,7 @@ func step(v *value) pipeline.Step {
 	if v.get("retries") != nil {
 		s.Retries = countOf(v.get("retries"))
 	}
-	if r := v.get("resources"); r != nil {
-		s.Limits.Memory = memory(r.get("memory").text())
-		s.Limits.CPUs, _ = strconv.ParseFloat(wordOf(r.get("cpu")), 64)    // the grammar has seen to it
-		s.Limits.PIDs, _ = strconv.ParseInt(wordOf(r.get("pids")), 10, 64) // the same
-	}
+	s.Limits, s.Services = resources(v.get("resources")), services(v.get("services"))
 	for _, f := range v.get("env").mapping() {
 		step, name, ok := outputOf(f.value.get("from").text())
 		if !ok {
@@ -75,6 +71,15 @@ func step(v *value) pipeline.Step {
 	}
 	s.Secrets, s.Cache = secrets(v.get("secrets")), cache(v.get("cache"))
 	return s
+}
+
+func resources(v *value) (r pipeline.Resources) {
+	if v != nil {
+		r.Memory = memory(v.get("memory").text())
+		r.CPUs, _ = strconv.ParseFloat(wordOf(v.get("cpu")), 64)    // the grammar has seen to it
+		r.PIDs, _ = strconv.ParseInt(wordOf(v.get("pids")), 10, 64) // the same
+	}
+	return r
 }
 
 // variables are those with a value of their own.

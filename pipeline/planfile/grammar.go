@@ -115,7 +115,7 @@ func stepRule() *rule {
 	return &rule{
 		about: "One list of commands in one sandbox.", example: `{"name": "unit", "run": "go test ./...", "timeout": "10m"}`,
 		kind: mapping, hint: "write - name: unit, and run: with its commands below",
-		later:  laterKeys("services", "strategy", "user"),
+		later:  laterKeys("strategy", "user"),
 		either: []string{"run", "buildspec"}, lacks: "say what the step does, for example run: go test ./...",
 		keys: []key{
 			{name: "name", needed: true, missing: "give the step a name, for example name: unit", rule: &rule{
@@ -151,7 +151,8 @@ func stepRule() *rule {
 			{name: "allow_failure", rule: &rule{
 				about: "Whether the step may fail: it is shown as failed, and nothing is held up by it.", example: `true`, kind: flag, hint: "write true or false",
 			}},
-			{name: "resources", rule: resourcesRule()},
+			{name: "resources", rule: resourcesRule("What the step may use, up to the server's own limits, which count when it is left out.", `{"memory": "2G", "cpu": 1.5, "pids": 512}`)},
+			{name: "services", rule: servicesRule()},
 			{name: "timeout", rule: &rule{
 				about: "How long one attempt of the step may take, 30m when left out and 6h at most.", example: `"30m"`,
 				kind: text, words: between(time.Second, maxTimeout),

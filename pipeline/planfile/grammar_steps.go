@@ -89,9 +89,9 @@ var shellNames = []string{"sh", "bash", "python3"}
 // shells are the command lines of the names.
 var shells = map[string][]string{"sh": {"sh", "-e"}, "bash": {"bash", "-e", "-o", "pipefail"}, "python3": {"python3"}}
 
-func resourcesRule() *rule {
+func resourcesRule(about, example string) *rule {
 	return &rule{
-		about: "What the step may use, up to the server's own limits, which count when it is left out.", example: `{"memory": "2G", "cpu": 1.5, "pids": 512}`,
+		about: about, example: example,
 		kind: mapping, least: 1, hint: "write for example resources: {memory: 2G, cpu: 1}", keys: []key{
 			{name: "memory", rule: &rule{about: "Memory, in M or G of 1024 times 1024 bytes and up.", example: `"2G"`, kind: text,
 				words: &wording{pattern: `^[1-9][0-9]{0,5}[MG]$`, check: memoryAlone, says: "write a number and M or G: 512M, 2G"}}},

@@ -6,7 +6,7 @@ func laterKeys(names ...string) (keys []later) {
 		"image":      "write it at each step that is to run in an image",
 		"strategy":   "leave it out: a deployment switches from the old release to the new one at once",
 		"needs":      "write it in a step; stages run in the order in which they are written",
-		"services":   "start what the step needs in its run, in the background, before the tests",
+		"services":   "write it in a step",
 		"cache":      "write it in a step",
 		"matrix":     "write it in a step",
 		"user":       "leave it out: every step runs as the same user, who owns the workspace and nothing else",

@@ -19,6 +19,7 @@ func makeSense(root *value, m *mistakes) {
 			buildspecs = buildspecs || step.get("buildspec") != nil
 			pathsSense(step, m)
 			givenSense(step, m)
+			serviceSense(step, m)
 			besideBuildspec(step, m)
 			before := count
 			if count += matrixSense(step, m); before <= maxSteps && count > maxSteps {

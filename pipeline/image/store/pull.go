@@ -65,7 +65,11 @@ func (s *Store) pull(ctx context.Context, ref image.Ref, digest string, tell fun
 	if err := work.Wait(); err != nil {
 		return h, err
 	}
-	r := &record{Digest: digest, Name: ref.String(), Env: config.Config.Env, used: s.o.Now()}
+	said := config.Config
+	r := &record{
+		Form: recordForm, Digest: digest, Name: ref.String(), Env: said.Env, used: s.o.Now(),
+		Program: image.Program{Entrypoint: said.Entrypoint, Command: said.Cmd, User: said.User, Dir: said.WorkingDir},
+	}
 	for i, id := range config.RootFS.DiffIDs {
 		if got[i].Alone {
 			r.Layers = nil
@@ -111,6 +115,9 @@ func (s *Store) examine(from source) (*v1.ConfigFile, error) {
 		if !digestForm.MatchString(id.String()) {
 			return nil, refused("it names a layer by %.100q, which is no SHA-256", id)
 		}
+	}
+	if strings.ContainsRune(strings.Join(slices.Concat(c.Config.Entrypoint, c.Config.Cmd, []string{c.Config.User, c.Config.WorkingDir}), " "), 0) {
+		return nil, refused("its configuration holds a NUL byte")
 	}
 	c.Config.Env = slices.DeleteFunc(c.Config.Env, func(e string) bool {
 		name, _, ok := strings.Cut(e, "=")

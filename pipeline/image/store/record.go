@@ -14,14 +14,20 @@ import (
 
 // record is an image that lies here: a small file beside the layers, whose time is that of its last use.
 type record struct {
-	Digest string   `json:"digest"`
-	Name   string   `json:"name"` // as it was called when it was pulled, for people
-	Layers []string `json:"layers"`
-	Env    []string `json:"env"`
+	Form    int           `json:"form"`
+	Digest  string        `json:"digest"`
+	Name    string        `json:"name"` // as it was called when it was pulled, for people
+	Layers  []string      `json:"layers"`
+	Env     []string      `json:"env"`
+	Program image.Program `json:"program"`
 
 	used time.Time
 	held int
 }
+
+// recordForm is that of the records. One of an earlier form is forgotten, and its layers are found again: before 1, there was
+// no Program.
+const recordForm = 1
 
 var digestForm = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 
@@ -40,7 +46,7 @@ func (s *Store) take(digest string) (image.Held, bool) {
 	r.held++
 	r.used = s.o.Now()
 	_ = os.Chtimes(s.recordFile(digest), time.Time{}, r.used) // after a restart it would seem older, that is all
-	h := image.Held{Digest: digest, Env: r.Env}
+	h := image.Held{Digest: digest, Env: r.Env, Program: r.Program}
 	for _, l := range r.Layers {
 		h.Layers, h.Size = append(h.Layers, s.root(l)), h.Size+s.layers[l].Size
 	}
@@ -109,7 +115,7 @@ func (s *Store) readRecord(file string) *record {
 		return nil
 	}
 	r := &record{used: st.ModTime()}
-	if readJSON(file, r) != nil || !digestForm.MatchString(r.Digest) || file != s.recordFile(r.Digest) {
+	if readJSON(file, r) != nil || r.Form != recordForm || !digestForm.MatchString(r.Digest) || file != s.recordFile(r.Digest) {
 		return nil
 	}
 	for _, l := range r.Layers {

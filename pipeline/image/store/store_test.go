@@ -98,6 +98,9 @@ func TestAnImageIsPulledOnceAndTakenWithoutAskingAfterwards(t *testing.T) {
 	if h.Digest != digest || len(h.Layers) != 1 || h.Size != 5 || strings.Join(h.Env, " ") != "WHO=hello PATH=/opt/bin:/bin" {
 		t.Errorf("%+v", h)
 	}
+	if p := h.Program; len(p.Entrypoint) != 1 || p.Entrypoint[0] != "/no/such/entrypoint" || p.Command != nil || p.User != "root" || p.Dir != "/nowhere" {
+		t.Errorf("%+v", p)
+	}
 	if text, err := os.ReadFile(filepath.Join(h.Layers[0], "text")); err != nil || string(text) != "hello" {
 		t.Errorf("%q, %v", text, err)
 	}
