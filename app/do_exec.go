@@ -145,19 +145,13 @@ func (a *App) step(ctx context.Context, w *runWork, s pipeline.State, spec pipel
 	if err != nil {
 		return pipeline.Result{}, fmt.Errorf("the source could not be named: %w", err)
 	}
-	root, release, fault, err := a.imageRoot(ctx, w, spec, log)
-	if release != nil {
-		defer release()
-	}
-	switch {
-	case ctx.Err() != nil:
-		fmt.Fprintf(log, "\nThis attempt ended early: %s.\n", cutOff(context.Cause(ctx)))
-		return pipeline.Result{}, ctx.Err()
-	case err != nil:
+	boxes, over, err := a.bring(ctx, w, spec, log)
+	defer boxes.Close()
+	if err != nil {
 		return pipeline.Result{}, err
-	case fault != "":
-		fmt.Fprintf(log, "\n%s\n", fault)
-		return pipeline.Result{Outcome: pipeline.Failed, Reason: fault}, nil
+	}
+	if over != nil {
+		return *over, nil
 	}
 
 	script, env := spec.Run, environ(s, spec, attempt)
@@ -169,7 +163,7 @@ func (a *App) step(ctx context.Context, w *runWork, s pipeline.State, spec pipel
 		script, env = build.script, append(build.env, env...)
 	}
 	box := sandbox.Spec{
-		ID: id, Script: script, Shell: spec.Shell, Workspace: ws.Dir(), Dir: spec.Dir, Env: env, Output: log, Root: root,
+		ID: id, Script: script, Shell: spec.Shell, Workspace: ws.Dir(), Dir: spec.Dir, Env: env, Output: log, Root: boxes.root, Services: boxes.services,
 		Paths: []string{"CONVEYOR_OUTPUT=" + outputFile}, Writes: ws.Written(), Secrets: given.secrets, Folders: folders(lent),
 		Limits: sandbox.Limits{Wall: spec.Timeout.Std(), Memory: spec.Limits.Memory, CPUs: spec.Limits.CPUs, PIDs: spec.Limits.PIDs},
 	}
@@ -192,6 +186,10 @@ func (a *App) step(ctx context.Context, w *runWork, s pipeline.State, spec pipel
 	}
 	result := judge(verdict, spec)
 	result.Inputs = pipeline.StepDigest(withTaken(s, spec), tree, w.Latest().Images)
+	if verdict.Outcome == sandbox.Unready {
+		fmt.Fprintf(log, "\nThe step did not begin: %s.\n", verdict.Reason)
+		box.Services = nil // whoever looks around there looks around without them
+	}
 	words := logs.NewWords(given.masks())
 	readOutputs(ws.Dir(), words, &result)
 	a.readReports(ctx, s, spec, attempt, ws.Dir(), words, &result)
@@ -199,21 +197,26 @@ func (a *App) step(ctx context.Context, w *runWork, s pipeline.State, spec pipel
 		_, _ = a.wayOut(s.Trust, spec, &box) // the one before has ended
 		a.failed(ctx, spec, box)
 	}
-	switch {
-	case build != nil:
-		a.built(ctx, s, build, ws.Dir(), words, &result)
-	case result.Outcome != pipeline.Passed || spec.Artifact == nil:
-	case s.Trust < pipeline.Writer:
-		fmt.Fprintf(log, "\nThe artifact %s is not kept: the code comes from outside.\n", spec.Artifact.Name)
-	default:
-		a.keepArtifact(ctx, ws.Dir(), *spec.Artifact, &result)
-	}
+	a.keepMade(ctx, s, spec, build, box.Workspace, log, words, &result)
 	a.attest(ctx, w.Latest(), spec, attempt, &result)
 	if result.Outcome == pipeline.Passed {
 		a.keep(ctx, s, spec, lent, given.masks(), log)
 	}
 	result.Reason = words.Masked(result.Reason)
 	return result, nil
+}
+
+// keepMade stores the artifacts that a step or its buildspec made.
+func (a *App) keepMade(ctx context.Context, s pipeline.State, spec pipeline.Step, build *building, dir string, log io.Writer, words logs.Words, r *pipeline.Result) {
+	switch {
+	case build != nil:
+		a.built(ctx, s, build, dir, words, r)
+	case r.Outcome != pipeline.Passed || spec.Artifact == nil:
+	case s.Trust < pipeline.Writer:
+		fmt.Fprintf(log, "\nThe artifact %s is not kept: the code comes from outside.\n", spec.Artifact.Name)
+	default:
+		a.keepArtifact(ctx, dir, *spec.Artifact, r)
+	}
 }
 
 // anyWaits says that a step of the run is still to be started.
@@ -291,6 +294,8 @@ func judge(v sandbox.Verdict, spec pipeline.Step) pipeline.Result {
 		r.Outcome = pipeline.Resource
 	case sandbox.Cancelled:
 		r.Outcome = pipeline.Cancelled
+	case sandbox.Unready: // what the plan's own image does is the plan's doing
+		r.Outcome = pipeline.Failed
 	default:
 		r.Outcome = pipeline.Passed
 		if v.ExitCode != 0 {

@@ -12,7 +12,6 @@ import (
 	"github.com/conveyor-ci/conveyor/pipeline"
 	"github.com/conveyor-ci/conveyor/pipeline/image"
 	"github.com/conveyor-ci/conveyor/pipeline/image/store"
-	"github.com/conveyor-ci/conveyor/pipeline/sandbox"
 )
 
 // pullTime is how long a pull may take: a registry that stops in the middle does not keep a worker for ever. A step's own
@@ -47,27 +46,25 @@ func (a *App) openImages(context.Context) error {
 	return nil
 }
 
-// imageRoot brings a step's image here, and says in the step's log how that goes. The fault is the plan's or the operator's,
-// in words for people; an error is ours, and the step is tried again.
-func (a *App) imageRoot(ctx context.Context, w *runWork, spec pipeline.Step, log io.Writer) (root *sandbox.Root, release func(), fault string, err error) {
+// imageHere brings an image here, and says in the step's log how that goes. The fault is the plan's or the operator's, in
+// words for people; an error is ours, and the step is tried again.
+func (a *App) imageHere(ctx context.Context, w *runWork, name string, log io.Writer) (held image.Held, fault string, err error) {
 	switch {
-	case spec.Image == "":
-		return nil, nil, "", nil
 	case a.config.Images == "off":
-		return nil, nil, "this server runs no step in an image: CONVEYOR_IMAGES is off", nil
+		return held, "this server runs no step in an image: CONVEYOR_IMAGES is off", nil
 	case a.images == nil:
-		return nil, nil, "this server runs no step in an image: it has no sandbox that can mount one, or no folder that can hold one; its log says which", nil
+		return held, "this server runs no step in an image: it has no sandbox that can mount one, or no folder that can hold one; its log says which", nil
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, pullTime, fmt.Errorf("the pull took longer than %s", pullTime))
 	defer cancel()
-	held, err := a.holdImage(ctx, w, spec.Image, log)
+	held, err = a.holdImage(ctx, w, name, log)
 	if errors.Is(err, image.ErrNone) || errors.Is(err, image.ErrRefused) {
-		return nil, nil, fmt.Sprintf("the image %s cannot be used: %s", spec.Image, imageFault(err, spec.Image)), nil
+		return held, fmt.Sprintf("the image %s cannot be used: %s", name, imageFault(err, name)), nil
 	}
 	if err != nil {
-		return nil, nil, "", fmt.Errorf("the image %s could not be had: %w", spec.Image, err)
+		return held, "", fmt.Errorf("the image %s could not be had: %w", name, err)
 	}
-	return &sandbox.Root{Name: spec.Image, Layers: held.Layers, Env: held.Env}, held.Release, "", nil
+	return held, "", nil
 }
 
 // holdImage looks the image up, once in a run, and makes sure that it is here.

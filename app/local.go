@@ -160,24 +160,19 @@ func (r *local) request(ctx context.Context) (pipeline.Requested, error) {
 // openCached opens the images that were pulled before, where a step needs one. They outlive the run, in the person's
 // cache.
 func (r *local) openCached(ctx context.Context, plan pipeline.Plan) error {
-	for _, stage := range plan.Stages {
-		for _, step := range stage.Steps {
-			if step.Image == "" {
-				continue
-			}
-			dir := r.config.DataDir
-			if cache, err := os.UserCacheDir(); err == nil {
-				dir = filepath.Join(cache, "conveyor")
-			}
-			keeper := &App{config: r.config, log: r.log, clock: r.clock, sandbox: r.sandbox}
-			keeper.config.DataDir = dir
-			if err := keeper.openImages(ctx); err != nil {
-				return err
-			}
-			r.images, r.closers = keeper.images, append(r.closers, keeper.closers...)
-			return nil
-		}
+	if len(plan.ImageNames()) == 0 {
+		return nil
 	}
+	dir := r.config.DataDir
+	if cache, err := os.UserCacheDir(); err == nil {
+		dir = filepath.Join(cache, "conveyor")
+	}
+	keeper := &App{config: r.config, log: r.log, clock: r.clock, sandbox: r.sandbox}
+	keeper.config.DataDir = dir
+	if err := keeper.openImages(ctx); err != nil {
+		return err
+	}
+	r.images, r.closers = keeper.images, append(r.closers, keeper.closers...)
 	return nil
 }
 

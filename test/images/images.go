@@ -117,6 +117,21 @@ func Config(t TB, img v1.Image, env []string) *v1.ConfigFile {
 	return c
 }
 
+// Runs makes an image one that runs something by itself.
+func Runs(t TB, img v1.Image, says func(*v1.Config)) v1.Image {
+	t.Helper()
+	c, err := img.ConfigFile()
+	if err == nil {
+		c = c.DeepCopy()
+		says(&c.Config)
+		img, err = mutate.ConfigFile(img, c)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return img
+}
+
 // Tools are programs that a script of a test may call.
 var Tools = []string{"bash", "sh", "cat", "cp", "echo", "env", "false", "grep", "head", "id", "ls", "mkdir", "printf", "rm", "seq", "setsid", "sleep", "stat", "tail", "touch", "tr", "true", "uname", "wc", "yes"}
 

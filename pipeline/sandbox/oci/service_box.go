@@ -204,6 +204,7 @@ func (e engine) logged(bundle string, args ...string) []string {
 }
 
 // runIn runs the ready command of a service in its box, and waits for its end. What it leaves behind ends with the service.
+// The process is written down as the service's own was, so that it has its user, its rights and its filter.
 func (s *Sandbox) runIn(ctx context.Context, b *serving) error {
 	kept, err := s.keeper.hold()
 	if err != nil {
@@ -219,6 +220,9 @@ func (s *Sandbox) runIn(ctx context.Context, b *serving) error {
 		Stdout: says.theirs, Stderr: says.theirs, ExtraFiles: []*os.File{says.theirs},
 	}
 	err = onOwnThread(func() error {
+		if err := b.net.enter(); err != nil { // the runtime joins what it has made, and it has not made that
+			return err
+		}
 		if err := enterMounts(b.cmd.Process.Pid); err != nil {
 			return err
 		}
@@ -231,6 +235,7 @@ func (s *Sandbox) runIn(ctx context.Context, b *serving) error {
 	if err != nil {
 		return err
 	}
+	b.asked.forget()
 	exit, read := waited(cmd), make(chan struct{})
 	go func() {
 		defer close(read)

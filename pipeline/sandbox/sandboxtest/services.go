@@ -268,6 +268,15 @@ func boundServices(t *testing.T, c Case) {
 			t.Errorf("got %q", got)
 		}
 	})
+	t.Run("AReadyCommandIsShutInAsItsServiceIs", func(t *testing.T) {
+		t.Parallel()
+		s := c.served(t, "true\n", listens("7000")...)
+		s.service().User = "70"
+		s.service().Ready = sandbox.Ready{Timeout: 5 * time.Second, Command: []string{"/bin/bash", "-ec",
+			"exec 3<>/dev/tcp/db/7000; grep : /proc/net/dev | grep -vc lo: && exit 1; id -u | grep -x 70; pwd | grep -x /; grep 'CapBnd:.0000000000000000' /proc/self/status; " +
+				"grep 'NoNewPrivs:.1' /proc/self/status; grep 'Seccomp:.2' /proc/self/status; ls /proc/self/fd | tail -1 | grep -x 4; echo $SANDBOXTEST | grep ."}}
+		s.passes(t)
+	})
 	t.Run("NothingOfTheMachineIsThereForAService", func(t *testing.T) {
 		t.Parallel()
 		canary := filepath.Join(t.TempDir(), "canary")
