@@ -112,7 +112,8 @@ func TestAFileMadeToBeSlowIsReadSoon(t *testing.T) {
 
 func TestMoreThanTheServerGivesIsAMistakeWithItsPlace(t *testing.T) {
 	t.Parallel()
-	data := []byte("version: 1\non: {push: {}}\nstages:\n- name: a\n  steps:\n  - {name: b, run: c, resources: {memory: 5G, cpu: 2.5, pids: 65}}\n")
+	data := []byte("version: 1\non: {push: {}}\nstages:\n- name: a\n  steps:\n  - {name: b, run: c, resources: {memory: 5G, cpu: 2.5, pids: 65}}\n" +
+		"  - {name: d, run: c, services: {db: {image: x, ready: {port: 1}, resources: {memory: 5G}}}}\n")
 	most := pipeline.Resources{Memory: 4 << 30, CPUs: 2, PIDs: 64}
 	_, problems := planfile.ParseFor("conveyor.yml", data, planfile.Options{Most: most})
 	got := planfile.Format("conveyor.yml", nil, problems)
@@ -120,6 +121,7 @@ func TestMoreThanTheServerGivesIsAMistakeWithItsPlace(t *testing.T) {
 		"conveyor.yml:6:43: a step may use 4G of memory on this server, and this is 5G;",
 		"conveyor.yml:6:52: a step may use 2 processors on this server, and this is 2.5;",
 		"conveyor.yml:6:63: a step may use 64 processes on this server, and this is 65;",
+		"conveyor.yml:7:86: a service may use 4G of memory on this server, and this is 5G; ask for less\n",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("want %q in:\n%s", want, got)

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io/fs"
@@ -427,6 +428,35 @@ func TestWhatWasNotCompletedIsSweptAndWhatWasIsKept(t *testing.T) {
 		t.Errorf("%+v, %v", again, err)
 	}
 	again.Release()
+}
+
+// An earlier version kept less of an image's configuration than is needed now.
+func TestAnImageOfAnEarlierVersionIsAskedForAgainWithoutItsLayers(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	var asked requests
+	reg, s := served(t, Options{Dir: dir}, asked.wrap)
+	ref := pushed(reg, one(t, "kept"))
+	h := hold(t, s, ref)
+	h.Release()
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	file := s.recordFile(h.Digest)
+	text, err := os.ReadFile(file)
+	if err == nil {
+		err = os.WriteFile(file, bytes.Replace(text, []byte(`"form":1`), []byte(`"form":0`), 1), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	next, blobs := open(t, Options{Dir: dir, Registries: []string{reg.Host}}), asked.blobs.Load()
+	if again := hold(t, next, ref); again.Program.User != "root" || again.Layers[0] != h.Layers[0] {
+		t.Errorf("%+v", again)
+	}
+	if n := asked.blobs.Load() - blobs; n != 1 {
+		t.Errorf("%d pieces were fetched again, and not the configuration alone", n)
+	}
 }
 
 func TestTheLongestUnusedGoesFirstAndWhatIsHeldStays(t *testing.T) {
