@@ -121,7 +121,7 @@ func TestMoreThanTheServerGivesIsAMistakeWithItsPlace(t *testing.T) {
 		"conveyor.yml:6:43: a step may use 4G of memory on this server, and this is 5G;",
 		"conveyor.yml:6:52: a step may use 2 processors on this server, and this is 2.5;",
 		"conveyor.yml:6:63: a step may use 64 processes on this server, and this is 65;",
-		"conveyor.yml:7:86: a service may use 4G of memory on this server, and this is 5G; ask for less\n",
+		"conveyor.yml:7:87: a service may use 4G of memory on this server, and this is 5G; ask for less\n",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("want %q in:\n%s", want, got)

@@ -25,8 +25,8 @@ type record struct {
 	held int
 }
 
-// recordForm is that of the records. One of an earlier form is forgotten, and its layers are found again: before 1, there was
-// no Program.
+// recordForm is that of the records. An image with an earlier one is asked for again, and its layers are found here: before 1,
+// there was no Program.
 const recordForm = 1
 
 var digestForm = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
@@ -40,7 +40,7 @@ func (s *Store) take(digest string) (image.Held, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r, ok := s.images[digest]
-	if !ok {
+	if !ok || r.Form != recordForm {
 		return image.Held{}, false
 	}
 	r.held++
@@ -115,7 +115,7 @@ func (s *Store) readRecord(file string) *record {
 		return nil
 	}
 	r := &record{used: st.ModTime()}
-	if readJSON(file, r) != nil || r.Form != recordForm || !digestForm.MatchString(r.Digest) || file != s.recordFile(r.Digest) {
+	if readJSON(file, r) != nil || !digestForm.MatchString(r.Digest) || file != s.recordFile(r.Digest) {
 		return nil
 	}
 	for _, l := range r.Layers {
