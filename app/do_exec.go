@@ -146,7 +146,7 @@ func (a *App) step(ctx context.Context, w *runWork, s pipeline.State, spec pipel
 		return pipeline.Result{}, fmt.Errorf("the source could not be named: %w", err)
 	}
 	boxes, over, err := a.bring(ctx, w, spec, log)
-	defer boxes.Close()
+	defer boxes.release()
 	if err != nil {
 		return pipeline.Result{}, err
 	}

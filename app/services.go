@@ -17,11 +17,11 @@ import (
 type boxes struct {
 	root     *sandbox.Root // of the step; nil for the tools of the host
 	services []sandbox.Service
-	release  []func()
+	held     []func()
 }
 
-func (b *boxes) Close() {
-	for _, release := range b.release {
+func (b *boxes) release() {
+	for _, release := range b.held {
 		release()
 	}
 }
@@ -56,7 +56,7 @@ func (a *App) bringAll(ctx context.Context, w *runWork, spec pipeline.Step, b *b
 	hold := func(name string) (held image.Held, fault string, err error) {
 		held, fault, err = a.imageHere(ctx, w, name, log)
 		if held.Release != nil {
-			b.release = append(b.release, held.Release)
+			b.held = append(b.held, held.Release)
 		}
 		return held, fault, err
 	}

@@ -77,7 +77,15 @@ func TestAServerWithoutASandboxSaysThatItRunsNoServices(t *testing.T) {
 	t.Parallel()
 	h := open(t, func(h *house) { h.config.Sandbox = "none" })
 	run := h.concluded(h.push("main", "author", "none", servicePlan("{image: redis:7, ready: {port: 6379}}", "true")), "conveyor / test")
-	if said := run.Title + run.Summary + run.Text; run.Conclusion != "failure" || !strings.Contains(said, "CONVEYOR_SANDBOX is none") {
+	if said := run.Title + run.Summary + run.Text; run.Conclusion != "failure" || !strings.Contains(said, "no service can run beside a step without a sandbox") {
 		t.Errorf("%s: %s", run.Conclusion, said)
+	}
+}
+
+func TestALaptopWithoutASandboxSaysThatItRunsNoServices(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, servicePlan("{image: redis:7, ready: {port: 6379}}", "echo it begins"))
+	if code, out := d.run("", true, "--sandbox", "none"); code != 1 || !strings.Contains(out, "no service can run beside a step without a sandbox") || strings.Contains(out, "it begins") {
+		t.Errorf("%d\n%s", code, out)
 	}
 }

@@ -45,7 +45,7 @@ func (s *Sandbox) Isolation() sandbox.Isolation {
 
 // Serves says that there is nothing here that could keep a service to its image, and its port to its step.
 func (s *Sandbox) Serves() error {
-	return errors.New("without a sandbox no service can run beside a step: CONVEYOR_SANDBOX is none")
+	return errors.New("no service can run beside a step without a sandbox")
 }
 
 const (

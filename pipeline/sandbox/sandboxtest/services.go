@@ -84,14 +84,17 @@ func services(t *testing.T, c Case) {
 		t.Parallel()
 		for what, ready := range map[string]sandbox.Ready{
 			"nothing listened on its port 7000": {Port: 7000}, "its ready command did not pass": {Command: []string{"/bin/sh", "-c", "exit 1"}},
-			"did not pass": {Command: []string{"/bin/sleep", "1000"}}, "ready command": {Command: []string{"/no/such/program"}},
+			"ready command did not": {Command: []string{"/bin/sleep", "1000"}}, "its ready command": {Command: []string{"/no/such/program"}},
 		} {
-			ready.Timeout = 700 * time.Millisecond
-			s := c.served(t, "echo the step begins\n", "sh", "-c", "echo waits; exec sleep 1000")
-			s.service().Ready = ready
-			if s.unready(t, what, "700ms"); !strings.Contains(s.output.String(), "db │ waits\n") {
-				t.Errorf("what it said is not there: %q", s.output.String())
-			}
+			t.Run(what, func(t *testing.T) {
+				t.Parallel()
+				ready.Timeout = 4 * time.Second // in which a service can begin on a busy machine
+				s := c.served(t, "echo the step begins\n", "sh", "-c", "echo waits; exec sleep 1000")
+				s.service().Ready = ready
+				if s.unready(t, what, "within 4s"); !strings.Contains(s.output.String(), "db │ waits\n") {
+					t.Errorf("what it said is not there: %q", s.output.String())
+				}
+			})
 		}
 	})
 	t.Run("AServiceThatEndsEarlyKeepsItsStepFromBeginning", func(t *testing.T) {
