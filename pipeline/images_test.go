@@ -54,3 +54,15 @@ func TestThePlanTellsItsImagesOnceEach(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+func TestTheImagesOfAPlanAreThoseOfStepsAndServicesEachOnce(t *testing.T) {
+	t.Parallel()
+	db := pipeline.Service{Name: "db", Image: "postgres:17"}
+	plan := pipeline.Plan{Stages: []pipeline.Stage{
+		{Steps: []pipeline.Step{{Name: "tools of the host", Services: []pipeline.Service{db}}, {Name: "a", Image: "node:20", Services: []pipeline.Service{db, {Name: "cache", Image: "redis:7"}}}}},
+		{Steps: []pipeline.Step{{Name: "b", Image: "redis:7"}, {Name: "c"}}},
+	}}
+	if got := strings.Join(plan.ImageNames(), " "); got != "postgres:17 node:20 redis:7" {
+		t.Errorf("got %q", got)
+	}
+}

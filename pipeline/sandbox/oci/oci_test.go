@@ -11,8 +11,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if len(os.Args) == 4 && os.Args[1] == serverArg {
-		serve(os.Args[2], os.Args[3])
+	if len(os.Args) == 5 && os.Args[1] == serverArg {
+		serve(os.Args[2], os.Args[3], os.Args[4])
 		return
 	}
 	sandboxtest.Main(m)

@@ -14,12 +14,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/conveyor-ci/conveyor/pipeline/sandbox"
+	"github.com/conveyor-ci/conveyor/test/images"
 )
 
 const serverArg = "oci-server"
 
-// serve is a server that is killed in the middle of two runs. It is this test binary, started by killServer.
-func serve(dir, runtime string) {
+// serve is a server that is killed in the middle of two runs, each with a service. It is this test binary, started by killServer.
+func serve(dir, runtime, layer string) {
 	s, err := Probe(context.Background(), Options{Dir: dir, Runtime: runtime})
 	if err != nil {
 		fmt.Println(err)
@@ -33,7 +34,10 @@ func serve(dir, runtime string) {
 		go func() {
 			_, err := s.Run(context.Background(), sandbox.Spec{
 				ID: fmt.Sprint("run-", i), Script: "setsid sleep 1000 &\ntrap '' TERM HUP\necho ready\nsleep 1000\n", Workspace: ws,
-				Output: os.Stdout, Env: []string{"MARK=" + dir},
+				Output: os.Stdout, Env: []string{"MARK=" + dir}, Services: []sandbox.Service{{
+					Name: "db", Root: &sandbox.Root{Layers: []string{layer}}, Env: []string{"MARK=" + dir}, Ready: sandbox.Ready{Command: []string{"/bin/true"}},
+					Command: []string{"/bin/sh", "-c", "setsid sleep 1000 & trap '' TERM HUP; sleep 1000; sleep 1000"},
+				}},
 			})
 			done <- err
 		}()
@@ -47,7 +51,7 @@ func TestNothingOutlivesAKilledServer(t *testing.T) {
 		t.Run(runtime, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
-			server := killServer(t, dir, runtime)
+			server := killServer(t, dir, runtime, rootOf(t, nil, images.FromHost(t, images.Tools...)).Layers[0])
 			within(t, "the steps of a killed server end", func() bool { return len(born(dir)) == 0 })
 			if server.ProcessState.ExitCode() != -1 {
 				t.Errorf("the server was not killed: %v", server.ProcessState)
@@ -122,9 +126,9 @@ func TestALostKeeperIsReplaced(t *testing.T) {
 }
 
 // killServer starts a server in a process of its own, waits until its steps run, and kills it.
-func killServer(t *testing.T, dir, runtime string) *exec.Cmd {
+func killServer(t *testing.T, dir, runtime, layer string) *exec.Cmd {
 	t.Helper()
-	server := exec.Command("/proc/self/exe", serverArg, dir, runtime)
+	server := exec.Command("/proc/self/exe", serverArg, dir, runtime, layer)
 	said, err := server.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -138,7 +142,7 @@ func killServer(t *testing.T, dir, runtime string) *exec.Cmd {
 			t.Errorf("the server said %q, %v", line, err)
 		}
 	}
-	if running := born(dir); len(running) < 2 {
+	if running := born(dir); len(running) < 4 {
 		t.Errorf("only %q runs", running)
 	}
 	if err := server.Process.Signal(unix.SIGKILL); err != nil {
