@@ -167,22 +167,9 @@ func (a *App) step(ctx context.Context, w *runWork, s pipeline.State, spec pipel
 		Paths: []string{"CONVEYOR_OUTPUT=" + outputFile}, Writes: ws.Written(), Secrets: given.secrets, Folders: folders(lent),
 		Limits: sandbox.Limits{Wall: spec.Timeout.Std(), Memory: spec.Limits.Memory, CPUs: spec.Limits.CPUs, PIDs: spec.Limits.PIDs},
 	}
-	network, remark := a.wayOut(s.Trust, spec, &box)
-	_, _ = io.WriteString(log, remark)
-	verdict, err := a.sandbox.Run(ctx, box)
-	if network != nil {
-		_, _ = io.WriteString(log, network.Report())
-	}
-	if err != nil {
-		return pipeline.Result{}, fmt.Errorf("the sandbox failed: %w", maskError(err, given.masks()))
-	}
-	if ctx.Err() != nil {
-		why := cutOff(context.Cause(ctx))
-		if at, _ := s.Deadline(); !a.now().Before(at) {
-			why = "the time of the whole run was up"
-		}
-		fmt.Fprintf(log, "\nThis attempt ended early: %s.\n", why)
-		return pipeline.Result{}, ctx.Err()
+	verdict, err := a.inBox(ctx, s, spec, box, log)
+	if ctx.Err() != nil || err != nil {
+		return pipeline.Result{}, maskError(err, given.masks())
 	}
 	result := judge(verdict, spec)
 	result.Inputs = pipeline.StepDigest(withTaken(s, spec), tree, w.Latest().Images)
@@ -204,6 +191,27 @@ func (a *App) step(ctx context.Context, w *runWork, s pipeline.State, spec pipel
 	}
 	result.Reason = words.Masked(result.Reason)
 	return result, nil
+}
+
+// inBox runs what was prepared, with the way out that it may have.
+func (a *App) inBox(ctx context.Context, s pipeline.State, spec pipeline.Step, box sandbox.Spec, log io.Writer) (sandbox.Verdict, error) {
+	network, remark := a.wayOut(s.Trust, spec, &box)
+	_, _ = io.WriteString(log, remark)
+	verdict, err := a.sandbox.Run(ctx, box)
+	if network != nil {
+		_, _ = io.WriteString(log, network.Report())
+	}
+	if err != nil {
+		return verdict, fmt.Errorf("the sandbox failed: %w", err)
+	}
+	if ctx.Err() != nil {
+		why := cutOff(context.Cause(ctx))
+		if at, _ := s.Deadline(); !a.now().Before(at) {
+			why = "the time of the whole run was up"
+		}
+		fmt.Fprintf(log, "\nThis attempt ended early: %s.\n", why)
+	}
+	return verdict, ctx.Err()
 }
 
 // keepMade stores the artifacts that a step or its buildspec made.
