@@ -297,7 +297,13 @@ func reservation(t pipeline.Trigger, trust pipeline.Trust) string {
 // same run finds its own reservation.
 func (a *App) request(ctx context.Context, r pipeline.Requested, key string) (why string, err error) {
 	repo := repoStream(r.Trigger.Repo.ID)
+	if err := a.merge(ctx, &r); err != nil {
+		return "", err
+	}
 	began := deploy.RunBegan{Run: r.Run, Trigger: r.Trigger, Trust: r.Trust, Only: r.Only, Skip: r.Skip, Concurrency: r.Plan.Concurrency, At: r.At}
+	if r.Merge != nil {
+		began.Merge = r.Merge.Commit
+	}
 	if err := a.evidence(ctx, &r, &began); err != nil {
 		return "", err
 	}
