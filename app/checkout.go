@@ -45,7 +45,7 @@ func (a *App) checkout(ctx context.Context, w *runWork, s pipeline.State, log io
 	case !want.Extra():
 		return nil, "", nil
 	case a.github == nil:
-		fmt.Fprintln(log, "Submodules, files in Git LFS and other repositories are left out: they are fetched by a server only.")
+		fmt.Fprintln(log, "Submodules, files in Git LFS, the history and other repositories are left out: they are fetched by a server only.")
 		return nil, "", nil
 	case s.Trust < pipeline.Writer:
 		if want.Submodules {
@@ -57,9 +57,11 @@ func (a *App) checkout(ctx context.Context, w *runWork, s pipeline.State, log io
 		if len(want.With) > 0 {
 			return nil, "the plan gives every step other repositories, and code from outside is given none", nil
 		}
-		return nil, "", nil
+		if want = (pipeline.SourceSpec{History: want.History}); !want.History {
+			return nil, "", nil
+		}
 	}
-	if s, err = a.resolveParts(ctx, w, s); err == nil {
+	if s, err = a.resolveParts(ctx, w, s, want); err == nil {
 		err = a.fetchParts(ctx, s)
 	}
 	var unfit *unfitSource
@@ -86,14 +88,13 @@ func unusable(err error) string {
 
 // resolveParts finds out, once in a run, what its workspaces hold. The first step that needs it does; the others take what
 // stands in the journal.
-func (a *App) resolveParts(ctx context.Context, w *runWork, s pipeline.State) (pipeline.State, error) {
+func (a *App) resolveParts(ctx context.Context, w *runWork, s pipeline.State, want pipeline.SourceSpec) (pipeline.State, error) {
 	if now := w.Latest(); now.PartsKnown {
 		return now, nil
 	}
 	r := partFinder{App: a, s: s}
-	want := s.Plan.Source
-	if want.LFS {
-		r.parts = append(r.parts, pipeline.Part{Repo: s.Trigger.Repo, Commit: s.Checkout(), LFS: true})
+	if want.LFS || want.History {
+		r.parts = append(r.parts, pipeline.Part{Repo: s.Trigger.Repo, Commit: s.Checkout(), LFS: want.LFS, History: want.History})
 	}
 	if want.Submodules {
 		if err := r.submodules(ctx, s.Trigger.Repo, s.Checkout(), "", maxDepth); err != nil {
@@ -250,6 +251,15 @@ func (a *App) fetchParts(ctx context.Context, s pipeline.State) error {
 		if p.Path != "" {
 			if err := a.source.Fetch(ctx, p.Repo, "", p.Commit, token); err != nil {
 				return fmt.Errorf("%s: %w", p.Path, err)
+			}
+		}
+		if p.History {
+			commits := []pipeline.Commit{s.Trigger.Commit}
+			if s.Merge != nil {
+				commits = append(commits, s.Merge.Base)
+			}
+			if err := a.source.FetchHistory(ctx, p.Repo, a.token(p.Repo, s.Run), commits...); err != nil {
+				return err
 			}
 		}
 		if p.LFS {

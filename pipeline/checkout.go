@@ -24,7 +24,7 @@ type FromRef struct {
 }
 
 // Extra reports whether a workspace needs more than the commit's own files.
-func (s SourceSpec) Extra() bool { return s.Submodules || s.LFS || len(s.With) > 0 }
+func (s SourceSpec) Extra() bool { return s.Submodules || s.LFS || s.History || len(s.With) > 0 }
 
 // Part is what a workspace has in one folder besides the commit's own files: a submodule or another repository, at the one
 // commit that it has in this run.
@@ -33,6 +33,8 @@ type Part struct {
 	Repo   Repo   `json:"repo"`
 	Commit Commit `json:"commit"`
 	LFS    bool   `json:"lfs,omitempty"` // its pointers are replaced by the files in Git LFS
+	// Of the run's own repository: the workspace is a repository of Git, with all commits behind its own.
+	History bool `json:"history,omitempty"`
 }
 
 // Merge is what a pull request would be once it is merged: a commit of our own with exactly two parents, its base and its
@@ -46,7 +48,7 @@ type Merge struct {
 	At       time.Time `json:"at"`                 // the time that the commit names
 }
 
-// resolved notes what the parts of the workspaces are in this run. The first word counts, as with images.
+// partsResolved notes what the parts of the workspaces are in this run. The first word counts, as with images.
 func (s State) partsResolved(e SourceResolved) State {
 	if s.PartsKnown || s.Run == "" {
 		return s

@@ -15,14 +15,15 @@ import (
 func StepDigest(step Step, tree string, image Digest, parts ...Part) Digest {
 	step.Needs, step.AtOnce, step.If, step.After, step.Retries, step.MayFail = nil, false, "", false, 0, false
 	type part struct {
-		Path   string `json:"path"`
-		Repo   int64  `json:"repo"` // by number: names change hands
-		Commit Commit `json:"commit"`
-		LFS    bool   `json:"lfs,omitempty"`
+		Path    string `json:"path"`
+		Repo    int64  `json:"repo"` // by number: names change hands
+		Commit  Commit `json:"commit"`
+		LFS     bool   `json:"lfs,omitempty"`
+		History bool   `json:"history,omitempty"`
 	}
 	var with []part
 	for _, p := range parts {
-		with = append(with, part{p.Path, p.Repo.ID, p.Commit, p.LFS})
+		with = append(with, part{p.Path, p.Repo.ID, p.Commit, p.LFS, p.History})
 	}
 	said, err := json.Marshal(struct {
 		Form  string `json:"form"` // of this very list; another form has another name

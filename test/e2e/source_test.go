@@ -182,3 +182,19 @@ func TestOtherRepositoriesAreLookedUpOnceInARun(t *testing.T) {
 		t.Errorf("recorded: %+v", resolved)
 	}
 }
+
+func TestAStepThatWantsTheHistoryHasIt(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	first := h.push("main", "author", "first", from("{history: full}", "git log --format=%s; echo at $(git describe --tags --dirty)"))
+	if err := h.gh.Tag(repo, "v1.0", "author", first); err != nil {
+		t.Fatal(err)
+	}
+	second := h.push("main", "author", "second", map[string]string{"x": "1\n"})
+	h.passes(h.concluded(second, "conveyor / test"), "first", "second", "at v1.0-1-g"+second[:7])
+
+	pull := h.stranger(map[string]string{"hello.txt": "hello\n"}) // whoever reads the repository may see its history
+	h.becomes(pull.HeadSHA, "conveyor / test", "action_required")
+	h.comment(pull, "author", "/ok-to-test "+pull.HeadSHA)
+	h.passes(h.becomes(pull.HeadSHA, "conveyor / test", "success"), "at v1.0-2-g"+pull.HeadSHA[:7])
+}

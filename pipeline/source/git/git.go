@@ -14,6 +14,7 @@
 //	home/                     git's HOME, always empty
 //	mirrors/<repository>.git  what was fetched, kept reachable by refs/conveyor/<commit>
 //	trees/<repository>/       laid out trees, one folder per commit; never written once they are there
+//	mirrors/<repository>.deep.git  the whole history, where a plan asks for it
 //	mirrors/<repository>.lfs  files in Git LFS, by their hash
 //	added/<repository>-<hash> parts of workspaces besides a tree; emptied at start
 //	work/<id>/                one folder per open workspace; emptied at start
@@ -210,7 +211,7 @@ type repository struct {
 	kept     map[pipeline.Commit]*tree  // trees that are there; nil until they were looked for
 	added    map[string]*addition       // what workspaces have besides trees, by what is in it
 
-	adding, downloading gate // held while parts of workspaces are laid out, and while files in Git LFS are fetched
+	adding, downloading, deepening gate // held while parts of workspaces are laid out, files in Git LFS fetched, the history used
 }
 
 // repository returns the one entry of a repository. It does not touch the disk.
@@ -226,7 +227,7 @@ func (s *Source) repository(repo pipeline.Repo) (*repository, error) {
 		r = &repository{
 			id: repo.ID, mirror: s.path("mirrors", name+".git"), trees: s.path("trees", name),
 			fetch: newGate(), layout: newGate(), memory: newGate(), known: map[pipeline.Commit]uint64{},
-			added: map[string]*addition{}, adding: newGate(), downloading: newGate(),
+			added: map[string]*addition{}, adding: newGate(), downloading: newGate(), deepening: newGate(),
 		}
 		r.objects = reader{git: s.git, dir: r.mirror, turn: newGate()}
 		s.repos[repo.ID] = r

@@ -132,6 +132,11 @@ func (s *Source) fillAll(ctx context.Context, fresh string, parts []pipeline.Par
 				return fmt.Errorf("source: lay out %s of %s: %w", p.Commit.Short(), p.Repo.Slug(), err)
 			}
 		}
+		if p.History {
+			if err := s.placeHistory(ctx, r, p.Commit, at); err != nil {
+				return fmt.Errorf("source: place the history of %s: %w", p.Repo.Slug(), err)
+			}
+		}
 		if p.LFS {
 			if err := s.placeLarge(ctx, r, p, at); err != nil {
 				return err
