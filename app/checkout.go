@@ -226,6 +226,16 @@ func (r *partFinder) other(ctx context.Context, owner, name, what string) (pipel
 	return found.Repo, nil
 }
 
+// checkShared is Config.Check of the repositories that every run may read.
+func (c Config) checkShared() (problems []string) {
+	for _, slug := range c.SharedRepositories {
+		if owner, name, ok := strings.Cut(slug, "/"); !ok || owner == "" || name == "" || strings.ContainsAny(slug, " *") || strings.Contains(name, "/") {
+			problems = append(problems, fmt.Sprintf("CONVEYOR_SHARED_REPOSITORIES names %q; give repositories as owner/name, for example octo/tools.", slug))
+		}
+	}
+	return problems
+}
+
 // otherToken is a token that reads one other repository and nothing else, where the installation has it; what everybody
 // may read is fetched without one elsewhere.
 func (a *App) otherToken(other pipeline.Repo, s pipeline.State) source.Token {

@@ -101,7 +101,9 @@ type S3 struct {
 const minSecret = 16
 
 // Check says what is wrong, a sentence for each value, with what to do about it. Nothing means that all is well.
-func (c Config) Check() []string { return append(c.checkServer(), c.checkApp()...) }
+func (c Config) Check() []string {
+	return append(append(c.checkServer(), c.checkShared()...), c.checkApp()...)
+}
 
 // Unregistered reports whether no App is named at all, so that the set-up is due.
 func (c Config) Unregistered() bool {
