@@ -96,15 +96,18 @@ func (a *App) resolveParts(ctx context.Context, w *runWork, s pipeline.State, wa
 	if want.LFS || want.History {
 		r.parts = append(r.parts, pipeline.Part{Repo: s.Trigger.Repo, Commit: s.Checkout(), LFS: want.LFS, History: want.History})
 	}
+	var err error
 	if want.Submodules {
-		if err := r.submodules(ctx, s.Trigger.Repo, s.Checkout(), "", maxDepth); err != nil {
-			return s, err
-		}
+		err = r.submodules(ctx, s.Trigger.Repo, s.Checkout(), "", maxDepth)
 	}
 	for _, with := range want.With {
-		if err := r.with(ctx, with); err != nil {
-			return s, err
+		if err == nil {
+			err = r.with(ctx, with)
 		}
+	}
+	if err != nil {
+		a.releaseParts(context.WithoutCancel(ctx), s, r.parts) // the run's end would not know of them
+		return s, err
 	}
 	return w.Append(ctx, pipeline.SourceResolved{Parts: r.parts, At: a.now().UTC()})
 }
@@ -251,6 +254,15 @@ func (a *App) otherToken(other pipeline.Repo, s pipeline.State) source.Token {
 			return "", err
 		}
 		return t.Value.Reveal(), nil
+	}
+}
+
+// releaseParts ends the tokens of other repositories.
+func (a *App) releaseParts(ctx context.Context, s pipeline.State, parts []pipeline.Part) {
+	for _, p := range parts {
+		if p.Repo.ID != s.Trigger.Repo.ID {
+			a.release(ctx, p.Repo, s.Run)
+		}
 	}
 }
 

@@ -137,6 +137,12 @@ func TestAPullRequestIsTestedAsItWouldBeOnceMerged(t *testing.T) {
 	h.push("main", "author", "clash", map[string]string{"both.txt": "one\n2\n3\n"})
 	clash := h.push("change", "author", "clash too", map[string]string{"both.txt": "uno\n2\n3\n"})
 	h.failsWith(h.concluded(clash, "conveyor / test"), "cannot be merged into main: resolve the conflicts in both.txt")
+	// Another base is another merge, although the head has a run.
+	h.push("release", "author", "release", map[string]string{"base.txt": "release\n", "both.txt": "1\n2\n3\n"})
+	if err := h.gh.EditPull(repo, pull.Number, "author", "change", "", "release"); err != nil {
+		t.Fatal(err)
+	}
+	h.becomes(clash, "conveyor / test", "success")
 	h.quiet()
 	h.gh.Look(func(v *github.View) {
 		for _, d := range v.Deployments(repo, "staging") {
