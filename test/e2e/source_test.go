@@ -204,3 +204,26 @@ func TestAStepThatWantsTheHistoryHasIt(t *testing.T) {
 	h.comment(pull, "author", "/ok-to-test "+pull.HeadSHA)
 	h.passes(h.becomes(pull.HeadSHA, "conveyor / test", "success"), "at v1.0-2-g"+pull.HeadSHA[:7])
 }
+
+func TestAPrivateRepositoryIsGivenToWhoMayReadItOrByTheOperator(t *testing.T) {
+	t.Parallel()
+	for _, shared := range []bool{false, true} {
+		h := open(t, func(h *house) {
+			if shared {
+				h.config.SharedRepositories = []string{"octo/tools"}
+			}
+		})
+		h.second("tools", map[string]string{"version": "first\n"})
+		h.gh.AddUser("newcomer")
+		h.grant("newcomer", "write")
+		run := h.concluded(h.push("main", "newcomer", "with tools", from("{with: [{repository: octo/tools, path: tools}]}", "cat tools/version")), "conveyor / test")
+		if shared {
+			h.passes(run, "first")
+			continue
+		}
+		h.failsWith(run, "octo/tools is private", "@newcomer", "CONVEYOR_SHARED_REPOSITORIES")
+		if log := h.below(run, "/log/unit/1"); strings.Contains(log, "first") {
+			t.Errorf("the step ran:\n%s", log)
+		}
+	}
+}
