@@ -51,14 +51,15 @@ type Config struct {
 	CommandApps []int64  // Apps, by number, whose comments may command
 	OpenPages   bool     // the list of runs is shown to everyone who reaches the server
 
-	Images          string   // "on", as when empty, or "off"
-	ImageRegistries []string // hosts that images may come from; all that are public when empty
-	ImageMirrors    []string // "docker.io=mirror.example:5000": asked first
-	ImageAuthFile   string   // logins of registries, as docker's config.json has them
-	ImageDirs       []string // folders of tarballs and layouts that plans may name
-	ImageMaxBytes   int64    // of one image, unpacked; 0 is the store's default
-	ImageStoreBytes int64    // of all that are kept; 0 is the store's default
-	CodeScanning    bool     // analyses go on to GitHub's code scanning; the App needs security_events: write
+	Images             string   // "on", as when empty, or "off"
+	SharedRepositories []string // private repositories, owner/name, that every trusted run of their installation may read
+	ImageRegistries    []string // hosts that images may come from; all that are public when empty
+	ImageMirrors       []string // "docker.io=mirror.example:5000": asked first
+	ImageAuthFile      string   // logins of registries, as docker's config.json has them
+	ImageDirs          []string // folders of tarballs and layouts that plans may name
+	ImageMaxBytes      int64    // of one image, unpacked; 0 is the store's default
+	ImageStoreBytes    int64    // of all that are kept; 0 is the store's default
+	CodeScanning       bool     // analyses go on to GitHub's code scanning; the App needs security_events: write
 
 	SweepEvery time.Duration // how often GitHub's log is searched for webhooks that did not arrive; 0 is never
 	SweepHeads time.Duration // how often heads without a check are looked for; 0 is never
@@ -100,7 +101,9 @@ type S3 struct {
 const minSecret = 16
 
 // Check says what is wrong, a sentence for each value, with what to do about it. Nothing means that all is well.
-func (c Config) Check() []string { return append(c.checkServer(), c.checkApp()...) }
+func (c Config) Check() []string {
+	return append(append(c.checkServer(), c.checkShared()...), c.checkApp()...)
+}
 
 // Unregistered reports whether no App is named at all, so that the set-up is due.
 func (c Config) Unregistered() bool {

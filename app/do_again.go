@@ -65,6 +65,9 @@ func (a *App) runAgain(ctx context.Context, s deploy.State, p deploy.Pending) (d
 	request.Run, request.At = pipeline.NewRunID(old.Trigger.Repo.ID, p.Command.ID), a.now().UTC()
 	request.Trigger = last.Trigger
 	request.Trigger.Repo = request.Trigger.Repo.Renamed(s.Repo)
+	if pull.BaseCommit.Valid() {
+		request.Trigger.Onto = pull.BaseCommit // what is merged is merged into the base as it is now
+	}
 	request.Trigger.Delivery, request.Trigger.Actor, request.Trigger.At = p.Command.ID, p.Command.Actor, p.Command.At
 	why, err := a.request(ctx, request, "run/"+p.Command.ID)
 	if err != nil {

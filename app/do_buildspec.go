@@ -124,6 +124,10 @@ func (a *App) keepAll(ctx context.Context, s pipeline.State, b *building, root *
 		fmt.Fprintln(b.log, "\nThe artifacts are not kept: the code comes from outside.")
 		return
 	}
+	if s.Merge != nil {
+		fmt.Fprintln(b.log, "\nThe artifacts are not kept: they are made of a merge that is only tested.")
+		return
+	}
 	failed := ""
 	for i, art := range b.spec.Filled(left.words) {
 		name := art.ID

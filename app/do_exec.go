@@ -16,12 +16,12 @@ import (
 
 	"github.com/bmatcuk/doublestar/v4"
 
-	"github.com/conveyor-ci/conveyor/app/github"
 	"github.com/conveyor-ci/conveyor/pipeline"
 	"github.com/conveyor-ci/conveyor/pipeline/artifact"
 	"github.com/conveyor-ci/conveyor/pipeline/engine"
 	"github.com/conveyor-ci/conveyor/pipeline/logs"
 	"github.com/conveyor-ci/conveyor/pipeline/sandbox"
+	"github.com/conveyor-ci/conveyor/pipeline/source"
 )
 
 // exec runs one attempt of a step: say that it starts, run it, say what came of it. The engine has a worker for it.
@@ -104,10 +104,24 @@ func (a *App) step(ctx context.Context, w *runWork, s pipeline.State, spec pipel
 	}
 	id := workID(s.Run, spec.Name, attempt)
 	t := s.Trigger
-	if err := a.source.Fetch(github.As(ctx, github.Conclusion), t.Repo, t.Ref, t.Commit, a.token(t.Repo, s.Run)); err != nil {
-		return pipeline.Result{}, fmt.Errorf("the source could not be fetched: %w", err)
+	log, err := a.logs.Writer(LogName(s.Run, spec.Name, attempt), given.masks(), stepLogLimit)
+	if err != nil {
+		return pipeline.Result{}, fmt.Errorf("no log: %w", err)
 	}
-	ws, err := a.source.Workspace(ctx, t.Repo, t.Commit, id)
+	defer func() { err = errors.Join(err, log.Close()) }()
+	parts, fault, err := a.checkout(ctx, w, s, log)
+	if err != nil {
+		return pipeline.Result{}, err
+	}
+	if fault != "" {
+		fmt.Fprintf(log, "\n%s\n", fault)
+		return pipeline.Result{Outcome: pipeline.Failed, Reason: fault}, nil
+	}
+	ws, err := a.source.Workspace(ctx, t.Repo, s.Checkout(), id, parts...)
+	if errors.Is(err, source.ErrUnusable) {
+		fmt.Fprintf(log, "\n%s\n", unusable(err))
+		return pipeline.Result{Outcome: pipeline.Failed, Reason: unusable(err)}, nil
+	}
 	if err != nil {
 		return pipeline.Result{}, fmt.Errorf("no workspace: %w", err)
 	}
@@ -117,14 +131,9 @@ func (a *App) step(ctx context.Context, w *runWork, s pipeline.State, spec pipel
 		}
 	})
 	if anyWaits(s) {
-		a.source.Expect(t.Repo, t.Commit)
+		a.source.Expect(t.Repo, s.Checkout(), parts...)
 	}
 
-	log, err := a.logs.Writer(LogName(s.Run, spec.Name, attempt), given.masks(), stepLogLimit)
-	if err != nil {
-		return pipeline.Result{}, fmt.Errorf("no log: %w", err)
-	}
-	defer func() { err = errors.Join(err, log.Close()) }()
 	for _, note := range given.notes {
 		fmt.Fprintln(log, note)
 	}
@@ -141,7 +150,7 @@ func (a *App) step(ctx context.Context, w *runWork, s pipeline.State, spec pipel
 		fmt.Fprintln(log, problem)
 		return pipeline.Result{Outcome: pipeline.Failed, Reason: problem}, nil
 	}
-	tree, err := a.source.Tree(ctx, t.Repo, t.Commit)
+	tree, err := a.source.Tree(ctx, t.Repo, s.Checkout())
 	if err != nil {
 		return pipeline.Result{}, fmt.Errorf("the source could not be named: %w", err)
 	}
@@ -172,7 +181,7 @@ func (a *App) step(ctx context.Context, w *runWork, s pipeline.State, spec pipel
 		return pipeline.Result{}, maskError(err, given.masks())
 	}
 	result := judge(verdict, spec)
-	result.Inputs = pipeline.StepDigest(withTaken(s, spec), tree, w.Latest().Images)
+	result.Inputs = pipeline.StepDigest(withTaken(s, spec), tree, w.Latest().Images, parts...)
 	if verdict.Outcome == sandbox.Unready {
 		fmt.Fprintf(log, "\nThe step did not begin: %s.\n", verdict.Reason)
 		box.Services = nil // whoever looks around there looks around without them
@@ -222,6 +231,8 @@ func (a *App) keepMade(ctx context.Context, s pipeline.State, spec pipeline.Step
 	case r.Outcome != pipeline.Passed || spec.Artifact == nil:
 	case s.Trust < pipeline.Writer:
 		fmt.Fprintf(log, "\nThe artifact %s is not kept: the code comes from outside.\n", spec.Artifact.Name)
+	case s.Merge != nil:
+		fmt.Fprintf(log, "\nThe artifact %s is not kept: it is made of a merge that is only tested.\n", spec.Artifact.Name)
 	default:
 		a.keepArtifact(ctx, dir, *spec.Artifact, r)
 	}
@@ -276,6 +287,9 @@ func environ(s pipeline.State, spec pipeline.Step, attempt int) []string {
 	}
 	if t.Pull != 0 {
 		env = append(env, fmt.Sprintf("CONVEYOR_PULL_REQUEST=%d", t.Pull), "CONVEYOR_BASE_BRANCH="+t.Base)
+	}
+	if s.Merge != nil {
+		env = append(env, "CONVEYOR_BASE_COMMIT="+string(s.Merge.Base), "CONVEYOR_MERGE_COMMIT="+string(s.Merge.Commit))
 	}
 	if t.Kind == pipeline.MergeGroup {
 		env = append(env, "CONVEYOR_BASE_BRANCH="+t.Base)

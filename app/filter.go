@@ -100,6 +100,9 @@ func (a *App) hasRun(ctx context.Context, t pipeline.Trigger) (why string, err e
 		return "", err
 	}
 	for _, r := range s.Runs {
+		if r.Into != "" && t.Onto.Valid() && r.Into != t.Onto {
+			continue // it has tested another merge
+		}
 		if r.Trigger.Commit == t.Commit && r.Trigger.Kind != pipeline.MergeGroup && r.Trigger.Kind != pipeline.Schedule && !r.Skipped && r.Only == "" {
 			return fmt.Sprintf("%s has a run already", t.Commit.Short()), nil
 		}

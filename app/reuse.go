@@ -15,7 +15,13 @@ func (a *App) evidence(ctx context.Context, r *pipeline.Requested, began *deploy
 	if len(r.Problems) > 0 || r.Skip != "" || r.Trust < pipeline.Writer {
 		return nil // it proves nothing
 	}
-	tree, err := a.source.Tree(ctx, r.Trigger.Repo, r.Trigger.Commit)
+	tested := r.Trigger.Commit
+	if r.Merge != nil {
+		if tested = r.Merge.Commit; tested == "" {
+			return nil // there is nothing to test
+		}
+	}
+	tree, err := a.source.Tree(ctx, r.Trigger.Repo, tested)
 	if err != nil {
 		if r.Trigger.Kind == pipeline.MergeGroup {
 			return err

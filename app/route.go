@@ -73,6 +73,9 @@ func (a *App) route(ctx context.Context, w *engine.Work[deliveryState, engine.Ev
 		run := pipeline.NewRunID(heard.Repo.ID, d.GUID)
 		ctx := github.As(github.WithRun(ctx, string(run)), github.Conclusion) // no work begins before it
 		why, err := a.current(ctx, d, heard)
+		if heard.Rebased && heard.Pull != nil {
+			heard.Trigger.Onto = heard.Pull.BaseCommit
+		}
 		if err == nil && why == "" && heard.Rebased {
 			why, err = a.hasRun(ctx, *heard.Trigger)
 		}
@@ -155,6 +158,9 @@ func (a *App) start(ctx context.Context, run pipeline.RunID, t pipeline.Trigger,
 	}
 	r := pipeline.Requested{Run: run, Trigger: t, Trust: trust, Plan: plan, PlanFrom: planFrom, Problems: problems, At: a.now().UTC()}
 	key := reservation(t, trust)
+	if plan.Source.Merge && t.Kind == pipeline.PullRequest {
+		key += "/into/" + string(t.Onto) // another base makes another merge
+	}
 	if len(problems) == 0 {
 		why, shown := filtered(plan, t)
 		if why == "" {
@@ -297,7 +303,13 @@ func reservation(t pipeline.Trigger, trust pipeline.Trust) string {
 // same run finds its own reservation.
 func (a *App) request(ctx context.Context, r pipeline.Requested, key string) (why string, err error) {
 	repo := repoStream(r.Trigger.Repo.ID)
+	if err := a.merge(ctx, &r); err != nil {
+		return "", err
+	}
 	began := deploy.RunBegan{Run: r.Run, Trigger: r.Trigger, Trust: r.Trust, Only: r.Only, Skip: r.Skip, Concurrency: r.Plan.Concurrency, At: r.At}
+	if r.Merge != nil {
+		began.Into = r.Merge.Base
+	}
 	if err := a.evidence(ctx, &r, &began); err != nil {
 		return "", err
 	}

@@ -62,6 +62,7 @@ func (a *App) report(ctx context.Context, w *runWork) error {
 		return err
 	}
 	a.release(github.As(ctx, github.Conclusion), s.Trigger.Repo, s.Run)
+	a.releaseParts(github.As(ctx, github.Conclusion), s, s.Parts)
 	a.log.Info("run ended", "stream", w.Stream, "conclusion", e.Conclusion, "artifacts", len(e.Artifacts))
 	_, err := w.Append(ctx, pipeline.Reported{At: a.now().UTC()})
 	return err

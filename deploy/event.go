@@ -159,6 +159,7 @@ type RunBegan struct {
 	Trigger pipeline.Trigger `json:"trigger"`
 	Trust   pipeline.Trust   `json:"trust"`
 	Only    string           `json:"only,omitempty"` // the stage that it ends with: such a run is never a whole one, and offers nothing
+	Into    pipeline.Commit  `json:"into,omitempty"` // the base, when what it tests is not its commit but that merged into the base
 	Skip    string           `json:"skip,omitempty"` // the filter that keeps it from running
 	Tree    string           `json:"tree,omitempty"` // Git's id of the commit's tree
 	Plan    string           `json:"plan,omitempty"` // hash of the plan

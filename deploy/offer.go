@@ -13,7 +13,7 @@ func (s State) runBegan(e RunBegan) State {
 		return s
 	}
 	s = s.heardOf(e.Trigger.Repo, e.Trigger.At)
-	r := Run{ID: e.Run, Trigger: e.Trigger, Trust: e.Trust, Only: e.Only, Skipped: e.Skip != "", Tree: e.Tree, Plan: e.Plan, At: e.At}
+	r := Run{ID: e.Run, Trigger: e.Trigger, Trust: e.Trust, Only: e.Only, Into: e.Into, Skipped: e.Skip != "", Tree: e.Tree, Plan: e.Plan, At: e.At}
 	if p, ok := s.Pulls[e.Trigger.Pull]; ok && e.Trigger.Pull != 0 && (!p.Open || p.Head != e.Trigger.Commit) {
 		r.Stop = "superseded by " + p.Head.Short() // it came late: the pull request has moved on already
 		if !p.Open {
@@ -48,7 +48,7 @@ func (s State) runEnded(e RunEnded) State {
 	s.Runs = with(s.Runs, e.Run, r)
 	s = s.admit(r.lane)
 	s.forgetRuns()
-	if e.Conclusion != pipeline.Success || len(e.Artifacts) == 0 || r.Only != "" || r.Trigger.Kind == pipeline.MergeGroup || !(r.Trust >= pipeline.Writer) {
+	if e.Conclusion != pipeline.Success || len(e.Artifacts) == 0 || r.Only != "" || r.Into != "" || r.Trigger.Kind == pipeline.MergeGroup || !(r.Trust >= pipeline.Writer) {
 		return s
 	}
 	b := Build{

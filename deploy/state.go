@@ -59,6 +59,7 @@ type Run struct {
 	ID         pipeline.RunID
 	Trigger    pipeline.Trigger
 	Trust      pipeline.Trust
+	Into       pipeline.Commit     // the base, when what it tests is its commit merged into the base
 	Only       string              // the stage that it ends with; empty for a whole run
 	Skipped    bool                // a filter of the plan keeps it from running
 	Tree, Plan string              // what it tests, and by what

@@ -31,7 +31,7 @@ func (r Requested) step(stage int, name string) StepState {
 // Again is the request for another run of the same commit, plan and trust as an earlier one, whole. Who asks fills in
 // the run, the trigger's delivery and the time.
 func Again(old State) Requested {
-	return Requested{Trigger: old.Trigger, Trust: old.Trust, Plan: old.Plan, PlanFrom: old.PlanFrom, Problems: old.Problems, Restricted: old.Restricted, Attempt: old.Attempt + 1}
+	return Requested{Trigger: old.Trigger, Trust: old.Trust, Plan: old.Plan, PlanFrom: old.PlanFrom, Problems: old.Problems, Restricted: old.Restricted, Merge: old.Merge, Attempt: old.Attempt + 1}
 }
 
 // AgainFailed is Again, of nothing but the steps that have not passed; those that have are carried. The problem is a

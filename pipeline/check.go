@@ -170,6 +170,8 @@ func (s State) title(c Check, passed int) string {
 		return "Left out: " + c.Steps[0].Why
 	case c.Conclusion == Skipped:
 		return "Not started: " + s.Skip
+	case s.unmerged() != "":
+		return "Not run: this pull request " + s.unmerged()
 	case s.Reused != nil:
 		return "Reused: the same tree has passed in another run"
 	case c.Conclusion == ActionRequired:

@@ -24,6 +24,7 @@ var readers = map[string]func([]byte) (Event, error){
 	StageAsked{}.Kind():      read[StageAsked],
 	StageEntered{}.Kind():    read[StageEntered],
 	ImageResolved{}.Kind():   read[ImageResolved],
+	SourceResolved{}.Kind():  read[SourceResolved],
 	CancelRequested{}.Kind(): read[CancelRequested],
 	DeadlinePassed{}.Kind():  read[DeadlinePassed],
 	Reported{}.Kind():        read[Reported],

@@ -56,6 +56,8 @@ func (s State) settled() Conclusion {
 	switch {
 	case s.Skip != "":
 		return Skipped
+	case s.unmerged() != "":
+		return Failure
 	case s.Reused != nil:
 		return Success
 	}
@@ -100,9 +102,10 @@ func (s State) conclude(steps []StepState) Conclusion {
 }
 
 // Artifacts are what the run's passed steps made. They count only once the whole run has succeeded. A run of a part of
-// its plan never makes any that count, and neither does code from outside, allowed or not.
+// its plan never makes any that count, and neither does code from outside, allowed or not. What was made of a merge that
+// nobody has made yet is not what its commit would make, so that it does not count either.
 func (s State) Artifacts() (made []Artifact) {
-	if s.Only != "" || s.Trust < Writer {
+	if s.Only != "" || s.Trust < Writer || s.Merge != nil {
 		return nil
 	}
 	for _, st := range s.Steps {

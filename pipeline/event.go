@@ -21,6 +21,7 @@ type Requested struct {
 	Quiet      bool      `json:"quiet,omitempty"`   // checks of which all is carried are not told again
 	Skip       string    `json:"skip,omitempty"`    // the filter of the plan that keeps it from running, in words
 	Reused     *Reused   `json:"reused,omitempty"`  // the run that has tested the same tree by the same plan
+	Merge      *Merge    `json:"merge,omitempty"`   // of a pull request that is tested as it would be once merged
 	Attempt    int       `json:"attempt,omitempty"` // of the commit's run: 0 for the first, then 2, 3, …
 	At         time.Time `json:"at"`
 }
@@ -78,6 +79,13 @@ type ImageResolved struct {
 	Image  string    `json:"image"` // as the plan calls it
 	Digest Digest    `json:"digest"`
 	At     time.Time `json:"at"`
+}
+
+// SourceResolved says what the workspaces of this run hold besides the commit's own files: submodules and other
+// repositories, each at one commit. It is found out once, so that all steps of the run have the same.
+type SourceResolved struct {
+	Parts []Part    `json:"parts,omitempty"`
+	At    time.Time `json:"at"`
 }
 
 // CancelRequested ends a run that is not over.
@@ -138,6 +146,7 @@ func (StepDecided) Kind() string     { return "step_decided" }
 func (StageAsked) Kind() string      { return "stage_asked" }
 func (StageEntered) Kind() string    { return "stage_entered" }
 func (ImageResolved) Kind() string   { return "image_resolved" }
+func (SourceResolved) Kind() string  { return "source_resolved" }
 func (CancelRequested) Kind() string { return "cancel_requested" }
 func (DeadlinePassed) Kind() string  { return "deadline_passed" }
 func (Reported) Kind() string        { return "reported" }

@@ -16,7 +16,8 @@ type Plan struct {
 	Stages       []Stage       `json:"stages"`
 	Timeout      Duration      `json:"timeout,omitempty"`      // of a whole run, from its first step on; 0 stands for DefaultTimeout
 	Environments []Environment `json:"environments,omitempty"` // in promotion order, as written
-	Uses         []string      `json:"uses,omitempty"`         // the files whose stages it has, from the top of the repository
+	Source       SourceSpec    `json:"source,omitzero"`
+	Uses         []string      `json:"uses,omitempty"` // the files whose stages it has, from the top of the repository
 }
 
 // Concurrency says what becomes of several runs of one branch or pull request. The words mean what they mean in AWS

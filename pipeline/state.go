@@ -28,6 +28,9 @@ type State struct {
 	Asked      int               // how many stages it has asked to enter, where runs take turns
 	Entered    int               // how many it was let enter
 	Images     map[string]Digest // what the names of images stand for in this run
+	Merge      *Merge            // what of a pull request is tested, when it is not its head
+	Parts      []Part            // what its workspaces hold besides the commit's own files
+	PartsKnown bool              // it was found out
 	Cancel     string            // why it was cancelled; empty when it was not
 	OutOfTime  string            // why its time was up; empty when it was not
 	Reported   bool              // the repository's stream knows how it ended
@@ -127,6 +130,8 @@ func Apply(s State, e Event) State {
 		}, e.At).settle()
 	case ImageResolved:
 		return s.resolved(e)
+	case SourceResolved:
+		return s.partsResolved(e)
 	case CancelRequested:
 		return s.cancelled(e)
 	case DeadlinePassed:
@@ -163,6 +168,7 @@ func (s State) requested(e Requested) State {
 	}
 	s.Run, s.Trigger, s.Trust, s.Plan, s.PlanFrom, s.Problems = e.Run, e.Trigger, e.Trust, e.Plan, e.PlanFrom, e.Problems
 	s.Requested, s.Ended, s.Only = e.At, e.At, e.Only
+	s.Merge = e.Merge
 	s.Quiet, s.Skip, s.Reused, s.Attempt = e.Quiet, e.Skip, e.Reused, max(e.Attempt, 1)
 	for i, stage := range e.Plan.Stages {
 		for at, step := range stage.Steps {

@@ -54,13 +54,14 @@ type settings struct {
 	EgressAllow   []string `help:"Hosts that steps may reach, separated by semicolons: example.com, *.example.com, example.com:8443, GET,HEAD example.com:80. The word registries stands for those of the usual package managers." sep:";" default:"registries" env:"CONVEYOR_EGRESS_ALLOW"`
 	EgressPrivate []string `help:"Ranges of private addresses that steps may reach, for a registry of your own: 10.0.5.0/24." env:"CONVEYOR_EGRESS_PRIVATE"`
 
-	Images          string   `help:"on, or off: no step runs in an image." enum:"on,off" default:"on" env:"CONVEYOR_IMAGES"`
-	ImageRegistries []string `help:"Hosts that images may come from; all that are public when left out." env:"CONVEYOR_IMAGE_REGISTRIES"`
-	ImageMirrors    []string `help:"Mirrors that are asked first: docker.io=mirror.example.com:5000." env:"CONVEYOR_IMAGE_MIRRORS"`
-	ImageAuthFile   string   `help:"File with logins of registries, in the form of docker's config.json." env:"CONVEYOR_IMAGE_AUTH_FILE"`
-	ImageDirs       []string `help:"Folders of tarballs and OCI layouts that plans may name." env:"CONVEYOR_IMAGE_DIRS"`
-	ImageMaxBytes   int64    `help:"The largest image, unpacked, in bytes." default:"10000000000" env:"CONVEYOR_IMAGE_MAX_BYTES"`
-	ImageStoreBytes int64    `help:"How much of images is kept, in bytes, before the longest unused are removed." default:"50000000000" env:"CONVEYOR_IMAGE_STORE_BYTES"`
+	Images             string   `help:"on, or off: no step runs in an image." enum:"on,off" default:"on" env:"CONVEYOR_IMAGES"`
+	SharedRepositories []string `help:"Private repositories, owner/name, that every trusted run may have in its workspace." env:"CONVEYOR_SHARED_REPOSITORIES"`
+	ImageRegistries    []string `help:"Hosts that images may come from; all that are public when left out." env:"CONVEYOR_IMAGE_REGISTRIES"`
+	ImageMirrors       []string `help:"Mirrors that are asked first: docker.io=mirror.example.com:5000." env:"CONVEYOR_IMAGE_MIRRORS"`
+	ImageAuthFile      string   `help:"File with logins of registries, in the form of docker's config.json." env:"CONVEYOR_IMAGE_AUTH_FILE"`
+	ImageDirs          []string `help:"Folders of tarballs and OCI layouts that plans may name." env:"CONVEYOR_IMAGE_DIRS"`
+	ImageMaxBytes      int64    `help:"The largest image, unpacked, in bytes." default:"10000000000" env:"CONVEYOR_IMAGE_MAX_BYTES"`
+	ImageStoreBytes    int64    `help:"How much of images is kept, in bytes, before the longest unused are removed." default:"50000000000" env:"CONVEYOR_IMAGE_STORE_BYTES"`
 
 	SecretsKeyFile string `help:"File with the key (age) of the store of secrets, best on another disk than the data folder. Left out, it is made in the data folder." env:"CONVEYOR_SECRETS_KEY_FILE"`
 
@@ -121,7 +122,7 @@ func (s *settings) config(getenv func(string) string) (app.Config, error) {
 		Listen: s.Listen, PublicURL: s.PublicURL, DataDir: s.DataDir, GitHubURL: s.GithubURL, GitHubAPIURL: s.GithubAPIURL, AppID: s.AppID,
 		AcceptLoss: s.AcceptLoss, Sandbox: s.Sandbox, Tools: s.Tools, Workers: s.Workers, DeployRoots: s.DeployRoots, ExecDir: s.ExecDir,
 		Network: pipeline.Network(s.Network), EgressAllow: trimmed(s.EgressAllow), EgressPrivate: s.EgressPrivate,
-		Images: s.Images, ImageRegistries: s.ImageRegistries, ImageMirrors: s.ImageMirrors, ImageAuthFile: absolute(s.ImageAuthFile), ImageDirs: s.ImageDirs,
+		SharedRepositories: s.SharedRepositories, Images: s.Images, ImageRegistries: s.ImageRegistries, ImageMirrors: s.ImageMirrors, ImageAuthFile: absolute(s.ImageAuthFile), ImageDirs: s.ImageDirs,
 		ImageMaxBytes: s.ImageMaxBytes, ImageStoreBytes: s.ImageStoreBytes,
 		CommandApps: s.CommandApps, OpenPages: s.OpenPages, Grace: s.Grace, SweepEvery: s.SweepEvery, SweepHeads: s.SweepHeads,
 		CodeScanning: s.CodeScanning, KeepLogs: s.KeepLogs, KeepLogsBytes: s.KeepLogsMB << 20,

@@ -175,6 +175,8 @@ func passed(s pipeline.State, repo deploy.State, places []placeView) (steps []ne
 		steps = append(steps, say("good", "Nothing is left to do: %s %s this commit.", list(live, "and"), verb))
 	case s.Only != "":
 		steps = append(steps, say("good", "Nothing is left to do: the run went up to the stage %s, and nothing of a part is deployed.", s.Only))
+	case s.Merge != nil:
+		steps = append(steps, say("good", "Nothing is left to do: what was tested is a merge that nobody has made yet, and nothing of it is deployed."))
 	case len(s.Artifacts()) == 0:
 		steps = append(steps, say("good", "Nothing is left to do: the run made no artifact, so there is nothing to deploy."))
 	default:

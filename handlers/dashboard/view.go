@@ -230,6 +230,14 @@ func about(s pipeline.State) []fact {
 			facts = append(facts, fact{"Image", cut(plain(name), 200) + " is " + string(digest)})
 		}
 	}
+	if m := s.Merge; m != nil {
+		facts = append(facts, fact{"Merged into", string(m.Base)}, fact{"Merge", string(m.Commit)})
+	}
+	for _, p := range s.Parts {
+		if p.Path != "" {
+			facts = append(facts, fact{"Folder", cut(plain(p.Path), 200) + " is " + plain(p.Repo.Slug()) + " at " + string(p.Commit)})
+		}
+	}
 	if s.Reused != nil {
 		facts = append(facts, fact{"Tested in", string(s.Reused.Run)}, fact{"Tree", s.Reused.Tree})
 	}

@@ -18,6 +18,15 @@ func (o Owner) Unchanged() bool { return o.UID < 0 && o.GID < 0 }
 // Copy copies a tree that nobody writes to: folders, files with mode and time, links as links. The kernel copies,
 // and shares blocks where the file system can (copy_file_range).
 func Copy(ctx context.Context, from, to string, owner Owner) error {
+	return copyAll(ctx, from, to, owner, false)
+}
+
+// Over is Copy into a tree that is there: its folders stay, and files take the place of files.
+func Over(ctx context.Context, from, to string, owner Owner) error {
+	return copyAll(ctx, from, to, owner, true)
+}
+
+func copyAll(ctx context.Context, from, to string, owner Owner, over bool) error {
 	return filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -34,7 +43,14 @@ func Copy(ctx context.Context, from, to string, owner Owner) error {
 		if err != nil {
 			return err
 		}
+		there, missing := os.Lstat(target)
+		if over && missing == nil && !(d.IsDir() && there.IsDir()) {
+			if err := os.Remove(target); err != nil {
+				return err
+			}
+		}
 		switch {
+		case d.IsDir() && over && missing == nil && there.IsDir():
 		case d.IsDir():
 			err = os.Mkdir(target, 0o700)
 		case d.Type()&fs.ModeSymlink != 0:

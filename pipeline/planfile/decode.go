@@ -31,6 +31,7 @@ func decode(root *value) pipeline.Plan {
 		}
 		p.Stages = append(p.Stages, stage)
 	}
+	p.Source = sourceOf(root.get("source"))
 	for _, f := range root.get("environments").mapping() {
 		p.Environments = append(p.Environments, environment(f.key, f.value))
 	}

@@ -28,6 +28,7 @@ func grammar() *rule {
 				about: "How long a whole run may take from the start of its first step, waits between steps included: 6h when left out and 7d at most. A run of which nothing could begin ends after 24h.", example: `"2h"`,
 				kind: text, words: between(time.Second, maxRun),
 			}},
+			{name: "source", rule: sourceRule()},
 			{name: "environments", rule: environmentsRule()},
 		},
 	}

@@ -34,12 +34,13 @@ type Source interface {
 	// ErrTooLarge when it has more.
 	File(ctx context.Context, repo pipeline.Repo, commit pipeline.Commit, path string, limit int64) ([]byte, error)
 
-	// Workspace lays out a fresh, writable copy of the commit's tree. id is unique among the workspaces that are open.
-	Workspace(ctx context.Context, repo pipeline.Repo, commit pipeline.Commit, id string) (Workspace, error)
+	// Workspace lays out a fresh, writable copy of the commit's tree, with other commits in the folders that parts name, all
+	// of them fetched. id is unique among the workspaces that are open.
+	Workspace(ctx context.Context, repo pipeline.Repo, commit pipeline.Commit, id string, parts ...pipeline.Part) (Workspace, error)
 
 	// Expect says that one more workspace of a fetched commit will be asked for soon. It returns at once, and what can be
 	// prepared is prepared meanwhile; whether it is changes nothing but the time that Workspace takes.
-	Expect(repo pipeline.Repo, commit pipeline.Commit)
+	Expect(repo pipeline.Repo, commit pipeline.Commit, parts ...pipeline.Part)
 }
 
 // Workspace is a writable copy of a tree. Close removes every trace of it and may be repeated.

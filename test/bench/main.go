@@ -32,6 +32,7 @@ var measurements = []measurement{
 	{"check", measureCheck},
 	{"steps", measureSteps},
 	{"images", measureImages},
+	{"checkout", measureCheckout},
 	{"log", measureLog},
 	{"stream", measureStream},
 	{"memory", measureMemory},

@@ -115,6 +115,10 @@ func (g *store) importCommit(ref, parent string, who signature, message string, 
 			fmt.Fprintf(&b, "D \"%s\"\n", quote.Replace(name))
 			continue
 		}
+		if module, ok := strings.CutPrefix(content, submodule); ok {
+			fmt.Fprintf(&b, "M 160000 %s \"%s\"\n", module, quote.Replace(name))
+			continue
+		}
 		mode := "100644"
 		if strings.HasPrefix(content, "#!") {
 			mode = "100755"
@@ -125,6 +129,13 @@ func (g *store) importCommit(ref, parent string, who signature, message string, 
 	out, err := g.run(b.Bytes(), "fast-import", "--quiet", "--date-format=raw")
 	return strings.TrimSpace(string(out)), err
 }
+
+// submodule begins what stands for a submodule among the files of a commit.
+const submodule = "\x00submodule "
+
+// Submodule stands for a commit of another repository, in the place of a
+// file's text.
+func Submodule(sha string) string { return submodule + sha }
 
 // refChange is what a push did to one ref; "" is a ref that was not or is no
 // longer.

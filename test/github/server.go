@@ -65,6 +65,7 @@ type Server struct {
 	signedIn string           // who registers Apps in the browser
 	teams    []*Team
 	repos    []*Repo
+	large    map[string]string // files in Git LFS, by hash
 	apps     []*App
 	tokens   map[string]*identity
 	codes    map[string]*manifestCode
@@ -185,6 +186,10 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("/api/v3", s.serveREST)
 	mux.HandleFunc("/", s.serveWeb)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/large-media/") {
+			s.serveLarge(w, r)
+			return
+		}
 		if isGit(r) {
 			s.serveGit(w, r)
 			return

@@ -11,7 +11,7 @@ import (
 
 // isGit tells git's smart HTTP requests from those for pages.
 func isGit(r *http.Request) bool {
-	return strings.HasSuffix(r.URL.Path, "/info/refs") || strings.HasSuffix(r.URL.Path, "/git-upload-pack") ||
+	return strings.HasSuffix(r.URL.Path, "/info/refs") || strings.HasSuffix(r.URL.Path, "/git-upload-pack") || strings.HasSuffix(r.URL.Path, "/info/lfs/objects/batch") ||
 		strings.HasSuffix(r.URL.Path, "/git-receive-pack")
 }
 
@@ -20,7 +20,7 @@ func isGit(r *http.Request) bool {
 // contents:write to push; the anonymous fetch what is public.
 func (s *Server) serveGit(w http.ResponseWriter, r *http.Request) {
 	parts := strings.SplitN(strings.TrimPrefix(r.URL.Path, "/"), "/", 3)
-	if len(parts) != 3 || (parts[2] != "info/refs" && parts[2] != "git-upload-pack" && parts[2] != "git-receive-pack") {
+	if len(parts) != 3 || (parts[2] != "info/refs" && parts[2] != "info/lfs/objects/batch" && parts[2] != "git-upload-pack" && parts[2] != "git-receive-pack") {
 		http.NotFound(w, r)
 		return
 	}
@@ -54,6 +54,10 @@ func (s *Server) serveGit(w http.ResponseWriter, r *http.Request) {
 	}
 	if moved {
 		http.Redirect(w, r, s.base+"/"+repo.FullName+".git/"+parts[2]+"?"+r.URL.RawQuery, http.StatusMovedPermanently)
+		return
+	}
+	if parts[2] == "info/lfs/objects/batch" {
+		s.serveBatch(w, r)
 		return
 	}
 	s.runGit(w, r, repo, actor, parts[2])

@@ -67,19 +67,11 @@ const reach = "500"
 
 // download brings one commit from the server and records it as held.
 func (s *Source) download(ctx context.Context, r *repository, repo pipeline.Repo, ref string, commit pipeline.Commit, secret string) error {
-	address, scheme, err := s.address(repo)
-	if err != nil {
-		return err
-	}
 	ctx, cancel := context.WithTimeoutCause(ctx, s.opts.Timeout, fmt.Errorf("the server took longer than %s", s.opts.Timeout))
 	defer cancel()
-	base := call{dir: r.mirror, network: true, env: []string{"GIT_ALLOW_PROTOCOL=" + scheme}}
-	if secret != "" {
-		if strings.ContainsFunc(secret, func(c rune) bool { return c <= ' ' || c >= 0x7f }) {
-			return fmt.Errorf("source: the token for %s holds characters that no token holds", repo.Slug())
-		}
-		header := "Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte("x-access-token:"+secret))
-		base.config = [][2]string{{"http." + address + ".extraHeader", header}}
+	base, address, err := s.remote(repo, r.mirror, secret)
+	if err != nil {
+		return err
 	}
 	get := func(depth, refspec string) error {
 		c := base
@@ -118,6 +110,23 @@ func (s *Source) download(ctx context.Context, r *repository, repo pipeline.Repo
 		}
 	}
 	return fmt.Errorf("%w: %s does not show %s under %s (anymore); it may have been removed by a forced push", source.ErrNoCommit, repo.Slug(), commit.Short(), ref)
+}
+
+// remote is a call of git that reaches a repository's server, with a token or without one, and nothing else.
+func (s *Source) remote(repo pipeline.Repo, dir, secret string) (c call, address string, err error) {
+	address, scheme, err := s.address(repo)
+	if err != nil {
+		return c, "", err
+	}
+	c = call{dir: dir, network: true, env: []string{"GIT_ALLOW_PROTOCOL=" + scheme}}
+	if secret != "" {
+		if strings.ContainsFunc(secret, func(c rune) bool { return c <= ' ' || c >= 0x7f }) {
+			return c, "", fmt.Errorf("source: the token for %s holds characters that no token holds", repo.Slug())
+		}
+		header := "Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte("x-access-token:"+secret))
+		c.config = [][2]string{{"http." + address + ".extraHeader", header}}
+	}
+	return c, address, nil
 }
 
 // tipRef holds the last tip that was fetched by name.

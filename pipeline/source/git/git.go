@@ -2,8 +2,7 @@
 //
 // It keeps one bare, shallow mirror per repository, and one laid out tree per commit that is used; a workspace is an
 // overlay mount over that tree, so that the second checkout of a commit costs a mount and no copy. It never runs
-// anything that a repository brings along (hooks, filters, submodules; files in Git LFS stay pointers), never follows a
-// redirect, never writes a token anywhere, and never names a folder after something that came from outside.
+// anything that a repository brings along (hooks, filters), never follows a redirect, never writes a token anywhere, and never names a folder after something that came from outside.
 //
 // A token reaches git in the environment of the one process that fetches (git config by GIT_CONFIG_COUNT). The kernel
 // shows that environment to root and to the server's own user only, who could read the token in the server's memory as
@@ -15,6 +14,9 @@
 //	home/                     git's HOME, always empty
 //	mirrors/<repository>.git  what was fetched, kept reachable by refs/conveyor/<commit>
 //	trees/<repository>/       laid out trees, one folder per commit; never written once they are there
+//	mirrors/<repository>.deep.git  the whole history, where a plan asks for it
+//	mirrors/<repository>.lfs  files in Git LFS, by their hash
+//	added/<repository>-<hash> parts of workspaces besides a tree; emptied at start
 //	work/<id>/                one folder per open workspace; emptied at start
 package git
 
@@ -23,6 +25,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -56,6 +59,7 @@ type Source struct {
 	opts Options
 	log  *slog.Logger
 	git  program
+	web  *http.Client // for files in Git LFS
 	lay  layers.Layering
 	lock *os.File
 
@@ -98,7 +102,7 @@ func New(opts Options) (*Source, error) {
 	if !opts.Owner.Unchanged() && os.Geteuid() != 0 && (opts.Owner.UID != os.Geteuid() && opts.Owner.UID >= 0) {
 		return nil, fmt.Errorf("source: workspaces shall belong to user %d, but only root can give files away; run Conveyor as root or leave the owner unset", opts.Owner.UID)
 	}
-	s := &Source{opts: opts, log: opts.Log, repos: map[int64]*repository{}, open: map[string]*workspace{}, spares: spares{of: map[wanted]*workspace{}, life: 10 * time.Second},
+	s := &Source{opts: opts, log: opts.Log, web: newWeb(), repos: map[int64]*repository{}, open: map[string]*workspace{}, spares: spares{of: map[wanted]*workspace{}, life: 10 * time.Second},
 		packsBeforeTidy: 100, commitsKept: 256, layersFrom: 400}
 	if s.git, err = findProgram(s.path("home")); err != nil {
 		return nil, err
@@ -137,10 +141,13 @@ func (s *Source) prepare() error {
 	if err := layers.RemoveAll(s.path("work")); err != nil {
 		return fmt.Errorf("source: clear the workspaces of an earlier server: %w", err)
 	}
+	if err := layers.RemoveAll(s.path("added")); err != nil {
+		return fmt.Errorf("source: clear the parts of workspaces of an earlier server: %w", err)
+	}
 	if err := layers.RemoveAll(s.path("home")); err != nil {
 		return fmt.Errorf("source: clear git's home: %w", err)
 	}
-	for name, mode := range map[string]os.FileMode{"home": 0o700, "mirrors": 0o700, "trees": 0o700, "work": 0o711} {
+	for name, mode := range map[string]os.FileMode{"home": 0o700, "mirrors": 0o700, "trees": 0o700, "added": 0o700, "work": 0o711} {
 		if err := os.MkdirAll(s.path(name), mode); err != nil {
 			return fmt.Errorf("source: create its folders: %w", err)
 		}
@@ -172,6 +179,7 @@ func (s *Source) Close() error {
 		r.objects.close()
 	}
 	s.mu.Unlock()
+	s.web.CloseIdleConnections()
 	var errs []error
 	for _, w := range left {
 		errs = append(errs, w.Close())
@@ -201,6 +209,9 @@ type repository struct {
 	known    map[pipeline.Commit]uint64 // the commits in the mirror, once recalled, with the moment of their last use
 	moment   uint64                     // counts uses; orders them without a clock
 	kept     map[pipeline.Commit]*tree  // trees that are there; nil until they were looked for
+	added    map[string]*addition       // what workspaces have besides trees, by what is in it
+
+	adding, downloading, deepening gate // held while parts of workspaces are laid out, files in Git LFS fetched, the history used
 }
 
 // repository returns the one entry of a repository. It does not touch the disk.
@@ -216,6 +227,7 @@ func (s *Source) repository(repo pipeline.Repo) (*repository, error) {
 		r = &repository{
 			id: repo.ID, mirror: s.path("mirrors", name+".git"), trees: s.path("trees", name),
 			fetch: newGate(), layout: newGate(), memory: newGate(), known: map[pipeline.Commit]uint64{},
+			added: map[string]*addition{}, adding: newGate(), downloading: newGate(), deepening: newGate(),
 		}
 		r.objects = reader{git: s.git, dir: r.mirror, turn: newGate()}
 		s.repos[repo.ID] = r

@@ -61,14 +61,23 @@ func emptyAgain(fresh string) error {
 	return os.MkdirAll(filepath.Join(fresh, "files"), 0o700)
 }
 
-// complete checks all files out. git itself refuses to write through a link and outside of the folder.
+// complete checks all files out, as a tree.
 func (s *Source) complete(ctx context.Context, r *repository, commit pipeline.Commit, fresh string) (entries int, err error) {
+	files := filepath.Join(fresh, "files")
+	if entries, _, err = s.checkOut(ctx, r, commit, files, filepath.Join(fresh, "index")); err != nil {
+		return 0, err
+	}
+	return entries, s.seal(files)
+}
+
+// checkOut checks all files out into an empty folder, and counts them and their bytes first. git itself refuses to write
+// through a link and outside of the folder.
+func (s *Source) checkOut(ctx context.Context, r *repository, commit pipeline.Commit, files, index string) (entries int, total int64, err error) {
 	list := call{dir: r.mirror, limit: 4 * mostPaths, args: []string{"ls-tree", "-r", "-z", "-l", "--full-tree", "--end-of-options", string(commit)}}
 	out, err := s.git.run(ctx, list)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	total := int64(0)
 	for entry := range bytes.SplitSeq(out, []byte{0}) {
 		head, _, _ := bytes.Cut(entry, []byte("\t"))
 		if f := bytes.Fields(head); len(f) == 4 {
@@ -78,13 +87,9 @@ func (s *Source) complete(ctx context.Context, r *repository, commit pipeline.Co
 		}
 	}
 	if total > s.opts.MaxTree {
-		return 0, fmt.Errorf("its files have %d bytes, more than the %d that are allowed", total, s.opts.MaxTree)
+		return 0, 0, fmt.Errorf("its files have %d bytes, more than the %d that are allowed", total, s.opts.MaxTree)
 	}
-	files, index := filepath.Join(fresh, "files"), filepath.Join(fresh, "index")
-	if err := s.readTree(ctx, r, files, index, commit); err != nil {
-		return 0, err
-	}
-	return entries, s.seal(files)
+	return entries, total, s.readTree(ctx, r, files, index, commit)
 }
 
 // readTree brings a folder from what the first of two commits holds to what the last holds; with one commit, it starts

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/conveyor-ci/conveyor/pipeline"
 	"github.com/conveyor-ci/conveyor/pipeline/source"
@@ -97,7 +98,7 @@ func (s *Source) Plant(ctx context.Context, repo pipeline.Repo, top string) (p P
 	}
 	p.Commit = p.Head
 	if p.Head == "" || p.Dirty {
-		if p.Commit, err = s.commit(ctx, r, p.Tree); err != nil {
+		if p.Commit, err = s.commit(ctx, r, time.Unix(0, 0), "the working tree, as it stood", p.Tree); err != nil {
 			return p, fmt.Errorf("source: record %s: %w", top, err)
 		}
 	}
@@ -110,14 +111,4 @@ func (s *Source) Plant(ctx context.Context, repo pipeline.Repo, top string) (p P
 	}
 	r.know(p.Commit)
 	return p, nil
-}
-
-// commit makes a commit of a tree that is always the same for the same tree.
-func (s *Source) commit(ctx context.Context, r *repository, tree string) (pipeline.Commit, error) {
-	var env []string
-	for _, who := range []string{"AUTHOR", "COMMITTER"} {
-		env = append(env, "GIT_"+who+"_NAME=working tree", "GIT_"+who+"_EMAIL=none@localhost", "GIT_"+who+"_DATE=@0 +0000")
-	}
-	out, err := s.git.run(ctx, call{dir: r.mirror, env: env, args: []string{"commit-tree", "-m", "the working tree, as it stood", tree}})
-	return pipeline.Commit(strings.TrimSpace(string(out))), err
 }

@@ -21,10 +21,19 @@ type spares struct {
 type wanted struct {
 	repo   int64
 	commit pipeline.Commit
+	parts  string // the name of them
+}
+
+func wantedOf(repo pipeline.Repo, commit pipeline.Commit, parts []pipeline.Part) wanted {
+	w := wanted{repo: repo.ID, commit: commit}
+	if len(parts) > 0 {
+		w.parts, _ = additionName(parts) // which is JSON of plain fields
+	}
+	return w
 }
 
 // Expect implements source.Source. It keeps at most one workspace for each commit, and one for each processor.
-func (s *Source) Expect(repo pipeline.Repo, commit pipeline.Commit) {
+func (s *Source) Expect(repo pipeline.Repo, commit pipeline.Commit, parts ...pipeline.Part) {
 	if !s.lay.Overlay || checkCommit(commit) != nil {
 		return // a copy is expensive to make in vain
 	}
@@ -32,7 +41,7 @@ func (s *Source) Expect(repo pipeline.Repo, commit pipeline.Commit) {
 	if err != nil {
 		return
 	}
-	key := wanted{repo.ID, commit}
+	key := wantedOf(repo, commit, parts)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, there := s.spares.of[key]; there || s.closed || len(s.spares.of) >= runtime.NumCPU() {
@@ -43,11 +52,11 @@ func (s *Source) Expect(repo pipeline.Repo, commit pipeline.Commit) {
 	w := &workspace{source: s, repository: r, id: id, folder: s.path("work", id)}
 	s.open[id] = w
 	s.spares.of[key] = nil
-	s.preparing.Go(func() { s.prepareSpare(w, key, repo) })
+	s.preparing.Go(func() { s.prepareSpare(w, key, repo, parts) })
 }
 
-func (s *Source) prepareSpare(w *workspace, key wanted, repo pipeline.Repo) {
-	if err := w.make(context.Background(), repo, key.commit); err != nil {
+func (s *Source) prepareSpare(w *workspace, key wanted, repo pipeline.Repo, parts []pipeline.Part) {
+	if err := w.make(context.Background(), repo, key.commit, parts); err != nil {
 		s.log.Warn("no workspace could be made ahead", "err", err)
 		s.giveUp(w)
 		s.mu.Lock()
@@ -82,8 +91,8 @@ func (s *Source) giveUp(w *workspace) {
 
 // takeSpare gives the spare workspace of a commit its place, when there is one. It returns nil when there is none, or it
 // would not move.
-func (s *Source) takeSpare(repo pipeline.Repo, commit pipeline.Commit, id string) *workspace {
-	key := wanted{repo.ID, commit}
+func (s *Source) takeSpare(repo pipeline.Repo, commit pipeline.Commit, id string, parts []pipeline.Part) *workspace {
+	key := wantedOf(repo, commit, parts)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	w := s.spares.of[key]

@@ -24,7 +24,7 @@ func TestAWorkspaceThatIsExpectedStandsWhenItIsAskedFor(t *testing.T) {
 		}
 		return
 	}
-	spare := s.spares.of[wanted{repo.ID, commit}]
+	spare := s.spares.of[wantedOf(repo.Repo, commit, nil)]
 	if spare == nil {
 		t.Fatal("none was made")
 	}

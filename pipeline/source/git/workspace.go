@@ -14,13 +14,13 @@ import (
 	"github.com/conveyor-ci/conveyor/pipeline/source"
 )
 
-// Workspace implements source.Source. The workspace has the commit's files and no .git folder; submodules are empty
-// folders. Its links are the commit's links and may point anywhere: code of this server that reads from a workspace
+// Workspace implements source.Source. The workspace has the commit's files, and those of parts, and no .git folder;
+// other submodules are empty folders. Its links are the commit's links and may point anywhere: code of this server that reads from a workspace
 // must do so through an os.Root, never by joining paths.
 //
 // Where overlays can be mounted it is one, in the server's mount namespace: nothing is copied, and what is written lies
 // in a folder of its own. Elsewhere it is a copy, sharing blocks where the file system can.
-func (s *Source) Workspace(ctx context.Context, repo pipeline.Repo, commit pipeline.Commit, id string) (source.Workspace, error) {
+func (s *Source) Workspace(ctx context.Context, repo pipeline.Repo, commit pipeline.Commit, id string, parts ...pipeline.Part) (source.Workspace, error) {
 	if err := checkCommit(commit); err != nil {
 		return nil, err
 	}
@@ -31,7 +31,7 @@ func (s *Source) Workspace(ctx context.Context, repo pipeline.Repo, commit pipel
 	if err != nil {
 		return nil, err
 	}
-	if w := s.takeSpare(repo, commit, id); w != nil {
+	if w := s.takeSpare(repo, commit, id, parts); w != nil {
 		return w, nil
 	}
 	w := &workspace{source: s, repository: r, id: id, folder: s.path("work", id)}
@@ -44,7 +44,7 @@ func (s *Source) Workspace(ctx context.Context, repo pipeline.Repo, commit pipel
 	if taken {
 		return nil, fmt.Errorf("source: a workspace named %q is open already", id)
 	}
-	if err := w.make(ctx, repo, commit); err != nil {
+	if err := w.make(ctx, repo, commit, parts); err != nil {
 		return nil, errors.Join(err, w.Close())
 	}
 	return w, nil
@@ -59,6 +59,7 @@ type workspace struct {
 
 	mu     sync.Mutex // held while it is made and while it is closed
 	tree   *tree
+	added  []*addition
 	closed bool
 
 	unclaimed *time.Timer // gives a spare one up; nil for others
@@ -75,11 +76,14 @@ func (w *workspace) Written() string {
 	return w.Dir()
 }
 
-func (w *workspace) make(ctx context.Context, repo pipeline.Repo, commit pipeline.Commit) error {
+func (w *workspace) make(ctx context.Context, repo pipeline.Repo, commit pipeline.Commit, parts []pipeline.Part) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var err error
 	if w.tree, err = w.source.tree(ctx, w.repository, repo, commit); err != nil {
+		return err
+	}
+	if w.added, err = w.source.additions(ctx, w.repository, commit, parts); err != nil {
 		return err
 	}
 	if err := w.build(ctx); err != nil {
@@ -100,6 +104,11 @@ func (w *workspace) build(ctx context.Context) error {
 		if err := layers.Copy(ctx, w.tree.files(), w.Dir(), s.opts.Owner); err != nil {
 			return err
 		}
+		for _, one := range w.added {
+			if err := layers.Over(ctx, one.files(), w.Dir(), s.opts.Owner); err != nil {
+				return err
+			}
+		}
 		return s.own(w.Dir())
 	}
 	upper, scratch := filepath.Join(w.folder, "upper"), filepath.Join(w.folder, "scratch")
@@ -111,7 +120,11 @@ func (w *workspace) build(ctx context.Context) error {
 	if err := s.own(upper); err != nil { // what the mount's root shows
 		return err
 	}
-	return s.lay.Mount(w.tree.lowers(), upper, scratch, w.Dir())
+	var lowers []string
+	for _, one := range w.added {
+		lowers = append(lowers, one.files())
+	}
+	return s.lay.Mount(append(lowers, w.tree.lowers()...), upper, scratch, w.Dir())
 }
 
 // own makes a folder the root of a workspace: its owner's, and closed to others of this machine.
@@ -143,6 +156,7 @@ func (w *workspace) Close() error {
 	if w.tree != nil {
 		w.repository.leave(w.tree)
 	}
+	w.repository.giveBack(w.added)
 	w.source.mu.Lock()
 	delete(w.source.open, w.id)
 	w.source.mu.Unlock()

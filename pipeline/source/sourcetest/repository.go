@@ -141,3 +141,6 @@ func (r *Repository) git(t testing.TB, stdin []byte, args ...string) string {
 	}
 	return string(out)
 }
+
+// Content is what a file holds.
+func Content(e Entry) string { return e.text }

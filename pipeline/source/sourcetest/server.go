@@ -25,6 +25,7 @@ type Server struct {
 	fetches atomic.Int64
 	mu      sync.Mutex
 	rules   Rules
+	large   *Large
 }
 
 // Rules say how the server behaves.
@@ -94,6 +95,18 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	if user, password, _ := r.BasicAuth(); rules.Token != "" && (user != "x-access-token" || password != rules.Token) {
 		w.Header().Set("WWW-Authenticate", `Basic realm="Git"`)
 		http.Error(w, "\x1b[31mno: "+r.Header.Get("Authorization"), http.StatusUnauthorized) // a server that repeats secrets
+		return
+	}
+	s.mu.Lock()
+	large := s.large
+	s.mu.Unlock()
+	switch {
+	case large == nil:
+	case strings.HasSuffix(r.URL.Path, ".git/info/lfs/objects/batch"):
+		large.batch(w, r, s.base)
+		return
+	case strings.HasPrefix(r.URL.Path, "/large/"):
+		large.give(w, r)
 		return
 	}
 	if rules.Hold != nil && !start {

@@ -58,6 +58,7 @@ func Run(t *testing.T, open Open) {
 		"RepositoriesAreKnownByNumberNotByName":       renamed,
 		"TwoRepositoriesDoNotSeeEachOther":            apart,
 		"WorkspacesOfFollowingCommitsAreEachComplete": following,
+		"PartsFillTheFoldersThatTheyName":             partsFill,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

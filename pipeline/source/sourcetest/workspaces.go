@@ -324,3 +324,37 @@ func following(t *testing.T, b *bench) {
 		}
 	}
 }
+
+func partsFill(t *testing.T, b *bench) {
+	other := b.Repository(t, 1003, "acme", "lib")
+	lib := other.Commit(t, "refs/heads/main", "", Files{"lib": Text("lib")})
+	c := b.repo.Commit(t, "refs/heads/main", "", Files{"a": Text("1"), "lib": Submodule(lib), "sub": Submodule(lib)})
+	b.fetch(t, c)
+	part := pipeline.Part{Path: "lib", Repo: other.Repo, Commit: lib}
+	if w, err := b.src.Workspace(t.Context(), b.repo.Repo, c, "early", part); err == nil {
+		_ = w.Close()
+		t.Error("a part that was not fetched is no error")
+	}
+	if err := b.src.Fetch(t.Context(), other.Repo, "", lib, b.token); err != nil {
+		t.Fatal(err)
+	}
+	b.src.Expect(b.repo.Repo, c, part)
+	for _, id := range []string{"w1", "w2"} {
+		w, err := b.src.Workspace(t.Context(), b.repo.Repo, c, id, part)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := look(t, w.Dir()); !strings.Contains(got, `"lib/lib" -rw-r--r-- "lib"`) || strings.Contains(got, "sub/") {
+			t.Errorf("it holds\n%s", got)
+		}
+		if err := os.WriteFile(filepath.Join(w.Dir(), "lib", "lib"), []byte("written"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := look(t, b.workspace(t, c, "without").Dir()); strings.Contains(got, "lib/lib") {
+		t.Errorf("a workspace without parts holds\n%s", got)
+	}
+}
