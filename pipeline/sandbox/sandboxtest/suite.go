@@ -31,6 +31,8 @@ type Case struct {
 	Image func(testing.TB) *sandbox.Root
 
 	Hidden []string                 // with Isolated: paths of this machine that steps must not see
+	Shown  []string                 // with Isolated: paths that others hide, and that this adapter's runtime insists on
+	User   int                      // with Isolated: the number of the step's user in its box; 1000 when 0
 	Left   func(id string) []string // what is left of a run on this machine beside processes: mounts, cgroups, folders
 }
 
