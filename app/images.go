@@ -19,19 +19,43 @@ import (
 // timeout begins after it.
 const pullTime = 30 * time.Minute
 
-// openImages opens the store of images, where there is a sandbox that can mount them.
+// imageKeeper is a sandbox that keeps images itself. ref names one by its digest.
+type imageKeeper interface {
+	HasImage(ctx context.Context, ref string) (bool, error)
+	PullImage(ctx context.Context, ref string, login image.Login, tell func(image.Progress)) error
+}
+
+// imageOf is the image that a step runs in: with docker, the operator says which one when the plan does not.
+func (a *App) imageOf(step pipeline.Step) string {
+	if step.Image == "" && a.config.Sandbox == "docker" {
+		return a.config.DockerImage
+	}
+	return step.Image
+}
+
+// openImages opens the store of images, where there is a sandbox that can mount them. Of one that keeps them itself, the
+// store says what names stand for, and what may be had.
 func (a *App) openImages(context.Context) error {
 	box, mounts := a.sandbox.(interface{ FirstID() int })
-	if !mounts || a.config.Images == "off" {
+	_, keeps := a.sandbox.(imageKeeper)
+	if !mounts && !keeps || a.config.Images == "off" {
 		return nil
+	}
+	first := 0
+	if mounts {
+		first = box.FirstID()
 	}
 	mirrors := map[string][]string{}
 	for _, m := range a.config.ImageMirrors {
 		registry, mirror, _ := strings.Cut(m, "=")
 		mirrors[registry] = append(mirrors[registry], mirror)
 	}
-	s, err := store.Open(store.Options{
-		Dir: filepath.Join(a.config.DataDir, "images"), FirstID: box.FirstID(),
+	open := store.Open
+	if keeps {
+		open = store.OpenElsewhere
+	}
+	s, err := open(store.Options{
+		Dir: filepath.Join(a.config.DataDir, "images"), FirstID: first,
 		Registries: a.config.ImageRegistries, Mirrors: mirrors, AuthFile: a.config.ImageAuthFile, Folders: a.config.ImageDirs,
 		MaxBytes: a.config.ImageMaxBytes, Keep: a.config.ImageStoreBytes, Now: a.clock, Log: a.log,
 	})
@@ -51,6 +75,8 @@ func (a *App) openImages(context.Context) error {
 // in words for people; an error is ours, and the step is tried again.
 func (a *App) imageRoot(ctx context.Context, w *runWork, spec pipeline.Step, log io.Writer) (root *sandbox.Root, release func(), fault string, err error) {
 	switch {
+	case spec.Image == "" && a.config.Sandbox == "docker":
+		return nil, nil, "this server runs steps in containers, and this one names no image: name one with `image:`, or set CONVEYOR_DOCKER_IMAGE for all steps that name none", nil
 	case spec.Image == "":
 		return nil, nil, "", nil
 	case a.config.Images == "off":
@@ -60,38 +86,67 @@ func (a *App) imageRoot(ctx context.Context, w *runWork, spec pipeline.Step, log
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, pullTime, fmt.Errorf("the pull took longer than %s", pullTime))
 	defer cancel()
-	held, err := a.holdImage(ctx, w, spec.Image, log)
+	root, release, err = a.holdImage(ctx, w, spec.Image, log)
 	if errors.Is(err, image.ErrNone) || errors.Is(err, image.ErrRefused) {
 		return nil, nil, fmt.Sprintf("the image %s cannot be used: %s", spec.Image, imageFault(err, spec.Image)), nil
 	}
 	if err != nil {
 		return nil, nil, "", fmt.Errorf("the image %s could not be had: %w", spec.Image, err)
 	}
-	return &sandbox.Root{Name: spec.Image, Layers: held.Layers, Env: held.Env}, held.Release, "", nil
+	return root, release, "", nil
 }
 
 // holdImage looks the image up, once in a run, and makes sure that it is here.
-func (a *App) holdImage(ctx context.Context, w *runWork, name string, log io.Writer) (image.Held, error) {
+func (a *App) holdImage(ctx context.Context, w *runWork, name string, log io.Writer) (*sandbox.Root, func(), error) {
 	ref, err := image.Parse(name)
 	if err != nil {
-		return image.Held{}, fmt.Errorf("%w: %w", image.ErrRefused, err) // a plan that an older version has read
+		return nil, nil, fmt.Errorf("%w: %w", image.ErrRefused, err) // a plan that an older version has read
 	}
 	digest, known := w.Latest().Images[name]
 	if !known {
 		now, err := a.images.Resolve(ctx, ref)
 		if err != nil {
-			return image.Held{}, err
+			return nil, nil, err
 		}
 		s, err := w.Append(ctx, pipeline.ImageResolved{Image: name, Digest: pipeline.Digest(now), At: a.now().UTC()})
 		if err != nil {
-			return image.Held{}, err
+			return nil, nil, err
 		}
 		if digest = s.Images[name]; digest == "" { // a registry that names its bytes by another hash
-			return image.Held{}, fmt.Errorf("%w: it is named by %.80q, which is no SHA-256", image.ErrRefused, now)
+			return nil, nil, fmt.Errorf("%w: it is named by %.80q, which is no SHA-256", image.ErrRefused, now)
 		}
 	}
 	fmt.Fprintf(log, "image %s is %s\n", name, digest)
-	return a.images.Hold(ctx, ref, string(digest), func(p image.Progress) { fmt.Fprintf(log, "pulling %s (%s)\n", name, p) })
+	tell := func(p image.Progress) { fmt.Fprintf(log, "pulling %s (%s)\n", name, p) }
+	if keeper, keeps := a.sandbox.(imageKeeper); keeps {
+		root, err := a.keptImage(ctx, keeper, ref, string(digest), tell)
+		return root, func() {}, err
+	}
+	held, err := a.images.Hold(ctx, ref, string(digest), tell)
+	if err != nil {
+		return nil, nil, err
+	}
+	return &sandbox.Root{Name: name, Layers: held.Layers, Env: held.Env}, held.Release, nil
+}
+
+// keptImage makes sure that a sandbox that keeps images itself has this one. What it has is not asked for again; what the
+// operator's settings do not allow is not used, whether it is there or not.
+func (a *App) keptImage(ctx context.Context, keeper imageKeeper, ref image.Ref, digest string, tell func(image.Progress)) (*sandbox.Root, error) {
+	if err := a.images.Allowed(ref); err != nil {
+		return nil, err
+	}
+	root := &sandbox.Root{Name: ref.String(), Ref: ref.Name.Context().Name() + "@" + digest}
+	if has, err := keeper.HasImage(ctx, root.Ref); err != nil || has {
+		return root, err
+	}
+	if err := a.images.Examine(ctx, ref, digest); err != nil {
+		return nil, err
+	}
+	login, err := a.images.Login(ref)
+	if err != nil {
+		return nil, err
+	}
+	return root, keeper.PullImage(ctx, root.Ref, login, tell)
 }
 
 // imageFault is what is wrong, without the words that say who says it.
