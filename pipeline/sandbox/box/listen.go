@@ -29,43 +29,81 @@ func Listen(address string) (net.Listener, error) {
 	return net.FileListener(file)
 }
 
-// ListenIn is Listen in the network of another process. It refuses the server's own network, into which the number of a
-// process leads that has ended meanwhile.
-func ListenIn(pid int, address string) (l net.Listener, err error) {
+// Network is that of a box, held open.
+type Network struct{ space *os.File }
+
+// NetworkOf opens the network of a process. It refuses the server's own, into which the number of a process leads that has
+// ended meanwhile.
+func NetworkOf(pid int) (*Network, error) {
 	there, err := os.Open(fmt.Sprintf("/proc/%d/ns/net", pid))
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = there.Close() }()
+	here, err := os.Open("/proc/self/ns/net")
+	if err != nil {
+		return nil, errors.Join(err, there.Close())
+	}
+	same, err := sameFile(here, there)
+	if err = errors.Join(err, here.Close()); err == nil && same {
+		err = errors.New("it has no network of its own")
+	}
+	if err != nil {
+		return nil, errors.Join(err, there.Close())
+	}
+	return &Network{there}, nil
+}
+
+// Close gives it up.
+func (n *Network) Close() error { return n.space.Close() }
+
+// Listen is net.Listen in it.
+func (n *Network) Listen(address string) (l net.Listener, err error) {
+	err = n.within(func() (err error) {
+		l, err = Listen(address)
+		return err
+	})
+	return l, err
+}
+
+// Listens reports whether something accepts connections on a port of its loopback.
+func (n *Network) Listens(port int) bool {
+	return nil == n.within(func() error {
+		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = unix.Close(fd) }()
+		if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &unix.Timeval{Sec: 1}); err != nil {
+			return err
+		}
+		return unix.Connect(fd, &unix.SockaddrInet4{Port: port, Addr: [4]byte{127, 0, 0, 1}})
+	})
+}
+
+// within calls fn on a thread that is in the network. One that does not come back ends with its goroutine.
+func (n *Network) within(fn func() error) error {
 	done := make(chan error, 1)
 	go func() {
-		runtime.LockOSThread() // unlocked only when it is back: else the thread ends with the goroutine
+		runtime.LockOSThread()
 		here, err := os.Open("/proc/thread-self/ns/net")
 		if err != nil {
+			runtime.UnlockOSThread()
 			done <- err
 			return
 		}
 		defer func() { _ = here.Close() }()
-		if same, err := sameFile(here, there); err != nil || same {
-			runtime.UnlockOSThread()
-			done <- errors.Join(err, errors.New("it has no network of its own"))
-			return
-		}
-		if err := unix.Setns(int(there.Fd()), unix.CLONE_NEWNET); err != nil {
+		if err := unix.Setns(int(n.space.Fd()), unix.CLONE_NEWNET); err != nil {
 			runtime.UnlockOSThread()
 			done <- fmt.Errorf("enter its network, for which the server has to be root: %w", err)
 			return
 		}
-		l, err = Listen(address)
+		err = fn()
 		if back := unix.Setns(int(here.Fd()), unix.CLONE_NEWNET); back == nil {
 			runtime.UnlockOSThread()
 		}
 		done <- err
 	}()
-	if err := <-done; err != nil {
-		return nil, err
-	}
-	return l, nil
+	return <-done
 }
 
 func sameFile(a, b *os.File) (bool, error) {

@@ -28,44 +28,17 @@ const (
 
 // create makes the container of a step.
 func (s *Sandbox) create(ctx context.Context, name string, spec sandbox.Spec, l sandbox.Limits, r *room, hides []string) error {
-	filter, err := filter()
+	host, err := s.host(l, hides)
 	if err != nil {
 		return err
 	}
 	env := spec.Environ(usualPath, homeDir, "/tmp", workDir, secretsDir)
-	pids := l.PIDs
-	most := map[string]int64{"core": 0, "fsize": l.Disk, "nofile": int64(s.files)}
-	host := &container.HostConfig{
-		NetworkMode:    "none",
-		DNS:            []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1})}, // or the engine shows this machine's
-		DNSSearch:      []string{"."},
-		CapDrop:        []string{"ALL"},
-		SecurityOpt:    []string{"no-new-privileges", "seccomp=" + string(filter)},
-		ReadonlyRootfs: true,
-		MaskedPaths:    slices.Concat(box.Masked, maskedSys),
-		ReadonlyPaths:  box.ReadOnly,
-		CgroupnsMode:   "private",
-		IpcMode:        "private",
-		ShmSize:        l.Tmp,
-		OomScoreAdj:    500, // when the machine itself runs out of memory, steps go before the server does
-		LogConfig:      container.LogConfig{Type: "none"},
-		Mounts:         s.mounts(spec, r),
-		Tmpfs:          map[string]string{},
-		Resources: container.Resources{
-			Memory: l.Memory, MemorySwap: l.Memory, // in all: no swap
-			PidsLimit: &pids, CPUPeriod: 100000, CPUQuota: max(1000, int64(l.CPUs*100000)),
-		},
+	host.NetworkMode, host.ReadonlyRootfs, host.Mounts = "none", true, s.mounts(spec, r)
+	host.DNS, host.DNSSearch = []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1})}, []string{"."} // or the engine shows this machine's
+	for _, service := range spec.Services {
+		host.ExtraHosts = append(host.ExtraHosts, service.Name+":127.0.0.1")
+		host.Sysctls = map[string]string{"net.ipv4.ip_unprivileged_port_start": "0"} // servers in images listen on 80 as they please
 	}
-	for _, name := range []string{"core", "fsize", "nofile"} {
-		if n := most[name]; name != "nofile" || n > 0 {
-			host.Ulimits = append(host.Ulimits, &container.Ulimit{Name: name, Soft: n, Hard: n})
-		}
-	}
-	for _, at := range hides { // else the engine makes a folder of this machine's disk for it
-		host.Tmpfs[at] = fmt.Sprintf("rw,nosuid,nodev,mode=1777,size=%d", l.Tmp)
-	}
-	no := false
-	host.Init = &no // the first process reaps by itself
 	_, err = s.engine.ContainerCreate(ctx, client.ContainerCreateOptions{Name: name, HostConfig: host, Config: &container.Config{
 		Image: spec.Root.Ref, Hostname: hostName, User: fmt.Sprintf("%d:%d", s.user, s.user), Env: env, WorkingDir: workDir,
 		Entrypoint: []string{"/bin/sh", "-c", firstProcess(spec, env), "step", path.Join(workDir, spec.Dir)}, Cmd: spec.Shell,
@@ -74,6 +47,40 @@ func (s *Sandbox) create(ctx context.Context, name string, spec sandbox.Spec, l 
 		Labels:      map[string]string{labelDir: s.options.Dir, labelInstance: s.instance.name, labelStep: spec.ID},
 	}})
 	return err
+}
+
+// host is what a step's container and those of its services have in common.
+func (s *Sandbox) host(l sandbox.Limits, hides []string) (*container.HostConfig, error) {
+	filter, err := filter()
+	if err != nil {
+		return nil, err
+	}
+	no, pids := false, l.PIDs
+	host := &container.HostConfig{
+		CapDrop:       []string{"ALL"},
+		SecurityOpt:   []string{"no-new-privileges", "seccomp=" + string(filter)},
+		MaskedPaths:   slices.Concat(box.Masked, maskedSys),
+		ReadonlyPaths: box.ReadOnly,
+		CgroupnsMode:  "private",
+		IpcMode:       "private",
+		ShmSize:       l.Tmp,
+		OomScoreAdj:   500, // when the machine itself runs out of memory, steps go before the server does
+		LogConfig:     container.LogConfig{Type: "none"},
+		Tmpfs:         map[string]string{},
+		Init:          &no, // a step's first process reaps by itself
+		Resources: container.Resources{
+			Memory: l.Memory, MemorySwap: l.Memory, // in all: no swap
+			PidsLimit: &pids, CPUPeriod: 100000, CPUQuota: max(1000, int64(l.CPUs*100000)),
+			Ulimits: []*container.Ulimit{{Name: "core"}, {Name: "fsize", Soft: l.Disk, Hard: l.Disk}},
+		},
+	}
+	if n := int64(s.files); n > 0 {
+		host.Ulimits = append(host.Ulimits, &container.Ulimit{Name: "nofile", Soft: n, Hard: n})
+	}
+	for _, at := range hides { // else the engine makes a folder of this machine's disk for it
+		host.Tmpfs[at] = fmt.Sprintf("rw,nosuid,nodev,exec,mode=1777,size=%d", l.Tmp)
+	}
+	return host, nil
 }
 
 // filter is the box's filter of system calls, in the engine's form, which is OCI's. Engines before version 23 do not know what

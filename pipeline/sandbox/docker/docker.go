@@ -169,7 +169,5 @@ func (s *Sandbox) forgetLost(ctx context.Context) {
 	}
 }
 
-// Serves says whether services can run beside steps here.
-func (s *Sandbox) Serves() error {
-	return errors.New("no service can run beside a step with CONVEYOR_SANDBOX=docker yet: choose crun or runc")
-}
+// Serves says that services run beside steps.
+func (s *Sandbox) Serves() error { return nil }

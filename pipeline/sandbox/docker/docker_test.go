@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"archive/tar"
 	"context"
 	"fmt"
 	"os"
@@ -25,7 +26,7 @@ func TestMain(m *testing.M) {
 	switch {
 	case len(os.Args) == 5 && os.Args[1] == serverArg:
 		serve(os.Args[2], os.Args[3], os.Args[4])
-	case len(os.Args) == 3: // in a box
+	case len(os.Args) > 2 && !strings.HasPrefix(os.Args[1], "-"): // in a box
 		sandboxtest.Main(m)
 	default:
 		os.Exit(withEngine(m))
@@ -136,9 +137,17 @@ func tools(t testing.TB) []v1.Layer {
 func TestDockerKeepsTheContract(t *testing.T) {
 	t.Parallel()
 	s := probe(t, Options{})
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := rootOf(t, s, nil, images.FromHost(t, append([]string{self}, images.Tools...)...), images.Layer(t,
+		images.Entry{Name: "bin/probe", To: filepath.Base(self)}, images.Entry{Name: "tmp/", Header: func(h *tar.Header) { h.Mode = 0o1777 }}))
 	sandboxtest.Run(t, sandboxtest.Case{
 		Sandbox: inAnImage{s, rootOf(t, s, nil, tools(t)...)}, Commands: true, Isolated: true, User: s.user,
 		Workspace: func(t testing.TB) string { return workspace(t, s) },
+		Image:     func(testing.TB) *sandbox.Root { return served },
+		Coarse:    true,
 		Hidden:    []string{s.options.Dir, "/usr/share", "/usr/lib/os-release"},
 		Shown:     []string{"/.dockerenv", "/sys/kernel"}, // the one says that this is a container, the other is empty
 		Left:      s.left,

@@ -19,9 +19,6 @@ func (s *Sandbox) Run(ctx context.Context, spec sandbox.Spec) (v sandbox.Verdict
 	if err := spec.Check(); err != nil {
 		return v, err
 	}
-	if err := s.Serves(); err != nil && len(spec.Services) > 0 {
-		return v, err
-	}
 	if spec.Root == nil || spec.Root.Ref == "" {
 		return v, errors.New("sandbox/docker: a container needs an image, and the step names none")
 	}
@@ -36,6 +33,15 @@ func (s *Sandbox) Run(ctx context.Context, spec sandbox.Spec) (v sandbox.Verdict
 		}
 	}()
 	s.forgetLost(ctx)
+	if len(spec.Services) > 0 {
+		out := sandbox.NewOutput(spec.Output)
+		spec.Output = out
+		defer func() {
+			if failed := out.Close(); failed != nil && err == nil {
+				err = fmt.Errorf("write the output: %w", failed)
+			}
+		}()
+	}
 	r, err := s.layOut(spec, l)
 	if err != nil {
 		return v, err
@@ -53,14 +59,18 @@ func (s *Sandbox) Run(ctx context.Context, spec sandbox.Spec) (v sandbox.Verdict
 		}
 		return v, fmt.Errorf("start it: %w", err)
 	}
-	out := &wayOut{}
-	defer func() { err = errors.Join(err, out.close()) }()
-	if spec.Out != nil {
-		if err := s.open(ctx, out, name, spec.Out); err != nil {
-			return v, err
-		}
+	net, err := s.openNetwork(ctx, name, spec)
+	if errors.Is(err, errGone) {
+		return s.watch(ctx, began, spec, l, b, &network{}) // it says why
 	}
-	return s.watch(ctx, began, spec, l, b, out)
+	if err != nil {
+		return v, err
+	}
+	defer func() { err = errors.Join(err, net.close()) }()
+	if len(spec.Services) > 0 {
+		return s.beside(ctx, began, spec, l, b, net)
+	}
+	return s.watch(ctx, began, spec, l, b, net)
 }
 
 // running is a container that has been started, and waits for the server's word.
@@ -104,7 +114,7 @@ func (s *Sandbox) start(ctx context.Context, name string, spec sandbox.Spec, l s
 }
 
 // watch gives the word, and waits for the end, whoever brings it about.
-func (s *Sandbox) watch(ctx context.Context, began time.Time, spec sandbox.Spec, l sandbox.Limits, b *running, out *wayOut) (v sandbox.Verdict, err error) {
+func (s *Sandbox) watch(ctx context.Context, began time.Time, spec sandbox.Spec, l sandbox.Limits, b *running, net *network) (v sandbox.Verdict, err error) {
 	b.stream.begin()
 	end := sandbox.End{Limits: l}
 	wall := time.NewTimer(l.Wall - time.Since(began))
@@ -130,7 +140,7 @@ func (s *Sandbox) watch(ctx context.Context, began time.Time, spec sandbox.Spec,
 			return v, err
 		}
 	}
-	if err := out.close(); err != nil {
+	if err := net.close(); err != nil {
 		return v, err
 	}
 	said, failed := b.stream.finish()
