@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
+	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -27,11 +29,8 @@ const (
 )
 
 // create makes the container of a step.
-func (s *Sandbox) create(ctx context.Context, name string, spec sandbox.Spec, l sandbox.Limits, r *room, hides []string) error {
-	host, err := s.host(l, hides)
-	if err != nil {
-		return err
-	}
+func (s *Sandbox) create(ctx context.Context, name string, spec sandbox.Spec, l sandbox.Limits, r *room, image looked) error {
+	host := s.host(l, image.volumes)
 	env := spec.Environ(usualPath, homeDir, "/tmp", workDir, secretsDir)
 	host.NetworkMode, host.ReadonlyRootfs, host.Mounts = "none", true, s.mounts(spec, r)
 	host.DNS, host.DNSSearch = []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1})}, []string{"."} // or the engine shows this machine's
@@ -39,26 +38,26 @@ func (s *Sandbox) create(ctx context.Context, name string, spec sandbox.Spec, l 
 		host.ExtraHosts = append(host.ExtraHosts, service.Name+":127.0.0.1")
 		host.Sysctls = map[string]string{"net.ipv4.ip_unprivileged_port_start": "0"} // servers in images listen on 80 as they please
 	}
-	_, err = s.engine.ContainerCreate(ctx, client.ContainerCreateOptions{Name: name, HostConfig: host, Config: &container.Config{
+	_, err := s.engine.ContainerCreate(ctx, client.ContainerCreateOptions{Name: name, HostConfig: host, Config: &container.Config{
 		Image: spec.Root.Ref, Hostname: hostName, User: fmt.Sprintf("%d:%d", s.user, s.user), Env: env, WorkingDir: workDir,
 		Entrypoint: []string{"/bin/sh", "-c", firstProcess(spec, env), "step", path.Join(workDir, spec.Dir)}, Cmd: spec.Shell,
 		OpenStdin: true, StdinOnce: true, AttachStdin: true, AttachStdout: true, AttachStderr: true,
-		Healthcheck: &container.HealthConfig{Test: []string{"NONE"}}, // or the engine runs the image's, in the box
-		Labels:      map[string]string{labelDir: s.options.Dir, labelInstance: s.instance.name, labelStep: spec.ID},
+		Healthcheck: image.health(),
+		Labels:      s.labels(spec),
 	}})
 	return err
 }
 
+func (s *Sandbox) labels(spec sandbox.Spec) map[string]string {
+	return map[string]string{labelDir: s.options.Dir, labelInstance: s.instance.name, labelStep: spec.ID}
+}
+
 // host is what a step's container and those of its services have in common.
-func (s *Sandbox) host(l sandbox.Limits, hides []string) (*container.HostConfig, error) {
-	filter, err := filter()
-	if err != nil {
-		return nil, err
-	}
+func (s *Sandbox) host(l sandbox.Limits, hides []string) *container.HostConfig {
 	no, pids := false, l.PIDs
 	host := &container.HostConfig{
 		CapDrop:       []string{"ALL"},
-		SecurityOpt:   []string{"no-new-privileges", "seccomp=" + string(filter)},
+		SecurityOpt:   []string{"no-new-privileges", "seccomp=" + s.filter},
 		MaskedPaths:   slices.Concat(box.Masked, maskedSys),
 		ReadonlyPaths: box.ReadOnly,
 		CgroupnsMode:  "private",
@@ -77,19 +76,31 @@ func (s *Sandbox) host(l sandbox.Limits, hides []string) (*container.HostConfig,
 	if n := int64(s.files); n > 0 {
 		host.Ulimits = append(host.Ulimits, &container.Ulimit{Name: "nofile", Soft: n, Hard: n})
 	}
+	var processes unix.Rlimit
+	if s.about.name == "podman" && unix.Getrlimit(unix.RLIMIT_NPROC, &processes) == nil { // as with files: it would raise it
+		most := int64(min(processes.Max, 32768)) // of all steps together; each one's own is in its group
+		host.Ulimits = append(host.Ulimits, &container.Ulimit{Name: "nproc", Soft: most, Hard: most})
+	}
 	for _, at := range hides { // else the engine makes a folder of this machine's disk for it
 		host.Tmpfs[at] = fmt.Sprintf("rw,nosuid,nodev,exec,mode=1777,size=%d", l.Tmp)
 	}
-	return host, nil
+	return host
 }
 
-// filter is the box's filter of system calls, in the engine's form, which is OCI's. Engines before version 23 do not know what
+// makeFilter takes the box's filter of system calls, in the engine's form, which is OCI's. Engines before version 23 do not know what
 // the default answer is, and say EPERM: libraries ask for this one first, and have to hear that it is not there.
-func filter() ([]byte, error) {
+//
+// Docker takes the text, and Podman the path of a file on its machine, which is this one.
+func (s *Sandbox) makeFilter() error {
 	f := box.SystemCalls()
 	enosys := uint(unix.ENOSYS)
 	f.Syscalls = append(f.Syscalls, specs.LinuxSyscall{Names: []string{"clone3"}, Action: specs.ActErrno, ErrnoRet: &enosys})
-	return json.Marshal(f)
+	text, err := json.Marshal(f)
+	if s.filter = string(text); err != nil || s.about.name != "podman" {
+		return err
+	}
+	s.filter = filepath.Join(s.options.Dir, "filter.json")
+	return os.WriteFile(s.filter, text, 0o600)
 }
 
 const usualPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

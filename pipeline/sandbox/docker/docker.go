@@ -42,6 +42,7 @@ type Sandbox struct {
 	user      int // the step's, in the box
 	owner     int // the same user, on this machine
 	files     uint64
+	filter    string // of system calls, as the engine wants to be told it
 	instance  *instance
 	isolation sandbox.Isolation
 	names     sync.Map // by image, what it has in /etc/passwd and /etc/group
@@ -93,8 +94,14 @@ func Probe(ctx context.Context, o Options) (_ *Sandbox, err error) {
 	if s.about.firstID > 0 {
 		s.user, s.owner = userID, s.about.firstID+userID
 	}
+	if s.about.name == "podman" {
+		s.files = openFiles("") // it would raise the limit by itself, even where that is not allowed
+	}
 	if s.instance, err = begin(o.Dir); err != nil {
 		return nil, fmt.Errorf("sandbox/docker: %w", err)
+	}
+	if err := s.makeFilter(); err != nil {
+		return nil, fmt.Errorf("sandbox/docker: write the filter of system calls: %w", err)
 	}
 	if err := s.endLeftovers(ctx); err != nil {
 		return nil, err

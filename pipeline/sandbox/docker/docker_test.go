@@ -3,6 +3,7 @@ package docker
 import (
 	"archive/tar"
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -33,7 +34,15 @@ func TestMain(m *testing.M) {
 	}
 }
 
+// withEngine runs more tests at once than there are processors, for most of a test is waiting for the engine.
 func withEngine(m *testing.M) int {
+	flag.Parse()
+	if p := flag.Lookup("test.parallel"); p.Value.String() == p.DefValue {
+		if err := p.Value.Set("8"); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 2
+		}
+	}
 	var err error
 	if engine, err = dockerd.Start(); err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/pkg/authconfig"
+	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/registry"
 	"github.com/moby/moby/client"
 
@@ -106,7 +107,16 @@ func pullError(err error) error {
 // looked is what an image says of itself that a container would follow.
 type looked struct {
 	env     []string
+	checked bool     // it has a command that the engine would run in the box from time to time
 	volumes []string // places for which the engine would make folders on this machine's disk
+}
+
+// health keeps the engine from running the image's own check.
+func (l looked) health() *container.HealthConfig {
+	if !l.checked {
+		return nil
+	}
+	return &container.HealthConfig{Test: []string{"NONE"}}
 }
 
 func (s *Sandbox) look(ctx context.Context, r *sandbox.Root) (l looked, err error) {
@@ -121,6 +131,7 @@ func (s *Sandbox) look(ctx context.Context, r *sandbox.Root) (l looked, err erro
 		name, _, ok := strings.Cut(e, "=")
 		return !ok || name == "" || strings.ContainsRune(e, 0)
 	})
+	l.checked = found.Config.Healthcheck != nil
 	for at := range found.Config.Volumes {
 		if at = strings.TrimSuffix(at, "/"); strings.HasPrefix(at, "/") && !ours(at) {
 			l.volumes = append(l.volumes, at)
@@ -136,10 +147,18 @@ func ours(at string) bool {
 }
 
 // nameUser gives the step's user and group a name where the image has none for them: many programs want one. The files are
-// those of the image, as the container that was made of it has them, with one line more.
-func (s *Sandbox) nameUser(ctx context.Context, name, ref string, r *room) error {
-	kept, known := s.names.Load(ref)
+// those of the image, with one line more. They are read once for each image, out of a container that is never started.
+func (s *Sandbox) nameUser(ctx context.Context, name string, spec sandbox.Spec, r *room) (err error) {
+	kept, known := s.names.Load(spec.Root.Ref)
 	if !known {
+		name += ".image"
+		defer func() { err = errors.Join(err, s.forget(ctx, name)) }()
+		_, err := s.engine.ContainerCreate(ctx, client.ContainerCreateOptions{Name: name, HostConfig: &container.HostConfig{NetworkMode: "none"}, Config: &container.Config{
+			Image: spec.Root.Ref, Entrypoint: []string{"/bin/sh"}, Labels: s.labels(spec),
+		}})
+		if err != nil {
+			return err
+		}
 		var files [2][]byte
 		for i, file := range []string{"/etc/passwd", "/etc/group"} {
 			text, err := s.read(ctx, name, file)
@@ -160,7 +179,7 @@ func (s *Sandbox) nameUser(ctx context.Context, name, ref string, r *room) error
 		}
 		kept = files
 		if len(files[0])+len(files[1]) < 64<<10 {
-			s.names.Store(ref, files)
+			s.names.Store(spec.Root.Ref, files)
 		}
 	}
 	files := kept.([2][]byte)

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -114,7 +115,6 @@ func (s *Sandbox) importShell(ctx context.Context) (ref string, err error) {
 	if err != nil {
 		return "", err
 	}
-	ref = "conveyor-try:" + s.instance.name
 	done, err := s.engine.ImageImport(ctx, client.ImageImportSource{Source: bytes.NewReader(archive), SourceName: "-"}, "conveyor-try", client.ImageImportOptions{Tag: s.instance.name})
 	if err != nil {
 		return "", err
@@ -123,11 +123,14 @@ func (s *Sandbox) importShell(ctx context.Context) (ref string, err error) {
 	if err := errors.Join(err, done.Close()); err != nil {
 		return "", err
 	}
-	if strings.Contains(string(said), `"errorDetail"`) {
+	id := idForm.FindString(string(said)) // by the name, each engine would look elsewhere
+	if id == "" {
 		return "", errors.New(oneLine(string(said)))
 	}
-	return ref, nil
+	return id, nil
 }
+
+var idForm = regexp.MustCompile(`\b[0-9a-f]{64}\b`)
 
 func shellArchive(ctx context.Context) ([]byte, error) {
 	const shell = "/bin/sh"

@@ -85,17 +85,17 @@ type running struct {
 func (s *Sandbox) start(ctx context.Context, name string, spec sandbox.Spec, l sandbox.Limits, r *room) (*running, error) {
 	steady, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
-	hides, err := s.look(steady, spec.Root)
+	image, err := s.look(steady, spec.Root)
 	if err != nil {
 		return nil, err
 	}
 	root := *spec.Root
-	root.Env = hides.env
+	root.Env = image.env
 	spec.Root = &root
-	if err := s.create(steady, name, spec, l, r, hides.volumes); err != nil {
+	if err := s.nameUser(steady, name, spec, r); err != nil {
 		return nil, err
 	}
-	if err := s.nameUser(steady, name, root.Ref, r); err != nil {
+	if err := s.create(steady, name, spec, l, r, image); err != nil {
 		return nil, err
 	}
 	attached, err := s.engine.ContainerAttach(steady, name, client.ContainerAttachOptions{Stream: true, Stdin: true, Stdout: true, Stderr: true})
@@ -103,13 +103,13 @@ func (s *Sandbox) start(ctx context.Context, name string, spec sandbox.Spec, l s
 		return nil, fmt.Errorf("attach to it: %w", err)
 	}
 	b := &running{name: name, stream: newStream(attached.HijackedResponse, spec.Output)}
-	b.exit = s.engine.ContainerWait(context.WithoutCancel(ctx), name, client.ContainerWaitOptions{Condition: container.WaitConditionNextExit})
 	if _, err := s.engine.ContainerStart(steady, name, client.ContainerStartOptions{}); err != nil {
 		if broken := brokenShell(&root, err.Error()); broken != nil {
 			return b, broken
 		}
 		return b, err
 	}
+	b.exit = s.engine.ContainerWait(context.WithoutCancel(ctx), name, client.ContainerWaitOptions{Condition: container.WaitConditionNotRunning})
 	return b, r.hide()
 }
 
@@ -172,7 +172,7 @@ func (s *Sandbox) kill(ctx context.Context, b *running) (*container.WaitResponse
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
 	_, err := s.engine.ContainerKill(ctx, b.name, client.ContainerKillOptions{Signal: "KILL"})
-	if err != nil && !strings.Contains(err.Error(), "is not running") {
+	if err != nil && !strings.Contains(err.Error(), "is not running") && !strings.Contains(err.Error(), "can only kill running") {
 		return nil, fmt.Errorf("kill it: %w", err)
 	}
 	select {

@@ -109,16 +109,13 @@ func (v *serving) start(ctx context.Context, spec sandbox.Spec, step string) err
 	root := *v.service.Root
 	root.Env = looked.env
 	v.service.Root = &root
-	host, err := v.s.host(v.limits, looked.volumes)
-	if err != nil {
-		return err
-	}
+	host := v.s.host(v.limits, looked.volumes)
 	host.NetworkMode, host.CapAdd = container.NetworkMode("container:"+step), overItsOwn
 	env := slices.DeleteFunc(v.service.Environ("", spec.Out != nil, spec.Services), func(e string) bool { return e == "HOME=" }) // the engine says whose home it is
 	_, err = v.s.engine.ContainerCreate(ctx, client.ContainerCreateOptions{Name: v.name, HostConfig: host, Config: &container.Config{
 		Image: root.Ref, User: v.service.User, Env: env, WorkingDir: path.Join("/", v.service.Dir), Entrypoint: v.service.Command,
-		AttachStdout: true, AttachStderr: true, Healthcheck: &container.HealthConfig{Test: []string{"NONE"}},
-		Labels: map[string]string{labelDir: v.s.options.Dir, labelInstance: v.s.instance.name, labelStep: spec.ID},
+		AttachStdout: true, AttachStderr: true, Healthcheck: looked.health(),
+		Labels: v.s.labels(spec),
 	}})
 	if err != nil {
 		return unfitService(err)
@@ -129,10 +126,10 @@ func (v *serving) start(ctx context.Context, spec sandbox.Spec, step string) err
 	}
 	v.conn = &attached.HijackedResponse
 	v.pumps.Go(func() { _, _ = stdcopy.StdCopy(v.says, v.says, v.conn.Reader) }) // it takes all, and its output says what cannot be written
-	wait := v.s.engine.ContainerWait(context.WithoutCancel(ctx), v.name, client.ContainerWaitOptions{Condition: container.WaitConditionNextExit})
 	if _, err := v.s.engine.ContainerStart(ctx, v.name, client.ContainerStartOptions{}); err != nil {
 		return unfitService(err)
 	}
+	wait := v.s.engine.ContainerWait(context.WithoutCancel(ctx), v.name, client.ContainerWaitOptions{Condition: container.WaitConditionNotRunning})
 	v.exit = make(chan struct{})
 	go func() {
 		defer close(v.exit)
