@@ -19,9 +19,8 @@ import (
 // a place that root alone may enter, and the engine shows them in the container. As soon as that stands, there is no path
 // to them on this machine any more, and they are gone with the container.
 type room struct {
-	path   string
-	shown  []string // mounts of this machine
-	hidden bool
+	path  string
+	shown []string // mounts of this machine
 }
 
 // Sizes of what is in memory, in bytes.

@@ -39,6 +39,7 @@ func (s *stream) begin() { _, _ = s.conn.Conn.Write([]byte("go\n")) } // to one 
 
 // finish reads what is left. The container has ended.
 func (s *stream) finish() (words, error) {
+	_ = s.conn.CloseWrite() // Podman waits for the end of the input, too
 	_ = s.conn.Conn.SetReadDeadline(time.Now().Add(lastWords))
 	s.pumps.Wait()
 	s.conn.Close()
