@@ -110,7 +110,10 @@ func (v *serving) start(ctx context.Context, spec sandbox.Spec, step string) err
 	root.Env = looked.env
 	v.service.Root = &root
 	host := v.s.host(v.limits, looked.volumes)
-	host.NetworkMode, host.CapAdd = container.NetworkMode("container:"+step), overItsOwn
+	host.NetworkMode = container.NetworkMode("container:" + step)
+	if user, _, _ := strings.Cut(v.service.User, ":"); user == "" || user == "0" || user == "root" {
+		host.CapAdd = overItsOwn // Podman would give them to other users, too
+	}
 	env := slices.DeleteFunc(v.service.Environ("", spec.Out != nil, spec.Services), func(e string) bool { return e == "HOME=" }) // the engine says whose home it is
 	_, err = v.s.engine.ContainerCreate(ctx, client.ContainerCreateOptions{Name: v.name, HostConfig: host, Config: &container.Config{
 		Image: root.Ref, User: v.service.User, Env: env, WorkingDir: path.Join("/", v.service.Dir), Entrypoint: v.service.Command,
