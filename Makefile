@@ -45,7 +45,7 @@ setup-demo:
 	@test/setup/packages.sh runtime
 
 setup-test:
-	@test/setup/packages.sh runtimes redis browser race clients languages
+	@test/setup/packages.sh runtimes docker redis browser race clients languages
 	@test/setup/clients.sh
 
 clean:

@@ -37,6 +37,7 @@ import (
 	"github.com/conveyor-ci/conveyor/pipeline/logs"
 	"github.com/conveyor-ci/conveyor/pipeline/provenance"
 	"github.com/conveyor-ci/conveyor/pipeline/sandbox"
+	"github.com/conveyor-ci/conveyor/pipeline/sandbox/docker"
 	"github.com/conveyor-ci/conveyor/pipeline/sandbox/none"
 	"github.com/conveyor-ci/conveyor/pipeline/sandbox/oci"
 	"github.com/conveyor-ci/conveyor/pipeline/source/git"
@@ -222,11 +223,7 @@ func (a *App) openSandbox(ctx context.Context) error {
 		a.log.Warn("steps run without a sandbox, because CONVEYOR_SANDBOX=none says so: only code of people with write access is run")
 		return nil
 	}
-	runtime := a.config.Sandbox
-	if runtime == "auto" {
-		runtime = ""
-	}
-	box, err := oci.Probe(ctx, oci.Options{Runtime: runtime, Dir: filepath.Join(a.config.DataDir, "sandbox"), Tools: a.config.Tools, Log: a.log})
+	box, err := shutIn(ctx, a.config, filepath.Join(a.config.DataDir, "sandbox"), a.log)
 	if err != nil {
 		return fmt.Errorf("app: no sandbox, so no step could run: %w; or choose CONVEYOR_SANDBOX=none, for trusted code only", err)
 	}
@@ -235,6 +232,24 @@ func (a *App) openSandbox(ctx context.Context) error {
 	in := box.Isolation()
 	a.log.Info("sandbox found", "level", in.Level, "runtime", in.Runtime, "detail", in.Detail)
 	return nil
+}
+
+// closable is a sandbox that holds something.
+type closable interface {
+	sandbox.Sandbox
+	Close() error
+}
+
+// shutIn opens the sandbox that the settings name, with dir for its own.
+func shutIn(ctx context.Context, c Config, dir string, log *slog.Logger) (closable, error) {
+	if c.Sandbox == "docker" {
+		return docker.Probe(ctx, docker.Options{Host: c.DockerHost, Dir: filepath.Join(dir, "docker"), Log: log})
+	}
+	runtime := c.Sandbox
+	if runtime == "auto" {
+		runtime = ""
+	}
+	return oci.Probe(ctx, oci.Options{Runtime: runtime, Dir: dir, Tools: c.Tools, Log: log})
 }
 
 func (a *App) openSource(context.Context) error {

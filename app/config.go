@@ -11,6 +11,7 @@ import (
 	"github.com/conveyor-ci/conveyor/app/github"
 	"github.com/conveyor-ci/conveyor/pipeline"
 	"github.com/conveyor-ci/conveyor/pipeline/artifact"
+	"github.com/conveyor-ci/conveyor/pipeline/image"
 )
 
 // Config is everything that an operator decides. It is read once, and checked before anything starts.
@@ -38,7 +39,9 @@ type Config struct {
 	SecretsKeyFile    string // the key of the store of secrets; empty is in DataDir
 	LedgerKeyFile     string // the key that signs the ledger; empty is in DataDir
 
-	Sandbox       string           // "auto", "crun", "runc", "runsc" or "none"
+	Sandbox       string           // "auto", "crun", "runc", "runsc", "docker" or "none"
+	DockerHost    string           // with docker: the engine's socket on this machine; empty is the usual place
+	DockerImage   string           // with docker: the image of steps that name none
 	Network       pipeline.Network // the most that a step may reach; empty is nothing
 	EgressAllow   []string         // hosts on the list, as egress.ParseRule reads them, or "registries"; none are the registries
 	EgressPrivate []string         // ranges of addresses that are not public and may be reached all the same
@@ -142,9 +145,17 @@ func (c Config) checkServer() (problems []string) {
 		say("CONVEYOR_KEEP_ARTIFACTS is %s; give a time of %s at least, or 0 for ever.", c.KeepArtifacts, artifact.MinGrace)
 	}
 	switch c.Sandbox {
-	case "auto", "crun", "runc", "runsc", "none":
+	case "auto", "crun", "runc", "runsc", "docker", "none":
 	default:
-		say("CONVEYOR_SANDBOX %q is unknown; give auto, crun, runc, runsc or none.", c.Sandbox)
+		say("CONVEYOR_SANDBOX %q is unknown; give auto, crun, runc, runsc, docker or none.", c.Sandbox)
+	}
+	if c.DockerImage != "" {
+		if ref, err := image.Parse(c.DockerImage); err != nil || ref.Kind != image.Registry {
+			say("CONVEYOR_DOCKER_IMAGE %q is no image of a registry; give a name and a tag, for example debian:12.", c.DockerImage)
+		}
+	}
+	if c.Sandbox == "docker" && c.Images == "off" {
+		say("CONVEYOR_IMAGES is off, and CONVEYOR_SANDBOX is docker, in which every step needs an image; change one of them.")
 	}
 	if c.Workers < 1 {
 		say("CONVEYOR_WORKERS is %d; at least one step must be able to run.", c.Workers)

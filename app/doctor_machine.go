@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/conveyor-ci/conveyor/pipeline/journal/redis"
-	"github.com/conveyor-ci/conveyor/pipeline/sandbox/oci"
 )
 
 var noSandbox = Finding{
@@ -30,13 +29,13 @@ func sandboxFinding(ctx context.Context, c Config) Finding {
 		return Finding{Name: "Sandbox", Level: Unknown, Says: "It cannot be tried out without the data folder."}
 	}
 	defer remove()
-	runtime := c.Sandbox
-	if runtime == "auto" {
-		runtime = ""
-	}
-	box, err := oci.Probe(ctx, oci.Options{Runtime: runtime, Dir: dir, Tools: c.Tools})
+	box, err := shutIn(ctx, c, dir, nil)
 	if err != nil {
-		return Finding{Name: "Sandbox", Level: Failed, Says: "No step could be shut in: " + lower(err), Fix: "Run the server as root, and install `crun` or `runc`. For trusted code only there is `CONVEYOR_SANDBOX=none`."}
+		fix := "Run the server as root, and install `crun` or `runc`. For trusted code only there is `CONVEYOR_SANDBOX=none`."
+		if c.Sandbox == "docker" {
+			fix = "Run the server as root, and a Docker engine on the same machine; `DOCKER_HOST` says where its socket is."
+		}
+		return Finding{Name: "Sandbox", Level: Failed, Says: "No step could be shut in: " + lower(err), Fix: fix}
 	}
 	in := box.Isolation()
 	if err := box.Close(); err != nil {

@@ -18,19 +18,43 @@ import (
 // timeout begins after it.
 const pullTime = 30 * time.Minute
 
-// openImages opens the store of images, where there is a sandbox that can mount them.
+// imageKeeper is a sandbox that keeps images itself. ref names one by its digest.
+type imageKeeper interface {
+	HasImage(ctx context.Context, ref string) (program image.Program, has bool, err error)
+	PullImage(ctx context.Context, ref string, login image.Login, tell func(image.Progress)) error
+}
+
+// imageOf is the image that a step runs in: with docker, the operator says which one when the plan does not.
+func (a *App) imageOf(step pipeline.Step) string {
+	if step.Image == "" && a.config.Sandbox == "docker" {
+		return a.config.DockerImage
+	}
+	return step.Image
+}
+
+// openImages opens the store of images, where there is a sandbox that can mount them. Of one that keeps them itself, the
+// store says what names stand for, and what may be had.
 func (a *App) openImages(context.Context) error {
 	box, mounts := a.sandbox.(interface{ FirstID() int })
-	if !mounts || a.config.Images == "off" {
+	_, keeps := a.sandbox.(imageKeeper)
+	if !mounts && !keeps || a.config.Images == "off" {
 		return nil
+	}
+	first := 0
+	if mounts {
+		first = box.FirstID()
 	}
 	mirrors := map[string][]string{}
 	for _, m := range a.config.ImageMirrors {
 		registry, mirror, _ := strings.Cut(m, "=")
 		mirrors[registry] = append(mirrors[registry], mirror)
 	}
-	s, err := store.Open(store.Options{
-		Dir: filepath.Join(a.config.DataDir, "images"), FirstID: box.FirstID(),
+	open := store.Open
+	if keeps {
+		open = store.OpenElsewhere
+	}
+	s, err := open(store.Options{
+		Dir: filepath.Join(a.config.DataDir, "images"), FirstID: first,
 		Registries: a.config.ImageRegistries, Mirrors: mirrors, AuthFile: a.config.ImageAuthFile, Folders: a.config.ImageDirs,
 		MaxBytes: a.config.ImageMaxBytes, Keep: a.config.ImageStoreBytes, Now: a.clock, Log: a.log,
 	})
@@ -88,7 +112,36 @@ func (a *App) holdImage(ctx context.Context, w *runWork, name string, log io.Wri
 		}
 	}
 	fmt.Fprintf(log, "image %s is %s\n", name, digest)
-	return a.images.Hold(ctx, ref, string(digest), func(p image.Progress) { fmt.Fprintf(log, "pulling %s (%s)\n", name, p) })
+	tell := func(p image.Progress) { fmt.Fprintf(log, "pulling %s (%s)\n", name, p) }
+	if keeper, keeps := a.sandbox.(imageKeeper); keeps {
+		return a.keptImage(ctx, keeper, ref, string(digest), tell)
+	}
+	return a.images.Hold(ctx, ref, string(digest), tell)
+}
+
+// keptImage makes sure that a sandbox that keeps images itself has this one. What it has is not asked for again; what the
+// operator's settings do not allow is not used, whether it is there or not.
+func (a *App) keptImage(ctx context.Context, keeper imageKeeper, ref image.Ref, digest string, tell func(image.Progress)) (held image.Held, err error) {
+	if err := a.images.Allowed(ref); err != nil {
+		return held, err
+	}
+	held = image.Held{Digest: digest, Ref: ref.Name.Context().Name() + "@" + digest}
+	has := false
+	if held.Program, has, err = keeper.HasImage(ctx, held.Ref); err != nil || has {
+		return held, err
+	}
+	if err := a.images.Examine(ctx, ref, digest); err != nil {
+		return held, err
+	}
+	login, err := a.images.Login(ref)
+	if err != nil {
+		return held, err
+	}
+	if err := keeper.PullImage(ctx, held.Ref, login, tell); err != nil {
+		return held, err
+	}
+	held.Program, _, err = keeper.HasImage(ctx, held.Ref)
+	return held, err
 }
 
 // imageFault is what is wrong, without the words that say who says it.

@@ -19,7 +19,6 @@ import (
 	"github.com/conveyor-ci/conveyor/pipeline/journal/memory"
 	"github.com/conveyor-ci/conveyor/pipeline/sandbox"
 	"github.com/conveyor-ci/conveyor/pipeline/sandbox/none"
-	"github.com/conveyor-ci/conveyor/pipeline/sandbox/oci"
 )
 
 // Local runs a working folder on the machine of whoever works in it: the same plan, machine, engine and sandbox as a
@@ -30,7 +29,10 @@ type Local struct {
 	Sandbox string // as Config.Sandbox
 	Tools   []string
 	Workers int
-	Shell   bool // open a shell where a step failed
+
+	DockerHost, DockerImage string // as Config's
+
+	Shell bool // open a shell where a step failed
 
 	In  io.Reader // what the shell reads
 	Out io.Writer // what people see
@@ -64,7 +66,7 @@ func (l Local) Run(ctx context.Context) (passed bool, err error) {
 	if err := os.Chmod(dir, 0o711); err != nil { // a step's user passes through to its workspace, and sees nothing else
 		return false, fmt.Errorf("app: no room for the run: %w", err)
 	}
-	config := Config{DataDir: dir, Sandbox: l.Sandbox, Tools: l.Tools, Workers: l.Workers, Network: pipeline.ListedHosts}
+	config := Config{DataDir: dir, Sandbox: l.Sandbox, DockerHost: l.DockerHost, DockerImage: l.DockerImage, Tools: l.Tools, Workers: l.Workers, Network: pipeline.ListedHosts}
 	policy, _ := config.egressPolicy() // the usual one has no mistakes
 	r := &local{Local: l, say: newTerminal(l.Out), App: &App{
 		config: config, egress: policy, log: l.Log, clock: time.Now, journal: memory.New(time.Now),
@@ -97,8 +99,7 @@ func (r *local) openBox(ctx context.Context) error {
 		r.say.line("Isolation: none is possible for a user who is not root. Steps run as you, with all that you can reach. Run it with sudo to shut them in.")
 		return nil
 	default:
-		runtime := strings.TrimPrefix(r.Sandbox, "auto")
-		box, err := oci.Probe(ctx, oci.Options{Runtime: runtime, Dir: filepath.Join(r.config.DataDir, "sandbox"), Tools: r.Tools, Log: r.log})
+		box, err := shutIn(ctx, r.config, filepath.Join(r.config.DataDir, "sandbox"), r.log)
 		if err != nil {
 			return fmt.Errorf("app: steps cannot be shut in here: %w; to run them as plain processes, with all that you can reach, say --sandbox none", err)
 		}
@@ -160,7 +161,7 @@ func (r *local) request(ctx context.Context) (pipeline.Requested, error) {
 // openCached opens the images that were pulled before, where a step needs one. They outlive the run, in the person's
 // cache.
 func (r *local) openCached(ctx context.Context, plan pipeline.Plan) error {
-	if len(plan.ImageNames()) == 0 {
+	if len(plan.ImageNames()) == 0 && r.config.Sandbox != "docker" {
 		return nil
 	}
 	dir := r.config.DataDir

@@ -60,6 +60,9 @@ func (a *App) bringAll(ctx context.Context, w *runWork, spec pipeline.Step, b *b
 		}
 		return held, fault, err
 	}
+	if spec.Image == "" && a.config.Sandbox == "docker" {
+		return "this server runs steps in containers, and this one names no image: name one with `image:`, or set CONVEYOR_DOCKER_IMAGE for all steps that name none", nil
+	}
 	if spec.Image != "" {
 		held, fault, err := hold(spec.Image)
 		if err != nil || fault != "" {
@@ -78,7 +81,7 @@ func (a *App) bringAll(ctx context.Context, w *runWork, spec pipeline.Step, b *b
 }
 
 func rootOf(name string, held image.Held) *sandbox.Root {
-	return &sandbox.Root{Name: name, Layers: held.Layers, Env: held.Env}
+	return &sandbox.Root{Name: name, Layers: held.Layers, Env: held.Env, Ref: held.Ref}
 }
 
 // serviceOf is what the plan says of a service, and its image where the plan says nothing.

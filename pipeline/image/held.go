@@ -8,6 +8,7 @@ import (
 // Held is an image that lies unpacked on this machine, and stays there until it is released.
 type Held struct {
 	Digest  string   // what the reference named when it was resolved
+	Ref     string   // "name@sha256:…", where it is kept by whoever runs it; it has no layers then
 	Layers  []string // folders, the lowest first, in the form that overlayfs takes as lower ones
 	Env     []string // "NAME=value", as the image sets it
 	Program Program  // what a container of it would run

@@ -11,6 +11,7 @@ type Root struct {
 	Name   string   // as the plan calls it, for messages
 	Layers []string // folders of this machine, the lowest first; owned and marked as overlayfs takes them as lower ones
 	Env    []string // "NAME=value", as the image sets it; the image decides on PATH and LD_*
+	Ref    string   // "name@sha256:…", for adapters that keep images themselves: they have no layers, and know the variables
 }
 
 // usualPath is where programs are when an image does not say it.

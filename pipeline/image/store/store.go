@@ -61,8 +61,8 @@ const (
 	freshDir  = "fresh"
 )
 
-// Open opens a store, and removes what an earlier server has not completed.
-func Open(o Options) (_ *Store, err error) {
+// complete fills in what is left open.
+func (o *Options) complete() {
 	if o.MaxBytes <= 0 {
 		o.MaxBytes = 10e9
 	}
@@ -78,6 +78,18 @@ func Open(o Options) (_ *Store, err error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+}
+
+// OpenElsewhere opens a store that keeps nothing, for images that are kept by others: it says what names stand for, and
+// what may be had. It holds none.
+func OpenElsewhere(o Options) (*Store, error) {
+	o.complete()
+	return &Store{o: o, net: dial(o)}, nil
+}
+
+// Open opens a store, and removes what an earlier server has not completed.
+func Open(o Options) (_ *Store, err error) {
+	o.complete()
 	for _, dir := range []string{"", layersDir, imagesDir} {
 		if err := os.MkdirAll(filepath.Join(o.Dir, dir), 0o700); err != nil {
 			return nil, fmt.Errorf("image: open the store: %w", err)
@@ -123,6 +135,9 @@ func holdsMarks(dir string) (err error) {
 func (s *Store) Close() error {
 	if t, ok := s.net.(*http.Transport); ok {
 		t.CloseIdleConnections()
+	}
+	if s.dir == nil {
+		return nil
 	}
 	return s.dir.Close()
 }

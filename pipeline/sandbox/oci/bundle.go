@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/conveyor-ci/conveyor/pipeline/sandbox"
+	"github.com/conveyor-ci/conveyor/pipeline/sandbox/box"
 	"github.com/conveyor-ci/conveyor/pipeline/secret"
 )
 
@@ -37,8 +38,8 @@ func (s *Sandbox) config(process *specs.Process, tmp int64, g *group, net *netwo
 			{Type: specs.UserNamespace}, {Type: specs.MountNamespace}, {Type: specs.PIDNamespace}, {Type: specs.IPCNamespace},
 			{Type: specs.UTSNamespace}, {Type: specs.CgroupNamespace},
 		},
-		MaskedPaths:   masked,
-		ReadonlyPaths: readonly,
+		MaskedPaths:   box.Masked,
+		ReadonlyPaths: box.ReadOnly,
 	}
 	if !net.shared() { // else it is the one that the runtime is started in
 		linux.Namespaces = append(linux.Namespaces, specs.LinuxNamespace{Type: specs.NetworkNamespace})
@@ -47,7 +48,7 @@ func (s *Sandbox) config(process *specs.Process, tmp int64, g *group, net *netwo
 	if s.filter != nil {
 		annotations[compiledFilter] = base64.StdEncoding.EncodeToString(s.filter)
 	} else {
-		linux.Seccomp = systemCalls()
+		linux.Seccomp = box.SystemCalls()
 	}
 	if !s.engine.joins {
 		linux.CgroupsPath = g.runtimePath()
@@ -119,11 +120,3 @@ func rlimits(l sandbox.Limits) []specs.POSIXRlimit {
 	}
 	return limits
 }
-
-var (
-	masked = []string{
-		"/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/sched_debug",
-		"/proc/scsi", "/proc/timer_list", "/proc/timer_stats", "/sys/firmware",
-	}
-	readonly = []string{"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"}
-)

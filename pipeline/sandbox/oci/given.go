@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/conveyor-ci/conveyor/pipeline/sandbox"
+	"github.com/conveyor-ci/conveyor/pipeline/sandbox/box"
 	"github.com/conveyor-ci/conveyor/pipeline/secret"
 )
 
@@ -47,7 +48,8 @@ func (s *Sandbox) showFolder(root string, f sandbox.Folder, attr uint64) error {
 	if home {
 		base = root + homeDir
 	}
-	at, err := s.makeFolder(base, below)
+	uid, gid := s.Owner()
+	at, err := box.MakeFolder(base, below, uid, gid)
 	if err != nil {
 		return err
 	}
@@ -61,29 +63,4 @@ func (s *Sandbox) showFolder(root string, f sandbox.Folder, attr uint64) error {
 		return err
 	}
 	return unix.MoveMount(tree, "", at, "", unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_EMPTY_PATH)
-}
-
-// makeFolder opens a folder below base, and makes it, and those above it, when they are not there.
-func (s *Sandbox) makeFolder(base, below string) (fd int, err error) {
-	uid, gid := s.Owner()
-	at, err := unix.Open(base, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return -1, err
-	}
-	for name := range strings.SplitSeq(below, "/") {
-		made := unix.Mkdirat(at, name, 0o755)
-		next, err := unix.Openat(at, name, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-		if err == nil && made == nil {
-			err = unix.Fchownat(next, "", uid, gid, unix.AT_EMPTY_PATH)
-		}
-		_ = unix.Close(at)
-		if err != nil {
-			if next >= 0 {
-				_ = unix.Close(next)
-			}
-			return -1, fmt.Errorf("%s: %w", name, err)
-		}
-		at = next
-	}
-	return at, nil
 }

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/conveyor-ci/conveyor/pipeline/sandbox"
+	"github.com/conveyor-ci/conveyor/pipeline/sandbox/box"
 )
 
 // network is what the boxes of one run share, when there is a way out or a service: a loopback, and nothing else. No
@@ -57,7 +58,7 @@ func openNetwork(ctx context.Context, spec sandbox.Spec) (n *network, err error)
 
 // serve listens in the network of the calling thread.
 func (n *network) serve(ctx context.Context, out func(context.Context, net.Listener) error) error {
-	l, err := listenHere(sandbox.ProxyAddress)
+	l, err := box.Listen(sandbox.ProxyAddress)
 	if err != nil {
 		return fmt.Errorf("listen in the box: %w", err)
 	}
@@ -133,23 +134,4 @@ func loopbackUp() error {
 		return fmt.Errorf("bring the box's loopback up: %w", err)
 	}
 	return nil
-}
-
-// listenHere is net.Listen on the calling thread: sockets belong to the network in which they are made, and the
-// net package does not say on which thread it makes them.
-func listenHere(address string) (net.Listener, error) {
-	a, err := net.ResolveTCPAddr("tcp4", address)
-	if err != nil {
-		return nil, err
-	}
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
-	if err != nil {
-		return nil, err
-	}
-	if err := errors.Join(unix.Bind(fd, &unix.SockaddrInet4{Port: a.Port, Addr: [4]byte(a.IP.To4())}), unix.Listen(fd, 128)); err != nil {
-		return nil, errors.Join(err, unix.Close(fd))
-	}
-	file := os.NewFile(uintptr(fd), "box")
-	defer func() { _ = file.Close() }() // FileListener has a copy
-	return net.FileListener(file)
 }

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/conveyor-ci/conveyor/pipeline/sandbox"
+	"github.com/conveyor-ci/conveyor/pipeline/sandbox/box"
 )
 
 // Run runs one step. See sandbox.Sandbox for what it promises.
@@ -106,7 +107,7 @@ func (s *Sandbox) step(ctx context.Context, spec sandbox.Spec, l sandbox.Limits,
 	}
 	wall := time.NewTimer(l.Wall - time.Since(began))
 	defer wall.Stop()
-	full, done := s.watchDisk(ctx, spec, l)
+	full, done := box.WatchDisk(ctx, spec, l)
 	defer done()
 	select {
 	case <-exit:

@@ -2,6 +2,7 @@ package sandboxtest
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,15 +33,17 @@ func isolation(t *testing.T, c Case) {
 			name, value, _ := strings.Cut(strings.TrimSpace(line), ":")
 			status[name] = strings.Join(strings.Fields(value), " ")
 		}
+		user := fmt.Sprint(cmp.Or(c.User, 1000))
+		ids := strings.Join([]string{user, user, user, user}, " ")
 		for name, want := range map[string]string{
-			"Uid": "1000 1000 1000 1000", "Gid": "1000 1000 1000 1000", "NoNewPrivs": "1", "Seccomp": "2",
+			"Uid": ids, "Gid": ids, "NoNewPrivs": "1", "Seccomp": "2",
 			"CapInh": "0000000000000000", "CapPrm": "0000000000000000", "CapEff": "0000000000000000", "CapBnd": "0000000000000000", "CapAmb": "0000000000000000",
 		} {
 			if status[name] != want {
 				t.Errorf("%s is %q", name, status[name])
 			}
 		}
-		if groups := status["Groups"]; groups != "" && groups != "1000" {
+		if groups := status["Groups"]; groups != "" && groups != user {
 			t.Errorf("it is in the groups %s", groups)
 		}
 	})
@@ -65,6 +68,7 @@ func isolation(t *testing.T, c Case) {
 		hidden := append(slices.Clone(c.Hidden), canary, "/root", "/var", "/srv", "/opt", "/mnt", "/media", "/boot", "/var/run/docker.sock",
 			"/run/docker.sock", "/run/containerd", "/etc/shadow", "/etc/sudoers", "/etc/ssh", "/etc/ssl/private", "/dev/sda", "/dev/vda",
 			"/dev/mem", "/dev/kmsg", "/dev/kvm", "/dev/fuse", "/dev/net", "/sys/kernel", "/config.json", "/.dockerenv")
+		hidden = slices.DeleteFunc(hidden, func(path string) bool { return slices.Contains(c.Shown, path) })
 		script := "cd /; ls -d * home/*; ls -A run dev/shm tmp\n"
 		for _, path := range hidden {
 			script += fmt.Sprintf("if [ -e '%s' ] || [ -L '%s' ]; then echo 'SEEN %s'; fi\n", path, path, path)

@@ -239,6 +239,11 @@ func boundServices(t *testing.T, c Case) {
 		t.Parallel()
 		s := c.served(t, "echo the step begins\n", "sh", "-c", "head -c 64M /dev/zero >/x; exit 4")
 		s.service().Limits.Disk = 16 << 20
+		if c.Coarse {
+			s.service().Command[2] = "i=0; while :; do head -c 1M /dev/zero >/x$i; i=$((i+1)); sleep 0.02; done"
+			s.unready(t, "wrote more", "16 MiB")
+			return
+		}
 		if s.unready(t, "exit code 4"); !strings.Contains(s.output.String(), "No space left") {
 			t.Errorf("got %q", s.output.String())
 		}

@@ -30,7 +30,12 @@ type Case struct {
 	// programs of test/images.Tools, and this test's own binary as /bin/probe. Tests call Main.
 	Image func(testing.TB) *sandbox.Root
 
+	// Coarse says that what services write is counted from time to time, and not bounded by a file system of their own.
+	Coarse bool
+
 	Hidden []string                 // with Isolated: paths of this machine that steps must not see
+	Shown  []string                 // with Isolated: paths that others hide, and that this adapter's runtime insists on
+	User   int                      // with Isolated: the number of the step's user in its box; 1000 when 0
 	Left   func(id string) []string // what is left of a run on this machine beside processes: mounts, cgroups, folders
 }
 

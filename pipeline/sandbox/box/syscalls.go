@@ -1,4 +1,4 @@
-package oci
+package box
 
 // allowed are the calls that programs need and that reach nothing but the step's own processes and files. The runtimes
 // skip names that this machine's architecture or library does not know.

@@ -1,4 +1,4 @@
-package oci
+package box
 
 import (
 	"cmp"
@@ -36,8 +36,8 @@ const (
 	diskCount = 30 * time.Second       // how often a folder is counted whatever the file system says, for others may free what it takes
 )
 
-// watchDisk closes full when the step has written more than it may. done ends the watch, and may be repeated.
-func (s *Sandbox) watchDisk(ctx context.Context, spec sandbox.Spec, l sandbox.Limits) (full <-chan struct{}, done func()) {
+// WatchDisk closes full when the step has written more than it may. done ends the watch, and may be repeated.
+func WatchDisk(ctx context.Context, spec sandbox.Spec, l sandbox.Limits) (full <-chan struct{}, done func()) {
 	w := diskWatch{folders: []string{cmp.Or(spec.Writes, spec.Workspace)}, limits: l}
 	for _, f := range spec.Folders {
 		w.folders = append(w.folders, cmp.Or(f.Writes, f.Source))

@@ -1,0 +1,4 @@
+// Package box holds the parts of a step's box that are the same whichever runtime on this machine puts it together: the
+// filter of system calls, what is masked of /proc, the watch on the disk, folders that are shown, and the listener in the
+// box's network that is its way out. It starts no step, and knows no runtime.
+package box
