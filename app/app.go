@@ -37,8 +37,6 @@ import (
 	"github.com/conveyor-ci/conveyor/pipeline/logs"
 	"github.com/conveyor-ci/conveyor/pipeline/provenance"
 	"github.com/conveyor-ci/conveyor/pipeline/sandbox"
-	"github.com/conveyor-ci/conveyor/pipeline/sandbox/none"
-	"github.com/conveyor-ci/conveyor/pipeline/sandbox/oci"
 	"github.com/conveyor-ci/conveyor/pipeline/source/git"
 )
 
@@ -56,7 +54,8 @@ type App struct {
 	history    *history.Store
 	source     *git.Source
 	sandbox    sandbox.Sandbox
-	images     *store.Store // nil where no step can run in one
+	outside    sandbox.Sandbox // for code of people who may not write; nil when it is no other
+	images     *store.Store    // nil where no step can run in one
 	targets    map[string]target.Target
 	github     *github.App
 	verifier   *http.Client
@@ -209,31 +208,6 @@ func (a *App) openStores(ctx context.Context) (err error) {
 	if a.history, err = history.Open(filepath.Join(a.config.DataDir, "history")); err != nil {
 		return fmt.Errorf("app: the history of tests cannot be kept: %w", err)
 	}
-	return nil
-}
-
-func (a *App) openSandbox(ctx context.Context) error {
-	if a.config.Rehearsal {
-		a.sandbox = none.New() // which is never asked
-		return nil
-	}
-	if a.config.Sandbox == "none" {
-		a.sandbox = none.New()
-		a.log.Warn("steps run without a sandbox, because CONVEYOR_SANDBOX=none says so: only code of people with write access is run")
-		return nil
-	}
-	runtime := a.config.Sandbox
-	if runtime == "auto" {
-		runtime = ""
-	}
-	box, err := oci.Probe(ctx, oci.Options{Runtime: runtime, Dir: filepath.Join(a.config.DataDir, "sandbox"), Tools: a.config.Tools, Log: a.log})
-	if err != nil {
-		return fmt.Errorf("app: no sandbox, so no step could run: %w; or choose CONVEYOR_SANDBOX=none, for trusted code only", err)
-	}
-	a.sandbox = box
-	a.closers = append(a.closers, box.Close)
-	in := box.Isolation()
-	a.log.Info("sandbox found", "level", in.Level, "runtime", in.Runtime, "detail", in.Detail)
 	return nil
 }
 

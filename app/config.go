@@ -38,10 +38,11 @@ type Config struct {
 	SecretsKeyFile    string // the key of the store of secrets; empty is in DataDir
 	LedgerKeyFile     string // the key that signs the ledger; empty is in DataDir
 
-	Sandbox       string           // "auto", "crun", "runc", "runsc" or "none"
-	Network       pipeline.Network // the most that a step may reach; empty is nothing
-	EgressAllow   []string         // hosts on the list, as egress.ParseRule reads them, or "registries"; none are the registries
-	EgressPrivate []string         // ranges of addresses that are not public and may be reached all the same
+	Sandbox        string           // "auto", "crun", "runc", "runsc" or "none"
+	SandboxOutside string           // the same for code of people who may not write, without "none"; empty when it is no other
+	Network        pipeline.Network // the most that a step may reach; empty is nothing
+	EgressAllow    []string         // hosts on the list, as egress.ParseRule reads them, or "registries"; none are the registries
+	EgressPrivate  []string         // ranges of addresses that are not public and may be reached all the same
 
 	Tools       []string // folders of tools outside of /usr that steps may see, read-only
 	Workers     int      // steps that run at once
@@ -142,6 +143,15 @@ func (c Config) checkServer() (problems []string) {
 	case "auto", "crun", "runc", "runsc", "none":
 	default:
 		say("CONVEYOR_SANDBOX %q is unknown; give auto, crun, runc, runsc or none.", c.Sandbox)
+	}
+	switch c.SandboxOutside {
+	case "":
+	case "crun", "runc", "runsc":
+		if c.Sandbox == "none" {
+			say("CONVEYOR_SANDBOX_OUTSIDE is %s while CONVEYOR_SANDBOX is none, which prepares everything for plain processes; choose a sandbox for all, and a stronger one for code from outside if you like.", c.SandboxOutside)
+		}
+	default:
+		say("CONVEYOR_SANDBOX_OUTSIDE %q is unknown; give crun, runc or runsc, or leave it out.", c.SandboxOutside)
 	}
 	if c.Workers < 1 {
 		say("CONVEYOR_WORKERS is %d; at least one step must be able to run.", c.Workers)
