@@ -28,11 +28,6 @@ func TestRuncKeepsTheContract(t *testing.T) {
 	keepsTheContract(t, "runc")
 }
 
-func TestRunscKeepsTheContract(t *testing.T) {
-	t.Parallel()
-	keepsTheContract(t, "runsc")
-}
-
 func keepsTheContract(t *testing.T, runtime string) {
 	s := probe(t, Options{Runtime: runtime})
 	sandboxtest.Run(t, sandboxtest.Case{

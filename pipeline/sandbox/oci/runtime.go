@@ -20,9 +20,6 @@ type engine struct {
 	// copy is the program, sealed; nil where the file itself is run.
 	copy *os.File
 
-	// platform is how gVisor catches system calls.
-	platform string
-
 	// says is the file on which the first process says that the box stands. It is its input, where a runtime hands
 	// that down as it is; runc puts a pipe of its own between.
 	says int
@@ -53,12 +50,6 @@ func findEngines(wanted string) ([]engine, error) {
 			e.copy, _ = sealed(path) // without one, crun makes its own at each start
 		case "runc":
 			e.joins, e.says = false, 3
-		case "runsc": // systrap is the newer and the faster one; releases before 2023 do not know it
-			e.platform = "systrap"
-			older := e
-			older.platform = "ptrace"
-			found = append(found, e, older)
-			continue
 		}
 		found = append(found, e)
 	}
@@ -109,11 +100,14 @@ func (e engine) args(bundle, id string) []string {
 	case "crun":
 		args = append(args, "--cgroup-manager", "disabled")
 	case "runsc":
-		args = append(args, "--ignore-cgroups", "--network", "none", "--platform", e.platform)
+		args = append(args, "--ignore-cgroups", "--network", "none", "--platform", "systrap")
 	}
 	args = append(args, "run", "--bundle", bundle)
 	if e.says > 2 {
 		args = append(args, "--preserve-fds", "1")
+	}
+	if e.name == "runsc" {
+		id = "step" // it names a socket, whose path may not be long; no two runs share a folder
 	}
 	return append(args, id)
 }

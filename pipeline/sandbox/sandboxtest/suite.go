@@ -30,6 +30,10 @@ type Case struct {
 	// programs of test/images.Tools, and this test's own binary as /bin/probe. Tests call Main.
 	Image func(testing.TB) *sandbox.Root
 
+	// OwnKernel says that steps have a kernel of their own in user space: it is the step's own that shows its devices, hands
+	// out its namespaces and counts its processes, and it gives no way out of its network.
+	OwnKernel bool
+
 	Hidden []string                 // with Isolated: paths of this machine that steps must not see
 	Left   func(id string) []string // what is left of a run on this machine beside processes: mounts, cgroups, folders
 }
