@@ -9,7 +9,7 @@ SOURCES := $(shell find app cmd deploy handlers pipeline -name '*.go' -o -name '
 AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || { sudo -n true 2>/dev/null && echo sudo -n -E env "PATH=$$PATH"; })
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint race bench fuzz build setup-demo setup-test clean
+.PHONY: help demo test lint race bench fuzz test-gvisor build setup-demo setup-test clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -29,6 +29,9 @@ race: setup-test $(BIN)/conveyor $(BIN)/demo
 
 bench: setup-test $(BIN)/conveyor ## figures as ratios measured in one run; writes bench.json
 	$(GO) run ./test/bench -conveyor $(BIN)/conveyor -out bench.json
+
+test-gvisor: setup-test ## the contract of sandboxes with a gVisor that is built from its module, and kept below ~/.cache
+	PATH="$$(test/setup/gvisor.sh):$$PATH" $(GO) test -tags gvisor -timeout 15m -run Runsc ./pipeline/sandbox/oci
 
 fuzz: ## each fuzz target for a minute
 	@test/setup/fuzz.sh

@@ -37,9 +37,6 @@ import (
 	"github.com/conveyor-ci/conveyor/pipeline/logs"
 	"github.com/conveyor-ci/conveyor/pipeline/provenance"
 	"github.com/conveyor-ci/conveyor/pipeline/sandbox"
-	"github.com/conveyor-ci/conveyor/pipeline/sandbox/docker"
-	"github.com/conveyor-ci/conveyor/pipeline/sandbox/none"
-	"github.com/conveyor-ci/conveyor/pipeline/sandbox/oci"
 	"github.com/conveyor-ci/conveyor/pipeline/source/git"
 )
 
@@ -57,7 +54,8 @@ type App struct {
 	history    *history.Store
 	source     *git.Source
 	sandbox    sandbox.Sandbox
-	images     *store.Store // nil where no step can run in one
+	outside    sandbox.Sandbox // for code of people who may not write; nil when it is no other
+	images     *store.Store    // nil where no step can run in one
 	targets    map[string]target.Target
 	github     *github.App
 	verifier   *http.Client
@@ -211,45 +209,6 @@ func (a *App) openStores(ctx context.Context) (err error) {
 		return fmt.Errorf("app: the history of tests cannot be kept: %w", err)
 	}
 	return nil
-}
-
-func (a *App) openSandbox(ctx context.Context) error {
-	if a.config.Rehearsal {
-		a.sandbox = none.New() // which is never asked
-		return nil
-	}
-	if a.config.Sandbox == "none" {
-		a.sandbox = none.New()
-		a.log.Warn("steps run without a sandbox, because CONVEYOR_SANDBOX=none says so: only code of people with write access is run")
-		return nil
-	}
-	box, err := shutIn(ctx, a.config, filepath.Join(a.config.DataDir, "sandbox"), a.log)
-	if err != nil {
-		return fmt.Errorf("app: no sandbox, so no step could run: %w; or choose CONVEYOR_SANDBOX=none, for trusted code only", err)
-	}
-	a.sandbox = box
-	a.closers = append(a.closers, box.Close)
-	in := box.Isolation()
-	a.log.Info("sandbox found", "level", in.Level, "runtime", in.Runtime, "detail", in.Detail)
-	return nil
-}
-
-// closable is a sandbox that holds something.
-type closable interface {
-	sandbox.Sandbox
-	Close() error
-}
-
-// shutIn opens the sandbox that the settings name, with dir for its own.
-func shutIn(ctx context.Context, c Config, dir string, log *slog.Logger) (closable, error) {
-	if c.Sandbox == "docker" {
-		return docker.Probe(ctx, docker.Options{Host: c.DockerHost, Dir: filepath.Join(dir, "docker"), Log: log})
-	}
-	runtime := c.Sandbox
-	if runtime == "auto" {
-		runtime = ""
-	}
-	return oci.Probe(ctx, oci.Options{Runtime: runtime, Dir: dir, Tools: c.Tools, Log: log})
 }
 
 func (a *App) openSource(context.Context) error {

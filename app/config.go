@@ -39,12 +39,13 @@ type Config struct {
 	SecretsKeyFile    string // the key of the store of secrets; empty is in DataDir
 	LedgerKeyFile     string // the key that signs the ledger; empty is in DataDir
 
-	Sandbox       string           // "auto", "crun", "runc", "runsc", "docker" or "none"
-	DockerHost    string           // with docker: the engine's socket on this machine; empty is the usual place
-	DockerImage   string           // with docker: the image of steps that name none
-	Network       pipeline.Network // the most that a step may reach; empty is nothing
-	EgressAllow   []string         // hosts on the list, as egress.ParseRule reads them, or "registries"; none are the registries
-	EgressPrivate []string         // ranges of addresses that are not public and may be reached all the same
+	Sandbox        string           // "auto", "crun", "runc", "runsc", "docker" or "none"
+	SandboxOutside string           // an OCI runtime for code of people who may not write; empty when it is the same
+	DockerHost     string           // with docker: the engine's socket on this machine; empty is the usual place
+	DockerImage    string           // with docker: the image of steps that name none
+	Network        pipeline.Network // the most that a step may reach; empty is nothing
+	EgressAllow    []string         // hosts on the list, as egress.ParseRule reads them, or "registries"; none are the registries
+	EgressPrivate  []string         // ranges of addresses that are not public and may be reached all the same
 
 	Tools       []string // folders of tools outside of /usr that steps may see, read-only
 	Workers     int      // steps that run at once
@@ -156,6 +157,15 @@ func (c Config) checkServer() (problems []string) {
 	}
 	if c.Sandbox == "docker" && c.Images == "off" {
 		say("CONVEYOR_IMAGES is off, and CONVEYOR_SANDBOX is docker, in which every step needs an image; change one of them.")
+	}
+	switch c.SandboxOutside {
+	case "":
+	case "crun", "runc", "runsc":
+		if c.Sandbox == "none" || c.Sandbox == "docker" { // whose workspaces and images are prepared for other users
+			say("CONVEYOR_SANDBOX_OUTSIDE is %s, which does not go with CONVEYOR_SANDBOX %s; choose auto, crun or runc there, or leave it out.", c.SandboxOutside, c.Sandbox)
+		}
+	default:
+		say("CONVEYOR_SANDBOX_OUTSIDE %q is unknown; give crun, runc or runsc, or leave it out.", c.SandboxOutside)
 	}
 	if c.Workers < 1 {
 		say("CONVEYOR_WORKERS is %d; at least one step must be able to run.", c.Workers)

@@ -92,7 +92,7 @@ func cutOff(cause error) string {
 
 // step runs one step in a fresh copy of the source. An error is ours, never the step's.
 func (a *App) step(ctx context.Context, w *runWork, s pipeline.State, spec pipeline.Step, attempt int, rest *sync.WaitGroup) (_ pipeline.Result, err error) {
-	if s.Trust < pipeline.Writer && !a.sandbox.Isolation().FitForStrangers() {
+	if s.Trust < pipeline.Writer && !a.boxFor(s.Trust).Isolation().FitForStrangers() {
 		return pipeline.Result{Outcome: pipeline.Failed, Reason: "this server has no sandbox that is fit for code from outside"}, nil
 	}
 	given, err := a.stepSecrets(s, spec)
@@ -207,7 +207,7 @@ func (a *App) step(ctx context.Context, w *runWork, s pipeline.State, spec pipel
 func (a *App) inBox(ctx context.Context, s pipeline.State, spec pipeline.Step, box sandbox.Spec, log io.Writer) (sandbox.Verdict, error) {
 	network, remark := a.wayOut(s.Trust, spec, &box)
 	_, _ = io.WriteString(log, remark)
-	verdict, err := a.sandbox.Run(ctx, box)
+	verdict, err := a.boxFor(s.Trust).Run(ctx, box)
 	if network != nil {
 		_, _ = io.WriteString(log, network.Report())
 	}

@@ -57,7 +57,11 @@ func (a *App) wayOut(trust pipeline.Trust, step pipeline.Step, spec *sandbox.Spe
 	if step.Network != "" && network != step.Network {
 		remark = fmt.Sprintf("network: %s, not %s as the plan asks: %s\n", network, step.Network, narrower(trust, step.Network, a.config.Network))
 	}
-	if network == pipeline.NoNetwork || !a.sandbox.Isolation().FitForStrangers() || a.sandbox.Isolation().Level == "gvisor" {
+	in := a.boxFor(trust).Isolation()
+	if in.Level == "gvisor" && network != pipeline.NoNetwork {
+		return nil, remark + "network: none, for gVisor has a network of its own, in which there is no way out\n"
+	}
+	if network == pipeline.NoNetwork || !in.FitForStrangers() {
 		return nil, remark
 	}
 	policy := a.egress

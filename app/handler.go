@@ -85,9 +85,14 @@ func (a *App) newestRuns(ctx context.Context, limit int) ([]pipeline.State, erro
 // ready says what must be well for this server to be of use.
 func (a *App) ready(ctx context.Context) []handlers.Condition {
 	in := a.sandbox.Isolation()
+	detail := in.Level + ", " + in.Runtime
+	if a.outside != nil {
+		in = a.outside.Isolation()
+		detail += "; for code from outside " + in.Level + ", " + in.Runtime
+	}
 	conditions := []handlers.Condition{
 		{Name: "journal", Err: a.durable.ask(ctx, a.journal.Ready), Detail: "durable"},
-		{Name: "sandbox", Detail: in.Level + ", " + in.Runtime},
+		{Name: "sandbox", Detail: detail},
 		{Name: "github", Detail: limitWords(a.github.Budget())},
 	}
 	age, undecided := a.unanswered.oldest(a.now())

@@ -48,7 +48,7 @@ func (a *App) sign(ctx context.Context, s pipeline.State, spec pipeline.Step, at
 		return err
 	}
 	step, _ := find(s, spec.Name)
-	in, t := a.sandbox.Isolation(), s.Trigger
+	in, t := a.boxFor(s.Trust).Isolation(), s.Trigger
 	claim := provenance.Claim{
 		Artifact: made.Name, Digest: made.Digest,
 		Builder: a.builder(), Repository: a.repositoryURL(t.Repo), RepoID: t.Repo.ID, Event: t.Kind, Ref: t.Ref, Commit: t.Commit,

@@ -44,7 +44,7 @@ func (a *App) bring(ctx context.Context, w *runWork, spec pipeline.Step, log io.
 
 func (a *App) bringAll(ctx context.Context, w *runWork, spec pipeline.Step, b *boxes, log io.Writer) (fault string, err error) {
 	if len(spec.Services) > 0 {
-		server, serves := a.sandbox.(sandbox.Server)
+		server, serves := a.boxFor(w.Latest().Trust).(sandbox.Server)
 		why := errors.New("this server's sandbox runs none")
 		if serves {
 			why = server.Serves()

@@ -48,13 +48,14 @@ type settings struct {
 
 	ProvenanceKeyFile string `help:"File with the key that signs where artifacts come from; made when it is not there. Left out, it is in the data folder." env:"CONVEYOR_PROVENANCE_KEY_FILE"`
 
-	Sandbox       string   `help:"auto, crun, runc, runsc, docker (an engine on this machine), or none (no isolation, for trusted code only)." default:"auto" env:"CONVEYOR_SANDBOX"`
-	DockerHost    string   `help:"With docker: where the engine listens, unix:// and a path. Left out, /var/run/docker.sock." env:"DOCKER_HOST"`
-	DockerImage   string   `help:"With docker: the image of steps that name none, for example debian:12. Left out, such a step fails." env:"CONVEYOR_DOCKER_IMAGE"`
-	Tools         []string `help:"Folders outside of /usr that steps may see, read-only." env:"CONVEYOR_TOOLS"`
-	Network       string   `help:"The most that a step may reach: none, allowed (the hosts on the list) or full (every public host)." default:"allowed" env:"CONVEYOR_NETWORK"`
-	EgressAllow   []string `help:"Hosts that steps may reach, separated by semicolons: example.com, *.example.com, example.com:8443, GET,HEAD example.com:80. The word registries stands for those of the usual package managers." sep:";" default:"registries" env:"CONVEYOR_EGRESS_ALLOW"`
-	EgressPrivate []string `help:"Ranges of private addresses that steps may reach, for a registry of your own: 10.0.5.0/24." env:"CONVEYOR_EGRESS_PRIVATE"`
+	Sandbox        string   `help:"auto, crun, runc, runsc, docker (an engine on this machine), or none (no isolation, for trusted code only)." default:"auto" env:"CONVEYOR_SANDBOX"`
+	SandboxOutside string   `help:"Another one for code of people who may not write, such as runsc; left out, it is the same." env:"CONVEYOR_SANDBOX_OUTSIDE"`
+	DockerHost     string   `help:"With docker: where the engine listens, unix:// and a path. Left out, /var/run/docker.sock." env:"DOCKER_HOST"`
+	DockerImage    string   `help:"With docker: the image of steps that name none, for example debian:12. Left out, such a step fails." env:"CONVEYOR_DOCKER_IMAGE"`
+	Tools          []string `help:"Folders outside of /usr that steps may see, read-only." env:"CONVEYOR_TOOLS"`
+	Network        string   `help:"The most that a step may reach: none, allowed (the hosts on the list) or full (every public host)." default:"allowed" env:"CONVEYOR_NETWORK"`
+	EgressAllow    []string `help:"Hosts that steps may reach, separated by semicolons: example.com, *.example.com, example.com:8443, GET,HEAD example.com:80. The word registries stands for those of the usual package managers." sep:";" default:"registries" env:"CONVEYOR_EGRESS_ALLOW"`
+	EgressPrivate  []string `help:"Ranges of private addresses that steps may reach, for a registry of your own: 10.0.5.0/24." env:"CONVEYOR_EGRESS_PRIVATE"`
 
 	Images             string   `help:"on, or off: no step runs in an image." enum:"on,off" default:"on" env:"CONVEYOR_IMAGES"`
 	SharedRepositories []string `help:"Private repositories, owner/name, that every trusted run may have in its workspace." env:"CONVEYOR_SHARED_REPOSITORIES"`
@@ -122,7 +123,7 @@ func (s *serve) Run(ctx context.Context) error {
 func (s *settings) config(getenv func(string) string) (app.Config, error) {
 	c := app.Config{
 		Listen: s.Listen, PublicURL: s.PublicURL, DataDir: s.DataDir, GitHubURL: s.GithubURL, GitHubAPIURL: s.GithubAPIURL, AppID: s.AppID,
-		AcceptLoss: s.AcceptLoss, Sandbox: s.Sandbox, DockerHost: s.DockerHost, DockerImage: s.DockerImage, Tools: s.Tools, Workers: s.Workers, DeployRoots: s.DeployRoots, ExecDir: s.ExecDir,
+		AcceptLoss: s.AcceptLoss, Sandbox: s.Sandbox, SandboxOutside: s.SandboxOutside, DockerHost: s.DockerHost, DockerImage: s.DockerImage, Tools: s.Tools, Workers: s.Workers, DeployRoots: s.DeployRoots, ExecDir: s.ExecDir,
 		Network: pipeline.Network(s.Network), EgressAllow: trimmed(s.EgressAllow), EgressPrivate: s.EgressPrivate,
 		SharedRepositories: s.SharedRepositories, Images: s.Images, ImageRegistries: s.ImageRegistries, ImageMirrors: s.ImageMirrors, ImageAuthFile: absolute(s.ImageAuthFile), ImageDirs: s.ImageDirs,
 		ImageMaxBytes: s.ImageMaxBytes, ImageStoreBytes: s.ImageStoreBytes,

@@ -73,6 +73,9 @@ func (s *Sandbox) layOut(at string, spec sandbox.Spec, l sandbox.Limits, g *grou
 	}
 	config := s.config(s.stepProcess(shell, spec, l), l.Tmp, g, net)
 	config.Root.Readonly = true
+	if s.engine.name == "runsc" {
+		config.Mounts = append(config.Mounts, s.own(g)...)
+	}
 	return s.finishBundle(at, config)
 }
 

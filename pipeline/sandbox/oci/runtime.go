@@ -106,5 +106,8 @@ func (e engine) args(bundle, id string) []string {
 	if e.says > 2 {
 		args = append(args, "--preserve-fds", "1")
 	}
+	if e.name == "runsc" {
+		id = "step" // it names a socket, whose path may not be long; no two runs share a folder
+	}
 	return append(args, id)
 }

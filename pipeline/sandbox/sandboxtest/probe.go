@@ -20,6 +20,9 @@ func Main(m *testing.M) {
 	switch os.Args[2] {
 	case "escape":
 		for _, e := range escapes(os.Getenv("SOCKET")) {
+			if os.Getenv("OWN_KERNEL") != "" && own[e.name] {
+				continue
+			}
 			came := "done"
 			if err := e.try(); err != nil {
 				came = err.Error()

@@ -33,6 +33,10 @@ type Case struct {
 	// Coarse says that what services write is counted from time to time, and not bounded by a file system of their own.
 	Coarse bool
 
+	// OwnKernel says that steps have a kernel of their own in user space: it is the step's own that shows its devices, hands
+	// out its namespaces and counts its processes, and it gives no way out of its network.
+	OwnKernel bool
+
 	Hidden []string                 // with Isolated: paths of this machine that steps must not see
 	Shown  []string                 // with Isolated: paths that others hide, and that this adapter's runtime insists on
 	User   int                      // with Isolated: the number of the step's user in its box; 1000 when 0
