@@ -24,7 +24,7 @@ func (a *App) tellCheck(ctx context.Context, w *runWork, e pipeline.TellCheck) e
 		return nil
 	}
 	if s.Skip != "" && s.Told[e.Check].ID == 0 {
-		if other, err := a.hasRun(ctx, s.Trigger); err != nil {
+		if other, err := a.hasRun(ctx, s.Trigger, s.Plan.Name); err != nil {
 			return err
 		} else if other != "" { // one began meanwhile: nothing that was not run may stand in the place of its checks
 			_, err := w.Append(ctx, pipeline.CheckTold{Check: e.Check, Mark: check.Mark()})
@@ -133,7 +133,7 @@ func (a *App) checkSummary(ctx context.Context, s pipeline.State, c pipeline.Che
 	switch {
 	case s.Skip != "":
 		fmt.Fprintf(&b, "Nothing of it was run: %s (`%s` at %s). A required check that is skipped counts as passing at GitHub.\n",
-			github.Literal(s.Skip), pipeline.PlanPath, s.PlanFrom.Short())
+			github.Literal(s.Skip), s.Plan.Path(), s.PlanFrom.Short())
 		return b.String()
 	case s.Reused != nil:
 		fmt.Fprintf(&b, "Reused: the same tree was tested in [the run of %s](%s), whole and by the same plan, and passed. Nothing was run again, and nothing is deployed from here.\n\nTree `%s`\n",

@@ -19,7 +19,10 @@ type State struct {
 	Repo        pipeline.Repo
 	Definitions []pipeline.Environment // of the default branch, in promotion order
 	Plan        string                 // hash of the plan that defines them
-	DefinedAt   pipeline.Commit        // the default branch's commit that it was read at
+	Feeds       string                 // the pipeline that declares them, and the only one that feeds them
+	Pipelines   []string               // the default branch's, as far as they could be read
+	DefinedAt   pipeline.Commit        // the default branch's commit that the environments were read at
+	ScheduledAt pipeline.Commit        // and the schedules
 	pushed      bool                   // they come from a push to the default branch
 	Places      map[string]Place       // by name: "staging", "preview/pr-12"
 	Pulls       map[int]Pull
@@ -46,8 +49,8 @@ type Pull struct {
 	PullSeen
 	Panel     int64 // GitHub's id of our comment
 	PanelMark string
-	Opening   bool           // a create was begun and its answer is not known
-	LastRun   pipeline.RunID // the newest run of the head
+	Opening   bool                      // a create was begun and its answer is not known
+	LastRuns  map[string]pipeline.RunID // the newest run of the head, by pipeline
 	FirstSeen time.Time
 	Heads     []Head            // newest last; see head.go
 	Shown     []pipeline.Commit // all heads that were ever told of, in any order, at most keepShown
@@ -57,6 +60,7 @@ type Pull struct {
 // Run is a run as far as environments and panels care.
 type Run struct {
 	ID         pipeline.RunID
+	Pipeline   string
 	Trigger    pipeline.Trigger
 	Trust      pipeline.Trust
 	Only       string              // the stage that it ends with; empty for a whole run
@@ -74,6 +78,7 @@ type Run struct {
 // Build is what a successful run made of a commit.
 type Build struct {
 	Run       pipeline.RunID
+	Pipeline  string
 	Commit    pipeline.Commit
 	Branch    string
 	Kind      pipeline.TriggerKind
@@ -171,10 +176,20 @@ func (s State) spec(name string) (pipeline.Environment, bool) {
 	return pipeline.Environment{}, false
 }
 
+// Feeding are the builds that may go to environments: those of the pipeline that declares them, the newest first.
+func (s State) Feeding() (builds []Build) {
+	for _, b := range s.Builds {
+		if b.Pipeline == s.Feeds {
+			builds = append(builds, b)
+		}
+	}
+	return builds
+}
+
 // build finds the newest build of a commit.
 func (s State) build(c pipeline.Commit) (Build, bool) {
 	for _, b := range s.Builds {
-		if b.Commit == c {
+		if b.Commit == c && b.Pipeline == s.Feeds {
 			return b, true
 		}
 	}
