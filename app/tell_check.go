@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -199,10 +201,30 @@ func startedBy(t pipeline.Trigger) string {
 	} else if t.Kind == pipeline.MergeGroup {
 		what = fmt.Sprintf("merge queue of `%s` at %s", github.Literal(t.Base), t.Commit.Short())
 	}
+	if t.Kind == pipeline.ByHand {
+		return byHandWords(t)
+	}
 	if t.Kind == pipeline.Schedule {
 		return fmt.Sprintf("Started by the schedule of `%s`, at %s.", github.Literal(t.Branch), t.At.UTC().Format("2006-01-02 15:04 MST"))
 	}
 	return fmt.Sprintf("Started by %s, %s (delivery `%s`).", github.Literal(t.Actor.Login), what, t.Delivery)
+}
+
+// byHandWords say who started a run, and with what. Values are text from outside.
+func byHandWords(t pipeline.Trigger) string {
+	words := fmt.Sprintf("Started by hand by %s, at %s of `%s`.", whoWords(t), t.Commit.Short(), github.Literal(t.Branch))
+	for _, name := range slices.Sorted(maps.Keys(t.Inputs)) {
+		words += fmt.Sprintf("\n- %s: %s", name, github.Literal(t.Inputs[name]))
+	}
+	return words
+}
+
+// whoWords name who started a run: a person at GitHub, or the operator.
+func whoWords(t pipeline.Trigger) string {
+	if t.Actor.ID == 0 {
+		return github.Literal(t.Actor.Login) + " from the command line of the server"
+	}
+	return github.Literal(t.Actor.Login)
 }
 
 func stepWords(s pipeline.State, st pipeline.StepState) string {
