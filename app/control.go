@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/conveyor-ci/conveyor/app/github"
 	"github.com/conveyor-ci/conveyor/pipeline"
@@ -75,7 +76,9 @@ func (a *App) openControl(context.Context) error {
 	a.control = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	a.controlled = listener
 	a.closers = append(a.closers, func() error {
-		return errors.Join(a.control.Close(), os.Remove(name))
+		err := errors.Join(a.control.Close(), os.Remove(name))
+		_ = listener.Close() // when nobody has served it
+		return err
 	})
 	return nil
 }
@@ -126,7 +129,7 @@ func (a *App) startAtHead(ctx context.Context, ask Ask) (Answer, error) {
 	if err != nil {
 		return Answer{}, err
 	}
-	by := strings.Join(strings.Fields(ask.By), " ")
+	by := printable(ask.By)
 	if by == "" {
 		by = "operator"
 	}
@@ -177,4 +180,18 @@ func AskServer(ctx context.Context, dir string, ask Ask) (answer Answer, err err
 		return answer, fmt.Errorf("the server could not do it: %s", strings.TrimSpace(string(text[:n])))
 	}
 	return answer, json.NewDecoder(res.Body).Decode(&answer)
+}
+
+// printable is the machine's name for someone, on one line, and short.
+func printable(name string) string {
+	name = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return -1
+		}
+		return r
+	}, name)
+	if r := []rune(name); len(r) > 60 {
+		name = string(r[:60])
+	}
+	return strings.TrimSpace(name)
 }

@@ -79,7 +79,7 @@ func (a *App) runLinks(words string, began []pipeline.Requested) string {
 	}
 	var links []string
 	for _, r := range began {
-		links = append(links, fmt.Sprintf("[%s](%s)", r.Plan.Called(), a.RunURL(r.Run)))
+		links = append(links, fmt.Sprintf("[%s](%s)", github.Literal(r.Plan.Called()), a.RunURL(r.Run)))
 	}
 	return words + ": " + strings.Join(links, ", ")
 }
@@ -138,7 +138,7 @@ func anew(last []pipeline.State, c deploy.Command) (requests []pipeline.Requeste
 			take(old, pipeline.Again(old), "")
 			return requests, "The checks of `" + c.Word + "`", problems
 		}
-		names = append(names, "`"+old.Plan.Called()+"`")
+		names = append(names, quoted(old.Plan.Called()))
 	}
 	return nil, "", []string{"No pipeline has a stage `" + stage + "`, and none is called so. There are " + strings.Join(names, ", ") + "."}
 }

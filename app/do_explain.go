@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/conveyor-ci/conveyor/app/github"
 	"github.com/conveyor-ci/conveyor/deploy"
 	"github.com/conveyor-ci/conveyor/pipeline"
 )
@@ -32,7 +33,7 @@ func (a *App) explain(ctx context.Context, s deploy.State, p deploy.Pending) (de
 			f.Say, links = why.Markdown(), fmt.Sprintf("\n[The run](%s)", a.RunURL(r.ID))
 			continue
 		}
-		called := pipeline.Called(r.Pipeline)
+		called := github.Literal(pipeline.Called(r.Pipeline))
 		f.Say += fmt.Sprintf("**%s**\n\n%s\n", called, why.Markdown())
 		links += fmt.Sprintf("\n[The run of %s](%s)", called, a.RunURL(r.ID))
 	}

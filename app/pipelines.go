@@ -82,7 +82,7 @@ func (r Repository) Pipelines() (all []Planned, err error) {
 		one.Plan.File = file
 		if one.Plan.Name = front.Name; front.Name == "" {
 			if one.Plan.Name = strings.TrimSuffix(name, ".yml"); !planfile.IsName(one.Plan.Name) {
-				one.Plan.Name = name
+				one.Plan.Name = called(name)
 				if one.Good() {
 					one.Problems = []pipeline.Problem{{Line: 1, Column: 1, Message: "the pipeline cannot be called after its file", Hint: "write name: with lower-case letters, digits, - and _"}}
 				}
@@ -117,6 +117,14 @@ func tooMany(names []string, most int, what string) Planned {
 		Problems: []pipeline.Problem{{Path: at, Line: 1, Column: 1, Hint: "join some of them, or move what is no pipeline elsewhere",
 			Message: fmt.Sprintf("%s has %d files, and more than %d %s are not read; none of them is", pipeline.PlanFolder, len(names), most, what)}},
 	}
+}
+
+// called is what a pipeline is called that can have no name: its file, in a form that fits into the name of a check.
+func called(file string) string {
+	if len(file) > 60 {
+		return pipeline.FileWord(file)
+	}
+	return file
 }
 
 // one reads a file and what it uses.
@@ -160,7 +168,7 @@ func namesDiffer(all []Planned, fronts []planfile.Front) {
 	for i, p := range all {
 		if p.Plan.Name == pipeline.DefaultPipeline && p.Good() {
 			all[i].Problems = []pipeline.Problem{{Line: 1, Column: 1, Message: "conveyor is the pipeline of " + pipeline.PlanPath, Hint: "choose another name"}}
-			all[i].Plan.Name = path.Base(p.Plan.File)
+			all[i].Plan.Name = called(path.Base(p.Plan.File))
 		} else if p.Good() {
 			good[p.Plan.Name] = append(good[p.Plan.Name], i)
 		} else {
@@ -178,13 +186,13 @@ func namesDiffer(all []Planned, fronts []planfile.Front) {
 			all[i].Problems = append(all[i].Problems, at)
 		}
 		for _, i := range same {
-			all[i].Plan.Name = path.Base(all[i].Plan.File)
+			all[i].Plan.Name = called(path.Base(all[i].Plan.File))
 		}
 	}
 	for name, same := range others {
 		for _, i := range same {
 			if (len(same) > 1 || len(good[name]) > 0 || name == pipeline.DefaultPipeline) && all[i].Plan.File != "" {
-				all[i].Plan.Name = path.Base(all[i].Plan.File)
+				all[i].Plan.Name = called(path.Base(all[i].Plan.File))
 			}
 		}
 	}
@@ -227,13 +235,15 @@ func (a *App) pipelines(ctx context.Context, repo pipeline.Repo, at pipeline.Com
 }
 
 // pipelineNamed finds the pipeline that people call so.
-func pipelineNamed(all []Planned, called string) (p Planned, why string) {
+func pipelineNamed(all []Planned, name string) (p Planned, why string) {
 	var names []string
 	for _, p := range all {
-		if p.Plan.Called() == called {
+		if p.Plan.Called() == name {
 			return p, ""
 		}
-		names = append(names, p.Plan.Called())
+		if planfile.IsName(p.Plan.Called()) { // others are text from outside, and cannot be started
+			names = append(names, p.Plan.Called())
+		}
 	}
-	return p, "there is no pipeline " + called + "; there are: " + strings.Join(names, ", ")
+	return p, "there is no pipeline " + name + "; there are: " + strings.Join(names, ", ")
 }

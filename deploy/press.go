@@ -60,7 +60,7 @@ func (s State) pressed(c Command) Command {
 // newestRun is the newest run of the pipeline that a check belongs to; without a check, of the first that has one.
 func (s State) newestRun(c pipeline.Commit, check string) pipeline.RunID {
 	for _, r := range s.NewestRuns(c) {
-		if check == "" || r.Pipeline == pipeline.PipelineOfCheck(check) {
+		if check == "" || r.Pipeline == pipeline.PipelineOfCheck(check) && !strings.HasSuffix(check, pipeline.ByHandCheck) {
 			return r.ID
 		}
 	}

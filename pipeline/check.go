@@ -76,12 +76,15 @@ func Checks(s State) (checks []Check) {
 	return checks
 }
 
+// ByHandCheck ends the names of checks of runs by hand.
+const ByHandCheck = " (by hand)"
+
 // checkName is what a check of the run is called: after the pipeline, then the stage. A run by hand does not take the place
 // of one that GitHub waits for.
 func (s State) checkName(stage string) string {
 	name := s.Plan.Called() + " / " + stage
 	if s.Trigger.Kind == ByHand {
-		name += " (by hand)"
+		name += ByHandCheck
 	}
 	return name
 }

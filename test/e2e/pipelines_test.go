@@ -23,6 +23,7 @@ stages:
       - {name: site, run: mkdir dist && cp page.html dist/index.html, artifact: {name: site, paths: [dist/**]}}
 environments:
   staging: {on: {branch: main}, artifact: site, target: {static: staging}}
+  production: {after: staging, artifact: site, target: {static: production}, approve: {by: [maintain]}}
 `,
 		".github/conveyor/shared.yml": "stages: [{name: test, steps: [{name: unit, run: test -f page.html}]}]\n",
 		".github/conveyor/docs.yml": `version: 1
@@ -91,6 +92,16 @@ func TestThePipelinesOfARepositoryGoTheirOwnWays(t *testing.T) {
 	h.answered(pull, "There are `broken`, `deliver`, `prose`.")
 	h.comment(pull, "author", "/why unit")
 	h.answered(pull, "The run of deliver")
+
+	// GitHub's button for all checks runs all pipelines again, but for what a filter leaves out.
+	if err := h.gh.RerequestSuite(repo, pull.HeadSHA, h.gh.AppSlugs()[0], "author"); err != nil {
+		t.Fatal(err)
+	}
+	h.completed(pull.HeadSHA, "deliver / build", 3)
+	h.completed(pull.HeadSHA, "broken / plan", 2)
+
+	h.comment(pull, "maintainer", "/approve production@"+second)
+	h.deployed("production", second) // whose provenance names the file
 	h.quiet()
 }
 
