@@ -16,6 +16,7 @@ import (
 	"unicode"
 
 	"github.com/conveyor-ci/conveyor/app/github"
+	"github.com/conveyor-ci/conveyor/deploy"
 	"github.com/conveyor-ci/conveyor/pipeline"
 )
 
@@ -111,7 +112,8 @@ func (a *App) startForOperator(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(answer) // who asked may be gone
 }
 
-// startAtHead starts the run that the operator asks for, at the head of a branch as GitHub shows it now.
+// startAtHead looks at the run that the operator asks for, at the head of a branch as GitHub shows it now, and has it started:
+// what is answered well stands in the journal.
 func (a *App) startAtHead(ctx context.Context, ask Ask) (Answer, error) {
 	ctx = github.As(ctx, github.Reply)
 	repo, err := a.findRepository(ctx, ask.Repository)
@@ -135,14 +137,19 @@ func (a *App) startAtHead(ctx context.Context, ask Ask) (Answer, error) {
 	}
 	delivery := "start-" + strings.ToLower(rand.Text())
 	run := pipeline.NewRunID(repo.ID, delivery)
-	id, why, err := a.startByHand(github.WithRun(ctx, string(run)), run, pipeline.Trigger{
+	asked := deploy.Asked{Pipeline: ask.Pipeline, Given: ask.Inputs, Trigger: pipeline.Trigger{
 		Kind: pipeline.ByHand, Delivery: delivery, Repo: repo, Commit: head.Commit, Ref: "refs/heads/" + branch, Branch: branch,
 		Actor: pipeline.Actor{Login: by}, At: a.now().UTC(),
-	}, ask.Pipeline, ask.Inputs)
+	}}
+	r, why, err := a.readByHand(github.WithRun(ctx, string(run)), run, asked.Trigger, asked.Pipeline, asked.Given)
 	if err != nil || why != "" {
+		a.release(context.WithoutCancel(ctx), repo, run)
 		return Answer{Refused: why}, err
 	}
-	return Answer{Run: id, URL: a.RunURL(id), Commit: head.Commit}, nil
+	if _, err := a.post(ctx, repoStream(repo.ID), "asked/"+delivery, asked); err != nil { // from here on it is owed
+		return Answer{}, err
+	}
+	return Answer{Run: r.Run, URL: a.RunURL(r.Run), Commit: head.Commit}, nil
 }
 
 // AskServer asks the server that runs on a data folder.

@@ -23,6 +23,11 @@ func Apply(s State, e Event) State {
 		return s.timeKnown(e)
 	case TimeCame:
 		return s.timeCame(e)
+	case Asked:
+		s.Asks = with(s.Asks, e.Trigger.Delivery, e)
+		return s.heardOf(e.Trigger.Repo, e.Trigger.At)
+	case AskDone:
+		s.Asks = without(s.Asks, e.Delivery)
 	case StageWanted:
 		return s.stageWanted(e)
 	case AdmissionSent:

@@ -141,3 +141,28 @@ func TestARunThatAPersonStartedIsRemembered(t *testing.T) {
 		t.Errorf("of a push is told %+v", got)
 	}
 }
+
+func TestWhatTheOperatorAsksForIsOwedUntilItIsDone(t *testing.T) {
+	t.Parallel()
+	owed := func(s deploy.State) bool {
+		for _, e := range deploy.Next(s) {
+			if e == (deploy.StartAsked{Delivery: "start-1"}) {
+				return true
+			}
+		}
+		return false
+	}
+	s := deploy.Apply(deploy.State{}, deploy.Asked{Pipeline: "rel", Given: map[string]string{"a": "b"}, Trigger: pipeline.Trigger{Kind: pipeline.ByHand, Delivery: "start-1", Repo: sevenRepo, At: midday}})
+	if !owed(s) || s.Asks["start-1"].Given["a"] != "b" {
+		t.Fatalf("it is not owed: %+v", s.Asks)
+	}
+	if shut := deploy.Apply(s, deploy.RepoChanged{Repo: sevenRepo, What: "suspended", Shut: true, At: midday.Add(time.Minute)}); owed(shut) {
+		t.Error("a repository that is shut starts it")
+	}
+	if gone := deploy.Apply(s, deploy.RepoChanged{Repo: sevenRepo, What: "deleted", Shut: true, Ends: true, At: midday}); len(gone.Asks) != 0 {
+		t.Error("it outlives the repository")
+	}
+	if owed(deploy.Apply(s, deploy.AskDone{Delivery: "start-1", Run: "run/7/start-1.rel"})) {
+		t.Error("it is owed after it was done")
+	}
+}

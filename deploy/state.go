@@ -29,6 +29,7 @@ type State struct {
 	Runs        map[pipeline.RunID]Run
 	Builds      []Build                     // newest first
 	Commands    map[string]Pending          // until answered
+	Asks        map[string]Asked            // of the operator, by delivery, until done
 	Spoken      map[int64]Spoken            // who has commanded lately, by number
 	Voided      []int64                     // the newest comments whose approvals count no more
 	Locks       map[string]Lock             // by environment
