@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -73,6 +74,8 @@ type App struct {
 	probe      probe
 	failed     func(ctx context.Context, step pipeline.Step, as sandbox.Spec) // told of a step that failed, while its workspace is there
 	closers    []func() error
+	control    *http.Server
+	controlled net.Listener
 	parked     int // of a rehearsal: runs that wait for a worker, for ever
 }
 
@@ -98,7 +101,7 @@ func open(ctx context.Context, c Config, log *slog.Logger, serving *front, pages
 	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("app: CONVEYOR_DATA_DIR cannot be used: %w", err)
 	}
-	for _, open := range []func(context.Context) error{a.openJournal, a.openStores, a.openSandbox, a.openSource, a.openImages, a.openCache, a.reclaim, a.openLedger, a.openProvenance, a.openTargets, a.openGitHub} {
+	for _, open := range []func(context.Context) error{a.openJournal, a.openStores, a.openSandbox, a.openSource, a.openImages, a.openCache, a.reclaim, a.openLedger, a.openProvenance, a.openTargets, a.openGitHub, a.openControl} {
 		if err := open(ctx); err != nil {
 			return nil, err
 		}
@@ -155,6 +158,7 @@ func (a *App) Run(ctx context.Context) error {
 	all.Go(func() { a.sweep(ctx) })
 	all.Go(func() { a.forgetLogs(ctx) })
 	all.Go(func() { a.revokeLeft(ctx) })
+	all.Go(func() { a.hearOperator(ctx) })
 	all.Go(func() { a.changes.run(ctx, a.journal) })
 	auditing, endAudit := context.WithCancel(context.WithoutCancel(ctx))
 	defer endAudit()

@@ -3,7 +3,6 @@ package app
 import (
 	"bytes"
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -16,13 +15,8 @@ import (
 	"github.com/conveyor-ci/conveyor/pipeline/source"
 )
 
-// buildspecs reads the buildspecs that a plan names, at the plan's commit, and puts them into its steps. A batch becomes a
-// step for each of its builds. What is wrong in a buildspec is a mistake of the plan, with its place in the buildspec.
-func (a *App) buildspecs(ctx context.Context, repo pipeline.Repo, at pipeline.Commit, plan pipeline.Plan, text []byte) (pipeline.Plan, []pipeline.Problem, error) {
-	return Resolve(plan, text, func(path string) ([]byte, error) {
-		return a.source.File(ctx, repo, at, path, buildspec.MaxBytes)
-	})
-}
+// buildspecLimit is how large a buildspec may be, in bytes.
+const buildspecLimit = buildspec.MaxBytes
 
 // Resolve puts the buildspecs that a plan names into its steps, or says what is wrong in them. read gives a file of the
 // repository, source.ErrNoFile when there is none, and source.ErrTooLarge when it has more than buildspec.MaxBytes. text

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/conveyor-ci/conveyor/app/github"
 	"github.com/conveyor-ci/conveyor/deploy"
@@ -38,7 +40,7 @@ func (a *App) allow(ctx context.Context, w *repoWork, id string) (deploy.Forward
 		return deploy.Forwarded{}, err
 	}
 	run, t := pipeline.NewRunID(s.Repo.ID, id), askedRun(s, p)
-	if begun, ok := s.Runs[run]; ok {
+	if begun, ok := s.Begun(run); ok {
 		t = begun.Trigger // this server, or another one, was lost after the word was taken
 	} else if ruling := deploy.Decide(s, p, who); ruling.Refused {
 		return refuse("%s", ruling.Say)
@@ -57,17 +59,24 @@ func (a *App) allow(ctx context.Context, w *repoWork, id string) (deploy.Forward
 	if err != nil {
 		return deploy.Forwarded{}, err
 	}
-	plan, problems, err := a.plan(ctx, t.Repo, now.BaseCommit)
+	all, err := a.pipelines(ctx, t.Repo, now.BaseCommit)
 	if errors.Is(err, source.ErrNoFile) {
 		return refuse("The base, %s, has no %s, so there is nothing to run.", now.BaseCommit.Short(), pipeline.PlanPath)
 	}
 	if err != nil {
 		return deploy.Forwarded{}, err
 	}
-	if len(problems) == 0 {
-		if why, _ := filtered(plan, t); why != "" {
-			return refuse("Nothing was started: %s.", why)
+	var reasons []string
+	all = slices.DeleteFunc(all, func(p Planned) bool {
+		why, _ := filtered(p.Plan, t)
+		if !p.Good() || why == "" {
+			return false
 		}
+		reasons = append(reasons, why)
+		return true
+	})
+	if len(all) == 0 {
+		return refuse("Nothing was started: %s.", strings.Join(slices.Compact(reasons), "; "))
 	}
 	t.Title, _ = a.source.Subject(ctx, t.Repo, t.Commit) // for display only
 	if last := s.Pulls[c.Pull].Allowed; last == nil || last.Command != id {
@@ -75,17 +84,26 @@ func (a *App) allow(ctx context.Context, w *repoWork, id string) (deploy.Forward
 			return deploy.Forwarded{}, err
 		}
 	}
-	why, err := a.request(ctx, pipeline.Requested{
-		Run: run, Trigger: t, Trust: pipeline.Allowed, Plan: plan, PlanFrom: now.BaseCommit, Problems: problems, At: a.now().UTC(),
-	}, "run/"+id)
-	if err != nil {
-		return deploy.Forwarded{}, err
+	var began []pipeline.Requested
+	for _, p := range all {
+		r := pipeline.Requested{
+			Run: run.For(p.Plan.Name), Trigger: t, Trust: pipeline.Allowed, Plan: p.Plan, PlanFrom: now.BaseCommit, Problems: p.Problems, At: a.now().UTC(),
+		}
+		why, err := a.request(ctx, r, "run/"+id)
+		if err != nil {
+			return deploy.Forwarded{}, err
+		}
+		if why == "" {
+			began = append(began, r)
+		} else {
+			reasons = append(reasons, why)
+		}
 	}
-	if why != "" {
-		return refuse("%s", why)
+	if len(began) == 0 {
+		return refuse("%s", strings.Join(slices.Compact(reasons), "; "))
 	}
 	a.log.Info("code from outside was allowed", "repo", s.Repo.Slug(), "pull", c.Pull, "commit", t.Commit, "actor", c.Actor.Login, "role", who.Role)
-	return deploy.Forwarded{Command: id, Run: run, Say: fmt.Sprintf(
-		"%s is tested: its checks [run](%s), by the plan of the base (%s), without secrets, and what they make is not kept. The word is for this commit; the next push needs another one.",
-		t.Commit.Short(), a.RunURL(run), now.BaseCommit.Short())}, nil
+	return deploy.Forwarded{Command: id, Run: began[0].Run, Say: fmt.Sprintf(
+		"%s is tested: its checks %s, by the plan of the base (%s), without secrets, and what they make is not kept. The word is for this commit; the next push needs another one.",
+		t.Commit.Short(), a.runLinks("run", began), now.BaseCommit.Short())}, nil
 }

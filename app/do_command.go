@@ -164,6 +164,8 @@ func (a *App) forward(ctx context.Context, w *repoWork, id string) error {
 	switch p.Command.Verb {
 	case deploy.Test, deploy.Retest:
 		forwarded, err = a.runAgain(ctx, s, p)
+	case deploy.Start:
+		forwarded, err = a.runAsked(ctx, s, p)
 	case deploy.Cancel:
 		forwarded, err = a.cancelRuns(ctx, s, p)
 	case deploy.OkToTest:

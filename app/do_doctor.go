@@ -26,7 +26,7 @@ func (a *App) doctor(ctx context.Context, s deploy.State, p deploy.Pending) (dep
 		installed.Level, installed.Says = Unknown, "GitHub does not show it: "+lower(err)
 	}
 	found := []Finding{installed}
-	plan, planFindings, err := a.planFindings(ctx, in, s.Repo)
+	plan, stages, planFindings, err := a.planFindings(ctx, in, s.Repo)
 	if err != nil {
 		return f, err
 	}
@@ -34,13 +34,6 @@ func (a *App) doctor(ctx context.Context, s deploy.State, p deploy.Pending) (dep
 	slug := "this App"
 	if self, err := in.Self(ctx); err == nil {
 		slug = self.Slug
-	}
-	stages := []string{}
-	for _, stage := range plan.Stages {
-		stages = append(stages, stage.Name)
-	}
-	if len(stages) == 0 {
-		stages = nil // the plan is not known, so that nothing can be said of its stages
 	}
 	required, _ := branchFindings(ctx, in, s.Repo, a.config.AppID, slug, stages) // what is not known is a finding
 	for _, finding := range required {
@@ -56,38 +49,60 @@ func (a *App) doctor(ctx context.Context, s deploy.State, p deploy.Pending) (dep
 	return f, nil
 }
 
-// planFindings reads the plan as the default branch has it now.
-func (a *App) planFindings(ctx context.Context, in *github.Installation, repo pipeline.Repo) (pipeline.Plan, []Finding, error) {
+// planFindings reads the pipelines as the default branch has them now. plan is the one that declares the environments, and
+// stages are those that checks are called after, "conveyor / test"; none when some are not known.
+func (a *App) planFindings(ctx context.Context, in *github.Installation, repo pipeline.Repo) (plan pipeline.Plan, stages []string, found []Finding, err error) {
 	f := Finding{Name: "Plan", Level: OK}
 	if repo.Branch == "" {
 		f.Level, f.Says = Unknown, "The default branch is not known yet."
-		return pipeline.Plan{}, []Finding{f}, nil
+		return plan, nil, []Finding{f}, nil
 	}
 	b, err := in.Branch(ctx, repo, repo.Branch)
 	if err != nil && !a.useless(err) {
-		return pipeline.Plan{}, nil, err
+		return plan, nil, nil, err
 	}
 	if err != nil {
 		f.Level, f.Says = Unknown, "GitHub does not show "+quoted(repo.Branch)+": "+lower(err)
-		return pipeline.Plan{}, []Finding{f}, nil
+		return plan, nil, []Finding{f}, nil
 	}
 	if err := a.fetchOnce(ctx, repo, "doctor", "refs/heads/"+repo.Branch, b.Commit); err != nil {
-		return pipeline.Plan{}, nil, err
+		return plan, nil, nil, err
 	}
-	plan, problems, err := a.plan(ctx, repo, b.Commit)
+	all, err := a.pipelines(ctx, repo, b.Commit)
 	at := quoted(repo.Branch) + " (" + b.Commit.Short() + ")"
-	switch {
-	case errors.Is(err, source.ErrNoFile):
+	if errors.Is(err, source.ErrNoFile) {
 		f.Level, f.Says, f.Fix = Failed, at+" has no `"+pipeline.PlanPath+"`, so that nothing is deployed from it.", "Commit one; the README has one of twelve lines."
-	case err != nil:
-		return pipeline.Plan{}, nil, err
-	case len(problems) > 0:
-		f.Level, f.Says = Failed, fmt.Sprintf("`%s` at %s cannot be used: line %d, column %d: %s.", problems[0].File(), at, problems[0].Line, problems[0].Column, strings.ReplaceAll(problems[0].Message, "`", "'"))
-		f.Fix = "`conveyor validate` lists each mistake with its place."
-	default:
-		f.Says = fmt.Sprintf("`%s` at %s is good: %s.", pipeline.PlanPath, at, count(len(plan.Stages), "stage", "stages"))
+		return plan, nil, []Finding{f}, nil
 	}
-	return plan, []Finding{f}, nil
+	if err != nil {
+		return plan, nil, nil, err
+	}
+	wrong := false
+	for _, p := range all {
+		f := Finding{Name: "Plan", Level: OK}
+		if len(all) > 1 {
+			f.Name += " of " + p.Plan.Called()
+		}
+		if !p.Good() {
+			first := p.Problems[0]
+			f.Level, f.Says = Failed, fmt.Sprintf("`%s` at %s cannot be used: line %d, column %d: %s.", first.File(), at, first.Line, first.Column, strings.ReplaceAll(first.Message, "`", "'"))
+			f.Fix = "`conveyor validate` lists each mistake with its place."
+			found, wrong = append(found, f), true
+			continue
+		}
+		f.Says = fmt.Sprintf("`%s` at %s is good: %s.", p.Plan.Path(), at, count(len(p.Plan.Stages), "stage", "stages"))
+		found = append(found, f)
+		if len(p.Plan.Environments) > 0 || len(plan.Stages) == 0 {
+			plan = p.Plan
+		}
+		for _, stage := range p.Plan.Stages {
+			stages = append(stages, p.Plan.Called()+" / "+stage.Name)
+		}
+	}
+	if wrong {
+		stages = nil // so that nothing can be said of their stages
+	}
+	return plan, stages, found, nil
 }
 
 // environmentFinding compares the environments in force with those of the plan.

@@ -102,6 +102,7 @@ func (a *App) step(ctx context.Context, w *runWork, s pipeline.State, spec pipel
 	if given.why != "" {
 		return pipeline.Result{Outcome: pipeline.Failed, Reason: given.why}, nil
 	}
+	spec = s.Chosen(spec)
 	spec.Image = a.imageOf(spec)
 	id := workID(s.Run, spec.Name, attempt)
 	t := s.Trigger

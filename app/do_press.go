@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -28,44 +29,58 @@ func (a *App) pressedAgain(ctx context.Context, s deploy.State, p deploy.Pending
 		f.Refused, f.Say = true, why
 		return f, nil
 	}
-	last := s.Runs[c.Run]
+	last := []deploy.Run{s.Runs[c.Run]}
+	if c.Check == "" {
+		last = s.NewestRuns(pipeline.Commit(c.Commit))
+	}
+	var began []pipeline.Requested
+	problem := ""
+	for _, r := range last {
+		request, why, err := a.againAt(ctx, s, r, c)
+		if err == nil && why == "" {
+			why, err = a.request(ctx, request, "run/"+c.ID)
+		}
+		if err != nil {
+			return f, err
+		}
+		if problem = cmp.Or(problem, why); why == "" {
+			began = append(began, request)
+		}
+	}
+	if len(began) == 0 {
+		return refuse(problem)
+	}
+	f.Run, f.Say = began[0].Run, fmt.Sprintf("%s runs again.", began[0].Trigger.Commit.Short())
+	return f, nil
+}
+
+// againAt is the request for another run because of a press at a check, or why there is none.
+func (a *App) againAt(ctx context.Context, s deploy.State, last deploy.Run, c deploy.Command) (r pipeline.Requested, why string, err error) {
 	if pull := s.Pulls[last.Trigger.Pull]; last.Trigger.Pull != 0 && !pull.Open {
-		return refuse(fmt.Sprintf("Pull request #%d is closed, so there is nothing to test again.", last.Trigger.Pull))
+		return r, fmt.Sprintf("Pull request #%d is closed, so there is nothing to test again.", last.Trigger.Pull), nil
 	} else if last.Trigger.Pull != 0 && pull.Head != last.Trigger.Commit {
-		return refuse(fmt.Sprintf("Pull request #%d has moved on to %s, so %s is not tested again.", last.Trigger.Pull, pull.Head.Short(), last.Trigger.Commit.Short()))
+		return r, fmt.Sprintf("Pull request #%d has moved on to %s, so %s is not tested again.", last.Trigger.Pull, pull.Head.Short(), last.Trigger.Commit.Short()), nil
 	}
 	old, _, err := a.runs().Load(ctx, a.journal, string(last.ID))
 	if err != nil {
-		return f, err
+		return r, "", err
 	}
 	if why := notToRun(old); why != "" {
-		return refuse(why)
+		return r, why, nil
 	}
 	if last.Trigger.Pull != 0 {
 		if why, err := a.noLonger(ctx, s.Pulls[last.Trigger.Pull].PullSeen, last); err != nil || why != "" {
-			f.Refused, f.Say = true, why
-			return f, err
+			return r, why, err
 		}
 	}
-	request, problem := pipeline.Again(old), ""
+	r = pipeline.Again(old)
 	if c.Check != "" {
-		request, problem = pipeline.AgainCheck(old, c.Check)
+		r, why = pipeline.AgainCheck(old, c.Check)
 	}
-	if problem != "" {
-		return refuse(problem)
-	}
-	request.Run, request.At = pipeline.NewRunID(old.Trigger.Repo.ID, c.ID), a.now().UTC()
-	request.Trigger.Repo = request.Trigger.Repo.Renamed(s.Repo)
-	request.Trigger.Delivery, request.Trigger.Actor = c.ID, c.Actor
-	why, err := a.request(ctx, request, "run/"+c.ID)
-	if err != nil {
-		return f, err
-	}
-	if why != "" {
-		return refuse(why)
-	}
-	f.Run, f.Say = request.Run, fmt.Sprintf("%s runs again.", request.Trigger.Commit.Short())
-	return f, nil
+	r.Run, r.At = pipeline.NewRunID(old.Trigger.Repo.ID, c.ID).For(old.Plan.Name), a.now().UTC()
+	r.Trigger.Repo = old.Trigger.Repo.Renamed(s.Repo)
+	r.Trigger.Delivery, r.Trigger.Actor = c.ID, c.Actor
+	return r, why, nil
 }
 
 // notToRun says why a run that was skipped is not done again: the plan does not want it.

@@ -29,14 +29,18 @@ func (a *App) findTime(ctx context.Context, w *repoWork, e deploy.FindTime) erro
 // that it is started once, however often this is done.
 func (a *App) startAt(ctx context.Context, w *repoWork, e deploy.StartAt) error {
 	s := w.Latest()
-	sum := sha256.Sum256([]byte(e.Time.Cron + "/" + e.Time.Zone))
+	word := e.Time.Cron + "/" + e.Time.Zone
+	if e.Time.Pipeline != "" {
+		word += "/" + e.Time.Pipeline
+	}
+	sum := sha256.Sum256([]byte(word))
 	delivery := fmt.Sprintf("schedule-%d-%x", e.At.Unix(), sum[:4])
 	run := pipeline.NewRunID(s.Repo.ID, delivery)
 	ctx = github.As(github.WithRun(ctx, string(run)), github.Progress)
-	why, err := a.start(ctx, run, pipeline.Trigger{
-		Kind: pipeline.Schedule, Delivery: delivery, Repo: s.Repo, Commit: s.DefinedAt, Ref: "refs/heads/" + s.Repo.Branch, Branch: s.Repo.Branch,
+	began, why, err := a.start(ctx, starting{run: run, only: &e.Time.Pipeline, trigger: pipeline.Trigger{
+		Kind: pipeline.Schedule, Delivery: delivery, Repo: s.Repo, Commit: s.ScheduledAt, Ref: "refs/heads/" + s.Repo.Branch, Branch: s.Repo.Branch,
 		Actor: pipeline.Actor{Login: "schedule", Bot: true}, At: e.At,
-	}, nil)
+	}})
 	came := deploy.TimeCame{Time: e.Time, Due: e.At, Why: why, At: a.now().UTC()}
 	switch {
 	case errors.Is(err, github.ErrGone), errors.Is(err, source.ErrNoCommit), errors.Is(err, source.ErrUnusable):
@@ -47,8 +51,9 @@ func (a *App) startAt(ctx context.Context, w *repoWork, e deploy.StartAt) error 
 		return err
 	}
 	if came.Why == "" {
-		came.Run = run
-	} else {
+		came.Run = began[0]
+	}
+	if came.Run != run {
 		a.release(ctx, s.Repo, run)
 	}
 	a.log.Info("a schedule's time has come", "stream", w.Stream, "cron", e.Time.Cron, "due", e.At, "run", came.Run, "why", came.Why)

@@ -154,7 +154,8 @@ func placeFinding(p github.Place, want manifest) Finding {
 }
 
 // branchFindings looks at what the default branch requires of our checks: that there is one, that only we can pass it, and
-// that it can come. stages are those of the plan, when it is known. When GitHub does not say, there is a finding and the error.
+// that it can come. stages are the checks of
+// all stages, when they are known. When GitHub does not say, there is a finding and the error.
 func branchFindings(ctx context.Context, in *github.Installation, repo pipeline.Repo, app int64, slug string, stages []string) ([]Finding, error) {
 	f := Finding{Name: "Required checks of " + repo.Slug(), Level: OK}
 	if repo.Branch == "" {
@@ -177,13 +178,15 @@ func branchFindings(ctx context.Context, in *github.Installation, repo pipeline.
 func pinned(f Finding, b github.Branch, app int64, slug string, stages []string) (all []Finding) {
 	var good, open, foreign, never []string
 	for _, r := range b.Required {
-		switch stage, ours := strings.CutPrefix(r.Name, "conveyor / "); {
-		case !ours:
+		called, stage, ours := strings.Cut(r.Name, " / ")
+		known := called == pipeline.DefaultPipeline || slices.ContainsFunc(stages, func(s string) bool { return strings.HasPrefix(s, called+" / ") })
+		switch {
+		case !ours || !known:
 		case r.App == 0:
 			open = append(open, quoted(r.Name))
 		case r.App != app:
 			foreign = append(foreign, quoted(r.Name))
-		case stages != nil && stage != "plan" && !slices.Contains(stages, stage):
+		case stages != nil && stage != "plan" && !slices.Contains(stages, r.Name):
 			never = append(never, quoted(r.Name))
 		default:
 			good = append(good, quoted(r.Name))

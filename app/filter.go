@@ -50,6 +50,8 @@ func filteredGroup(on pipeline.On, base string) (why string, shown bool) {
 	switch {
 	case on.MergeGroup != nil && planfile.Matches(on.MergeGroup, base):
 		return "", false
+	case on.Push == nil && on.PullRequest == nil && on.MergeGroup == nil && on.Manual != nil:
+		return "the plan starts no run for the merge queue", false
 	case on.MergeGroup != nil:
 		return fmt.Sprintf("%s %q", excludes("on.merge_group", on.MergeGroup, base), base), true
 	case planfile.Matches(on.PullRequest, base), planfile.Matches(on.Push, base):
@@ -92,9 +94,9 @@ func (a *App) filteredPaths(ctx context.Context, plan pipeline.Plan, t pipeline.
 	return fmt.Sprintf("none of the %d changed files is one that %s.paths and paths_ignore ask for", len(changed), key), shown, nil
 }
 
-// hasRun says that a trigger's commit has a run that was not skipped: then its checks tell the truth, and nothing that
+// hasRun says that a trigger's commit has a run of a pipeline that was not skipped: then its checks tell the truth, and nothing that
 // was not run may take their place.
-func (a *App) hasRun(ctx context.Context, t pipeline.Trigger) (why string, err error) {
+func (a *App) hasRun(ctx context.Context, t pipeline.Trigger, name string) (why string, err error) {
 	s, _, err := a.repos().Load(ctx, a.journal, repoStream(t.Repo.ID))
 	if err != nil {
 		return "", err
@@ -103,7 +105,7 @@ func (a *App) hasRun(ctx context.Context, t pipeline.Trigger) (why string, err e
 		if r.Into != "" && t.Onto.Valid() && r.Into != t.Onto {
 			continue // it has tested another merge
 		}
-		if r.Trigger.Commit == t.Commit && r.Trigger.Kind != pipeline.MergeGroup && r.Trigger.Kind != pipeline.Schedule && !r.Skipped && r.Only == "" {
+		if r.Pipeline == name && r.Trigger.Commit == t.Commit && r.Trigger.Kind != pipeline.ByHand && r.Trigger.Kind != pipeline.MergeGroup && r.Trigger.Kind != pipeline.Schedule && !r.Skipped && r.Only == "" {
 			return fmt.Sprintf("%s has a run already", t.Commit.Short()), nil
 		}
 	}

@@ -26,6 +26,8 @@ import (
 type Local struct {
 	Folder  string // anywhere in a working tree of git
 	Only    string // a stage or a step; empty is all
+	Name    string // the pipeline, as people call it; empty for the one of PlanPath, or the only one
+	Inputs  map[string]string
 	Sandbox string // as Config.Sandbox
 	Tools   []string
 	Workers int
@@ -41,11 +43,12 @@ type Local struct {
 
 // PlanError is a plan that cannot be used. Text is the plan file as it was read.
 type PlanError struct {
+	File     string
 	Text     []byte
 	Problems []pipeline.Problem
 }
 
-func (e *PlanError) Error() string { return pipeline.PlanPath + " cannot be used" }
+func (e *PlanError) Error() string { return e.File + " cannot be used" }
 
 // local is one such run.
 type local struct {
@@ -137,13 +140,18 @@ func (r *local) request(ctx context.Context) (pipeline.Requested, error) {
 		what = "the files as they are now, " + map[bool]string{true: "without a commit", false: "with what " + planted.Head.Short() + " does not have"}[planted.Head == ""]
 	}
 	r.say.line("Running %s: %s (tree %.12s).", repo.Slug(), what, planted.Tree)
-	plan, problems, err := r.plan(ctx, repo, planted.Commit)
+	all, err := r.pipelines(ctx, repo, planted.Commit)
 	if err != nil {
 		return pipeline.Requested{}, fmt.Errorf("app: %s cannot be read in %s: %w", pipeline.PlanPath, top, err)
 	}
-	if len(problems) > 0 {
-		text, err := os.ReadFile(filepath.Join(top, pipeline.PlanPath))
-		return pipeline.Requested{}, errors.Join(&PlanError{text, problems}, err)
+	p, err := r.meant(all)
+	if err != nil {
+		return pipeline.Requested{}, err
+	}
+	plan := p.Plan
+	trigger := pipeline.Trigger{Kind: pipeline.Push, Delivery: "local", Repo: repo, Commit: planted.Commit, Ref: "refs/heads/" + planted.Branch, Branch: planted.Branch}
+	if err := byHand(plan, &trigger, r.Inputs); err != nil {
+		return pipeline.Requested{}, err
 	}
 	if plan.Stages, err = only(plan.Stages, r.Only); err != nil {
 		return pipeline.Requested{}, err
@@ -152,10 +160,48 @@ func (r *local) request(ctx context.Context) (pipeline.Requested, error) {
 		return pipeline.Requested{}, err
 	}
 	now := time.Now().UTC()
+	trigger.At = now
 	return pipeline.Requested{
 		Run: pipeline.NewRunID(repo.ID, "local"), Trust: pipeline.Writer, Plan: plan, PlanFrom: planted.Commit, At: now,
-		Trigger: pipeline.Trigger{Kind: pipeline.Push, Delivery: "local", Repo: repo, Commit: planted.Commit, Ref: "refs/heads/" + planted.Branch, Branch: planted.Branch, At: now},
+		Trigger: trigger,
 	}, nil
+}
+
+// meant is the pipeline that the person names.
+func (r *local) meant(all []Planned) (p Planned, err error) {
+	name := r.Name
+	if name == "" {
+		name = all[0].Plan.Called() // that of PlanPath, where there is one
+		if len(all) > 1 && name != pipeline.DefaultPipeline {
+			_, why := pipelineNamed(all, pipeline.DefaultPipeline)
+			return p, fmt.Errorf("app: %s; name one with -p", why)
+		}
+	}
+	p, why := pipelineNamed(all, name)
+	if why != "" {
+		return p, fmt.Errorf("app: %s", why)
+	}
+	if !p.Good() {
+		return p, &PlanError{p.Plan.Path(), p.Text, p.Problems}
+	}
+	return p, nil
+}
+
+// byHand makes the run one that a person starts, when the plan is for that only, or inputs are given.
+func byHand(plan pipeline.Plan, t *pipeline.Trigger, given map[string]string) error {
+	on := plan.On
+	switch {
+	case on.Manual == nil && len(given) > 0:
+		return fmt.Errorf("app: the pipeline %s takes no inputs: it has no on.manual", plan.Called())
+	case on.Manual == nil, len(given) == 0 && (on.Push != nil || on.PullRequest != nil):
+		return nil
+	}
+	values, wrong := on.Manual.Take(given)
+	if len(wrong) > 0 {
+		return fmt.Errorf("app: the pipeline %s cannot be run: %s", plan.Called(), strings.Join(wrong, "; "))
+	}
+	t.Kind, t.Inputs = pipeline.ByHand, values
+	return nil
 }
 
 // openCached opens the images that were pulled before, where a step needs one. They outlive the run, in the person's

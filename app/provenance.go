@@ -52,7 +52,7 @@ func (a *App) sign(ctx context.Context, s pipeline.State, spec pipeline.Step, at
 	claim := provenance.Claim{
 		Artifact: made.Name, Digest: made.Digest,
 		Builder: a.builder(), Repository: a.repositoryURL(t.Repo), RepoID: t.Repo.ID, Event: t.Kind, Ref: t.Ref, Commit: t.Commit,
-		PlanCommit: s.PlanFrom, Plan: planDigest(s.Plan), Trust: s.Trust, Isolation: in.Level + ", " + in.Runtime, Image: spec.Image, ImageID: s.Images[spec.Image],
+		PlanCommit: s.PlanFrom, PlanPath: s.Plan.File, Plan: planDigest(s.Plan), Trust: s.Trust, Isolation: in.Level + ", " + in.Runtime, Image: spec.Image, ImageID: s.Images[spec.Image],
 		Run: s.Run, Step: spec.Name, StepDigest: inputs, Attempt: attempt, Started: step.Started, Finished: a.now().UTC(),
 	}
 	for _, f := range m.Files {

@@ -54,6 +54,8 @@ func (a *App) doForRepo(ctx context.Context, w *repoWork, effect deploy.Effect) 
 		return a.findTime(ctx, w, e)
 	case deploy.StartAt:
 		return a.startAt(ctx, w, e)
+	case deploy.StartAsked:
+		return a.startAsked(ctx, w, e)
 	case deploy.Admit:
 		return a.admit(ctx, w, e)
 	case deploy.TellRuns:

@@ -25,14 +25,20 @@ const (
 const enoughTurns = 3
 
 // historyOf names the history that a run adds to, and the one that it is compared with. Merge groups add to none: their
-// branch lives for one run.
-func historyOf(t pipeline.Trigger, step string) (own, base history.Key) {
+// branch lives for one run. Pipelines have histories of their own.
+func historyOf(s pipeline.State, step string) (own, base history.Key) {
+	t := s.Trigger
+	if s.Plan.Name != "" {
+		step = s.Plan.Name + "/" + step
+	}
 	key := func(branch string) history.Key { return history.Key{Repo: t.Repo.ID, Branch: branch, Step: step} }
 	switch t.Kind {
 	case pipeline.PullRequest:
 		return key(fmt.Sprintf("pull/%d", t.Pull)), key("heads/" + t.Base)
 	case pipeline.MergeGroup:
 		return history.Key{}, key("heads/" + t.Base)
+	case pipeline.ByHand: // what was chosen may change how tests end
+		return history.Key{}, key("heads/" + t.Branch)
 	}
 	return key("heads/" + t.Branch), key("heads/" + t.Branch)
 }
@@ -40,7 +46,7 @@ func historyOf(t pipeline.Trigger, step string) (own, base history.Key) {
 // compareTests holds the tests of a step against its history, and adds them to it. What code from outside says about its
 // tests is compared, and not remembered: it could make the history of others lie.
 func (a *App) compareTests(s pipeline.State, step string, attempt int, r *reading) {
-	own, base := historyOf(s.Trigger, step)
+	own, base := historyOf(s, step)
 	before, err := a.history.Load(base)
 	if fallback := "heads/" + s.Trigger.Repo.Branch; err == nil && len(before.Names) == 0 && s.Trigger.Repo.Branch != "" && base.Branch != fallback {
 		base.Branch = fallback // a new branch is compared with the default one

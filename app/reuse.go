@@ -12,7 +12,7 @@ import (
 // has tested just that: a group of one pull request that is up to date holds the same files as its head. A push is never
 // spared its run, because its artifacts are its own.
 func (a *App) evidence(ctx context.Context, r *pipeline.Requested, began *deploy.RunBegan) error {
-	if len(r.Problems) > 0 || r.Skip != "" || r.Trust < pipeline.Writer {
+	if len(r.Problems) > 0 || r.Skip != "" || r.Trust < pipeline.Writer || r.Trigger.Kind == pipeline.ByHand {
 		return nil // it proves nothing
 	}
 	tested := r.Trigger.Commit

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/conveyor-ci/conveyor/app/github"
@@ -127,12 +128,15 @@ func tier(s pipeline.State) string {
 // panelReview is the review of what waits for a writer's word, for the panel of its pull request.
 func (a *App) panelReview(ctx context.Context, s deploy.State, p deploy.Panel) string {
 	pull := s.Pulls[p.Pull]
-	if p.Run == nil || p.Merged || !pull.Open || p.Run.Trust != pipeline.Outside || p.Run.Conclusion == "" {
+	at := slices.IndexFunc(p.Runs, func(r deploy.Run) bool { // one word is for all pipelines
+		return r.Trust == pipeline.Outside && r.Conclusion != "" && r.Conclusion != pipeline.Skipped
+	})
+	if at < 0 || p.Merged || !pull.Open {
 		return ""
 	}
-	run, _, err := a.runs().Load(ctx, a.journal, string(p.Run.ID))
+	run, _, err := a.runs().Load(ctx, a.journal, string(p.Runs[at].ID))
 	if err != nil {
-		a.log.Warn("a run could not be read for the panel", "stream", p.Run.ID, "err", err)
+		a.log.Warn("a run could not be read for the panel", "stream", p.Runs[at].ID, "err", err)
 		return ""
 	}
 	if len(run.Withheld()) == 0 {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/conveyor-ci/conveyor/app/github"
@@ -72,15 +74,10 @@ func (a *App) route(ctx context.Context, w *engine.Work[deliveryState, engine.Ev
 	if heard.Trigger != nil {
 		run := pipeline.NewRunID(heard.Repo.ID, d.GUID)
 		ctx := github.As(github.WithRun(ctx, string(run)), github.Conclusion) // no work begins before it
+		var began []pipeline.RunID
 		why, err := a.current(ctx, d, heard)
-		if heard.Rebased && heard.Pull != nil {
-			heard.Trigger.Onto = heard.Pull.BaseCommit
-		}
-		if err == nil && why == "" && heard.Rebased {
-			why, err = a.hasRun(ctx, *heard.Trigger)
-		}
 		if err == nil && why == "" {
-			why, err = a.start(ctx, run, *heard.Trigger, heard.Pull)
+			began, why, err = a.start(ctx, starting{run: run, trigger: *heard.Trigger, pull: heard.Pull, rebased: heard.Rebased})
 		}
 		switch {
 		case errors.Is(err, github.ErrGone), errors.Is(err, source.ErrNoCommit), errors.Is(err, source.ErrUnusable):
@@ -92,9 +89,9 @@ func (a *App) route(ctx context.Context, w *engine.Work[deliveryState, engine.Ev
 		case why != "":
 			decision = decided{What: "ignored", Why: why}
 		default:
-			decision = decided{What: "run", Why: string(run)}
+			decision = decided{What: "run", Why: listed(began)}
 		}
-		if decision.What != "run" {
+		if !slices.Contains(began, run) {
 			a.release(ctx, heard.Repo, run)
 		}
 	}
@@ -104,6 +101,15 @@ func (a *App) route(ctx context.Context, w *engine.Work[deliveryState, engine.Ev
 	}
 	a.unanswered.decided(w.Stream)
 	return nil
+}
+
+// listed are runs, for the journal and the operator.
+func listed(runs []pipeline.RunID) string {
+	words := make([]string, len(runs))
+	for i, run := range runs {
+		words[i] = string(run)
+	}
+	return strings.Join(words, ", ")
 }
 
 // current says why a pull request's webhook is no reason for a run any more: the pull request is read as it stands now,
@@ -134,37 +140,81 @@ func (a *App) current(ctx context.Context, d webhook.Delivery, heard webhook.Hea
 	return "", nil
 }
 
-// start requests a run, or says why there is none. pull is the pull request as the same delivery told of it.
-func (a *App) start(ctx context.Context, run pipeline.RunID, t pipeline.Trigger, pull *deploy.PullSeen) (why string, err error) {
-	if pull != nil && t.Kind == pipeline.PullRequest {
-		t.Onto = pull.BaseCommit
+// starting is what may become runs: one of each pipeline, or of those that are meant.
+type starting struct {
+	run     pipeline.RunID // of the pipeline without a name; those of the others are called after it
+	trigger pipeline.Trigger
+	pull    *deploy.PullSeen // as the same delivery told of it
+	rebased bool             // a pipeline whose commit has run needs no other run
+	only    *string          // the pipeline that is meant; nil for all
+}
+
+// start requests runs, or says why there is none.
+func (a *App) start(ctx context.Context, st starting) (began []pipeline.RunID, why string, err error) {
+	t := st.trigger
+	if st.pull != nil && t.Kind == pipeline.PullRequest {
+		t.Onto = st.pull.BaseCommit
 	}
-	trust, planFrom, err := a.trust(ctx, t, pull)
+	trust, planFrom, err := a.trust(ctx, t, st.pull)
 	if err != nil {
-		return "", err
+		return nil, "", err
 	}
-	if err := a.fetch(ctx, run, t, planFrom); err != nil {
-		return "", err
+	if err := a.fetch(ctx, st.run, t, planFrom); err != nil {
+		return nil, "", err
 	}
-	plan, problems, err := a.plan(ctx, t.Repo, planFrom)
+	all, err := a.pipelines(ctx, t.Repo, planFrom)
 	if errors.Is(err, source.ErrNoFile) {
-		return fmt.Sprintf("%s has no %s", planFrom.Short(), pipeline.PlanPath), nil
+		return nil, fmt.Sprintf("%s has no %s", planFrom.Short(), pipeline.PlanPath), nil
 	}
 	if err != nil {
-		return "", err
+		return nil, "", err
 	}
-	if err := a.define(ctx, run, t, pull, plan, problems); err != nil {
-		return "", err
+	if err := a.define(ctx, st, all); err != nil {
+		return nil, "", err
 	}
-	r := pipeline.Requested{Run: run, Trigger: t, Trust: trust, Plan: plan, PlanFrom: planFrom, Problems: problems, At: a.now().UTC()}
-	key := reservation(t, trust)
+	var reasons []string
+	for _, p := range all {
+		if st.only != nil && *st.only != p.Plan.Name {
+			continue
+		}
+		r := pipeline.Requested{Run: st.run.For(p.Plan.Name), Trigger: t, Trust: trust, Plan: p.Plan, PlanFrom: planFrom, Problems: p.Problems, At: a.now().UTC()}
+		why, err := a.startOne(ctx, r, st.rebased)
+		switch {
+		case err != nil:
+			return nil, "", err
+		case why == "":
+			began = append(began, r.Run)
+		case len(all) > 1:
+			reasons = append(reasons, p.Plan.Called()+": "+why)
+		default:
+			reasons = append(reasons, why)
+		}
+	}
+	if len(began) > 0 {
+		return began, "", nil
+	}
+	if st.only != nil && len(reasons) == 0 {
+		reasons = append(reasons, "the pipeline is not there any more")
+	}
+	return nil, strings.Join(reasons, "; "), nil
+}
+
+// startOne requests the run of one pipeline, or says why there is none.
+func (a *App) startOne(ctx context.Context, r pipeline.Requested, rebased bool) (why string, err error) {
+	t, plan := r.Trigger, r.Plan
+	if rebased {
+		if other, err := a.hasRun(ctx, t, plan.Name); err != nil || other != "" {
+			return other, err
+		}
+	}
+	key := reservation(t, r.Trust)
 	if plan.Source.Merge && t.Kind == pipeline.PullRequest {
 		key += "/into/" + string(t.Onto) // another base makes another merge
 	}
-	if len(problems) == 0 {
+	if len(r.Problems) == 0 {
 		why, shown := filtered(plan, t)
 		if why == "" {
-			if why, shown, err = a.filteredPaths(ctx, plan, t, run); err != nil {
+			if why, shown, err = a.filteredPaths(ctx, plan, t, r.Run); err != nil {
 				return "", err
 			}
 		}
@@ -172,7 +222,7 @@ func (a *App) start(ctx context.Context, run pipeline.RunID, t pipeline.Trigger,
 			return why, nil
 		}
 		if r.Skip = why; why != "" {
-			if other, err := a.hasRun(ctx, t); err != nil || other != "" {
+			if other, err := a.hasRun(ctx, t, plan.Name); err != nil || other != "" {
 				return other, err
 			}
 			key = "skipped/" + string(t.Commit)
@@ -181,7 +231,7 @@ func (a *App) start(ctx context.Context, run pipeline.RunID, t pipeline.Trigger,
 	if t.Title == "" {
 		r.Trigger.Title, _ = a.source.Subject(ctx, t.Repo, t.Commit)
 	}
-	r.Restricted = restricted(t, trust, plan, planFrom)
+	r.Restricted = restricted(t, r.Trust, plan, r.PlanFrom)
 	return a.request(ctx, r, key)
 }
 
@@ -227,47 +277,21 @@ func (a *App) fetch(ctx context.Context, run pipeline.RunID, t pipeline.Trigger,
 	return a.source.Fetch(ctx, t.Repo, "refs/heads/"+t.Base, planFrom, a.token(t.Repo, run))
 }
 
-func (a *App) plan(ctx context.Context, repo pipeline.Repo, at pipeline.Commit) (pipeline.Plan, []pipeline.Problem, error) {
-	data, err := a.source.File(ctx, repo, at, pipeline.PlanPath, planLimit)
-	if errors.Is(err, source.ErrTooLarge) {
-		return pipeline.Plan{}, []pipeline.Problem{{
-			Line: 1, Column: 1, Message: fmt.Sprintf("the file is larger than %d KiB", planLimit>>10), Hint: "a plan is a page of text; call scripts of the repository for what is long",
-		}}, nil
-	}
-	if err != nil {
-		return pipeline.Plan{}, nil, err
-	}
-	var failed error // a file that could not be read because of us is no mistake of the plan
-	plan, problems := planfile.ParseFor(pipeline.PlanPath, data, planfile.Options{Most: a.most(), Read: func(path string) ([]byte, error) {
-		data, err := a.source.File(ctx, repo, at, path, planLimit)
-		switch {
-		case errors.Is(err, source.ErrNoFile):
-			return nil, planfile.ErrNoFile
-		case err != nil && !errors.Is(err, source.ErrTooLarge):
-			failed = err
-		}
-		return data, err
-	}})
-	if failed != nil || len(problems) > 0 {
-		return plan, problems, failed
-	}
-	return a.buildspecs(ctx, repo, at, plan, data)
-}
-
 // define tells the repository's stream which environments its default branch defines. A pull request can never change
 // them: what it says of environments counts only once it is merged.
-func (a *App) define(ctx context.Context, run pipeline.RunID, t pipeline.Trigger, pull *deploy.PullSeen, plan pipeline.Plan, problems []pipeline.Problem) error {
+func (a *App) define(ctx context.Context, st starting, all []Planned) error {
+	t, pull := st.trigger, st.pull
 	at, pushed := t.Commit, true
 	if t.Kind != pipeline.Push {
 		if pull == nil || t.Base != t.Repo.Branch || !pull.BaseCommit.Valid() {
 			return nil
 		}
 		at, pushed = pull.BaseCommit, false
-		if err := a.source.Fetch(ctx, t.Repo, "refs/heads/"+t.Base, at, a.token(t.Repo, run)); err != nil {
+		if err := a.source.Fetch(ctx, t.Repo, "refs/heads/"+t.Base, at, a.token(t.Repo, st.run)); err != nil {
 			return err
 		}
 		var err error
-		if plan, problems, err = a.plan(ctx, t.Repo, at); errors.Is(err, source.ErrNoFile) {
+		if all, err = a.pipelines(ctx, t.Repo, at); errors.Is(err, source.ErrNoFile) {
 			return nil
 		} else if err != nil {
 			return err
@@ -275,10 +299,24 @@ func (a *App) define(ctx context.Context, run pipeline.RunID, t pipeline.Trigger
 	} else if t.Branch != t.Repo.Branch {
 		return nil
 	}
-	if len(problems) > 0 {
-		return nil // what was defined before stays in force; the push's own check shows the mistake
+	e := deploy.Defined{Repo: t.Repo, Commit: at, Pushed: pushed}
+	for _, p := range all {
+		if !p.Good() {
+			e.Wrong = true
+			continue
+		}
+		e.Pipelines = append(e.Pipelines, p.Plan.Name)
+		for _, time := range p.Plan.On.Schedule {
+			time.Pipeline = p.Plan.Name
+			e.Schedule = append(e.Schedule, time)
+		}
+		if feeds := len(p.Plan.Environments) > 0; feeds || p.Plan.Name == "" && e.Environments == nil {
+			e.Environments, e.Pipeline, e.Plan = p.Plan.Environments, p.Plan.Name, planfile.Hash(p.Plan)
+		}
 	}
-	e := deploy.Defined{Repo: t.Repo, Commit: at, Pushed: pushed, Environments: plan.Environments, Plan: planfile.Hash(plan), Schedule: plan.On.Schedule}
+	if len(e.Pipelines) == 0 {
+		return nil // what was defined before stays in force; the push's own checks show the mistakes
+	}
 	_, err := a.post(ctx, repoStream(t.Repo.ID), fmt.Sprintf("defined/%s/%v", at, pushed), e)
 	return err
 }
@@ -291,7 +329,7 @@ func reservation(t pipeline.Trigger, trust pipeline.Trust) string {
 	switch {
 	case t.Kind == pipeline.Push && t.Branch == t.Repo.Branch:
 		key += "/" + t.Branch
-	case t.Kind == pipeline.Schedule:
+	case t.Kind == pipeline.Schedule, t.Kind == pipeline.ByHand:
 		key = "run/" + t.Delivery
 	case t.Kind == pipeline.MergeGroup: // a push of the same commit, once it is merged, has artifacts to make
 		key += "/" + string(t.Kind)
@@ -302,11 +340,14 @@ func reservation(t pipeline.Trigger, trust pipeline.Trust) string {
 // request reserves the run in the repository's stream, then writes its first event. After a crash between the two, the
 // same run finds its own reservation.
 func (a *App) request(ctx context.Context, r pipeline.Requested, key string) (why string, err error) {
+	if r.Plan.Name != "" {
+		key += "/pipeline/" + r.Plan.Name
+	}
 	repo := repoStream(r.Trigger.Repo.ID)
 	if err := a.merge(ctx, &r); err != nil {
 		return "", err
 	}
-	began := deploy.RunBegan{Run: r.Run, Trigger: r.Trigger, Trust: r.Trust, Only: r.Only, Skip: r.Skip, Concurrency: r.Plan.Concurrency, At: r.At}
+	began := deploy.RunBegan{Run: r.Run, Trigger: r.Trigger, Trust: r.Trust, Only: r.Only, Skip: r.Skip, Concurrency: r.Plan.Concurrency, Pipeline: r.Plan.Name, At: r.At}
 	if r.Merge != nil {
 		began.Into = r.Merge.Base
 	}

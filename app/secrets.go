@@ -40,6 +40,11 @@ func FindRepository(ctx context.Context, c Config, slug string) (pipeline.Repo, 
 	if err := a.openGitHub(ctx); err != nil {
 		return pipeline.Repo{}, err
 	}
+	return a.findRepository(ctx, slug)
+}
+
+// findRepository asks GitHub which repository has a name now.
+func (a *App) findRepository(ctx context.Context, slug string) (pipeline.Repo, error) {
 	installed, err := a.github.Installed(ctx)
 	if err != nil {
 		return pipeline.Repo{}, err

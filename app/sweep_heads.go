@@ -116,7 +116,10 @@ func (s *sweeper) branches(ctx context.Context, repo pipeline.Repo, known deploy
 // that base alone.
 func hasRun(s deploy.State, c pipeline.Commit, base string) bool {
 	for _, r := range s.Runs {
-		if r.Trigger.Commit == c && (!r.Skipped || r.Trigger.Base == base) {
+		if base != "" && len(s.Pipelines) > 1 && r.Trigger.Kind != pipeline.PullRequest {
+			continue // of several pipelines, a push may have started others than the pull request does
+		}
+		if r.Trigger.Commit == c && r.Trigger.Kind != pipeline.ByHand && (!r.Skipped || r.Trigger.Base == base) {
 			return true
 		}
 	}

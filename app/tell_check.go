@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,7 +26,7 @@ func (a *App) tellCheck(ctx context.Context, w *runWork, e pipeline.TellCheck) e
 		return nil
 	}
 	if s.Skip != "" && s.Told[e.Check].ID == 0 {
-		if other, err := a.hasRun(ctx, s.Trigger); err != nil {
+		if other, err := a.hasRun(ctx, s.Trigger, s.Plan.Name); err != nil {
 			return err
 		} else if other != "" { // one began meanwhile: nothing that was not run may stand in the place of its checks
 			_, err := w.Append(ctx, pipeline.CheckTold{Check: e.Check, Mark: check.Mark()})
@@ -133,7 +135,7 @@ func (a *App) checkSummary(ctx context.Context, s pipeline.State, c pipeline.Che
 	switch {
 	case s.Skip != "":
 		fmt.Fprintf(&b, "Nothing of it was run: %s (`%s` at %s). A required check that is skipped counts as passing at GitHub.\n",
-			github.Literal(s.Skip), pipeline.PlanPath, s.PlanFrom.Short())
+			github.Literal(s.Skip), s.Plan.Path(), s.PlanFrom.Short())
 		return b.String()
 	case s.Reused != nil:
 		fmt.Fprintf(&b, "Reused: the same tree was tested in [the run of %s](%s), whole and by the same plan, and passed. Nothing was run again, and nothing is deployed from here.\n\nTree `%s`\n",
@@ -199,10 +201,30 @@ func startedBy(t pipeline.Trigger) string {
 	} else if t.Kind == pipeline.MergeGroup {
 		what = fmt.Sprintf("merge queue of `%s` at %s", github.Literal(t.Base), t.Commit.Short())
 	}
+	if t.Kind == pipeline.ByHand {
+		return byHandWords(t)
+	}
 	if t.Kind == pipeline.Schedule {
 		return fmt.Sprintf("Started by the schedule of `%s`, at %s.", github.Literal(t.Branch), t.At.UTC().Format("2006-01-02 15:04 MST"))
 	}
 	return fmt.Sprintf("Started by %s, %s (delivery `%s`).", github.Literal(t.Actor.Login), what, t.Delivery)
+}
+
+// byHandWords say who started a run, and with what. Values are text from outside.
+func byHandWords(t pipeline.Trigger) string {
+	words := fmt.Sprintf("Started by hand by %s, at %s of `%s`.", whoWords(t), t.Commit.Short(), github.Literal(t.Branch))
+	for _, name := range slices.Sorted(maps.Keys(t.Inputs)) {
+		words += fmt.Sprintf("\n- %s: %s", name, github.Literal(t.Inputs[name]))
+	}
+	return words
+}
+
+// whoWords name who started a run: a person at GitHub, or the operator.
+func whoWords(t pipeline.Trigger) string {
+	if t.Actor.ID == 0 {
+		return github.Literal(t.Actor.Login) + " from the command line of the server"
+	}
+	return github.Literal(t.Actor.Login)
 }
 
 func stepWords(s pipeline.State, st pipeline.StepState) string {

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/conveyor-ci/conveyor/app/github"
@@ -29,12 +30,12 @@ func (a *App) tellPanel(ctx context.Context, w *repoWork, e deploy.TellPanel) er
 	}
 	panel := s.Panel(e.Pull)
 	mark := panel.Mark()
-	if panel.Run != nil {
-		ctx = github.WithRun(ctx, string(panel.Run.ID))
+	if len(panel.Runs) > 0 {
+		ctx = github.WithRun(ctx, string(panel.Runs[0].ID))
 	}
 	body := a.panelBody(panel, a.panelReview(ctx, s, panel))
-	if panel.Run != nil {
-		body += a.newsWords(ctx, in, panel.Run.Conclusion)
+	if at := slices.IndexFunc(panel.Runs, func(r deploy.Run) bool { return r.Conclusion == "" }); at >= 0 {
+		body += a.newsWords(ctx, in, "")
 	}
 	id, err := in.UpsertComment(ctx, s.Repo, e.Pull, github.Comment{
 		ID: pull.Panel, Unknown: unknown, Marker: "conveyor/panel", Body: body,
@@ -67,18 +68,21 @@ func (a *App) panelBody(p deploy.Panel, review string) string {
 	}
 	fmt.Fprintf(&b, "**Conveyor** · %s `%s`\n\n", what, p.Commit.Short())
 	b.WriteString("| | Where | State | Artifact |\n|---|---|---|---|\n")
-	if p.Run != nil {
-		words := "running"
-		if p.Run.Conclusion != "" {
-			words = strings.ReplaceAll(string(p.Run.Conclusion), "_", " ")
-		}
-		if p.Run.Conclusion == pipeline.ActionRequired {
+	for _, r := range p.Runs {
+		words, what := "running", "checks"
+		switch r.Conclusion {
+		case "":
+		case pipeline.ActionRequired:
 			words = "waits for a word: the code comes from outside"
-		}
-		if p.Run.Conclusion == pipeline.Skipped {
+		case pipeline.Skipped:
 			words = "not run: the plan does not want it here"
+		default:
+			words = strings.ReplaceAll(string(r.Conclusion), "_", " ")
 		}
-		fmt.Fprintf(&b, "| %s | checks | [%s](%s) | |\n", shapes[string(p.Run.Conclusion)], words, a.RunURL(p.Run.ID))
+		if r.Pipeline != "" {
+			what = "checks of " + github.Literal(r.Pipeline)
+		}
+		fmt.Fprintf(&b, "| %s | %s | [%s](%s) | |\n", shapes[string(r.Conclusion)], what, words, a.RunURL(r.ID))
 	}
 	for _, r := range p.Rows {
 		place, words := "`"+r.Environment+"`", r.State

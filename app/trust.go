@@ -40,7 +40,7 @@ func restricted(t pipeline.Trigger, trust pipeline.Trust, plan pipeline.Plan, pl
 // noLonger says why a run may not be done again as far trusted as it was: its author has lost the right since. It never
 // says that one may be trusted further.
 func (a *App) noLonger(ctx context.Context, pull deploy.PullSeen, last deploy.Run) (why string, err error) {
-	if last.Trigger.Kind != pipeline.PullRequest || last.Trust < pipeline.Writer {
+	if last.Trigger.Kind != pipeline.PullRequest && last.Trigger.Kind != pipeline.ByHand || last.Trust < pipeline.Writer {
 		return "", nil
 	}
 	may, err := a.mayWrite(ctx, last.Trigger.Repo, pull.Author)

@@ -23,6 +23,11 @@ func Apply(s State, e Event) State {
 		return s.timeKnown(e)
 	case TimeCame:
 		return s.timeCame(e)
+	case Asked:
+		s.Asks = with(s.Asks, e.Trigger.Delivery, e)
+		return s.heardOf(e.Trigger.Repo, e.Trigger.At)
+	case AskDone:
+		s.Asks = without(s.Asks, e.Delivery)
 	case StageWanted:
 		return s.stageWanted(e)
 	case AdmissionSent:
@@ -82,7 +87,8 @@ func Apply(s State, e Event) State {
 	return s
 }
 
-// defined takes the default branch's environments. What a pull request's base said counts only while nothing is known.
+// defined takes the default branch's environments. What a pull request's base said counts only while nothing is known. While
+// some pipeline cannot be read, nobody knows which one is meant to declare environments, so that no other one takes over.
 func (s State) defined(e Defined) State {
 	if s.changedAt.IsZero() {
 		s.Repo = e.Repo
@@ -91,8 +97,12 @@ func (s State) defined(e Defined) State {
 	if !e.Pushed && (s.pushed || s.Definitions != nil) {
 		return s
 	}
-	s.Definitions, s.Plan, s.DefinedAt, s.pushed = e.Environments, e.Plan, e.Commit, e.Pushed
+	s.pushed, s.Pipelines = e.Pushed, e.Pipelines
 	s = s.scheduled(e)
+	if e.Wrong && len(s.Definitions) > 0 && (e.Pipeline != s.Feeds || len(e.Environments) == 0) {
+		return s
+	}
+	s.Definitions, s.Plan, s.DefinedAt, s.Feeds = e.Environments, e.Plan, e.Commit, e.Pipeline
 	for name, p := range s.Places {
 		base, _, _ := strings.Cut(name, "/")
 		if spec, ok := s.spec(base); ok {

@@ -21,6 +21,12 @@ type Entry struct {
 	Restored    bool            `json:"restored,omitempty"`
 	Say         string          `json:"say,omitempty"` // the reason, in words
 	At          time.Time       `json:"at"`
+
+	// Of a run that a person started.
+	Actor    *pipeline.Actor   `json:"actor,omitempty"`
+	Run      pipeline.RunID    `json:"run,omitempty"`
+	Pipeline string            `json:"pipeline,omitempty"`
+	Inputs   map[string]string `json:"inputs,omitempty"`
 }
 
 // What an entry tells.
@@ -30,6 +36,7 @@ const (
 	BecameVoid  = "void"
 	HasStarted  = "start"
 	HasFinished = "finish"
+	WasBegun    = "run"
 )
 
 // Audit tells what an event has done that must be remembered, from the state before it and the one after. An event that
@@ -38,6 +45,12 @@ func Audit(before, after State, e Event) (entries []Entry) {
 	switch e := e.(type) {
 	case RoleKnown:
 		entries = auditRuling(before, after, e)
+	case RunBegan:
+		if _, there := before.Runs[e.Run]; there || e.Trigger.Kind != pipeline.ByHand {
+			return nil
+		}
+		actor := e.Trigger.Actor
+		return []Entry{{What: WasBegun, Commit: e.Trigger.Commit, At: e.At, Actor: &actor, Run: e.Run, Pipeline: pipeline.Called(e.Pipeline), Inputs: e.Trigger.Inputs}}
 	case DeployStarted:
 		flight := after.Places[e.Environment].Flight
 		if flight == nil || flight.ID != e.Deployment || before.Places[e.Environment].Flight != nil {
@@ -64,7 +77,7 @@ func auditRuling(before, after State, e RoleKnown) []Entry {
 	}
 	c := p.Command
 	switch c.Verb {
-	case Approve, Reject, Rollback, Promote, Onward:
+	case Approve, Reject, Rollback, Promote, Onward, Start:
 	default:
 		return nil
 	}

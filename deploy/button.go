@@ -96,7 +96,7 @@ func (s State) newest() (builds []Build) {
 		}
 	}
 	pushed := false
-	for _, b := range s.Builds {
+	for _, b := range s.Feeding() {
 		head := heads[b.Commit]
 		delete(heads, b.Commit) // an older build of the same head has no say
 		if head || b.Kind == pipeline.Push && !pushed {

@@ -201,7 +201,7 @@ var risks = []struct {
 	why string
 	is  func(file, base string) bool
 }{
-	{"the pipeline itself", func(f, _ string) bool { return f == pipeline.PlanPath }},
+	{"the pipeline itself", func(f, _ string) bool { return f == pipeline.PlanPath || within(f, pipeline.PlanFolder) }},
 	{"continuous integration", func(f, b string) bool {
 		return within(f, ".github") || within(f, ".circleci") || within(f, ".ci") || b == ".gitlab-ci.yml" || b == "Jenkinsfile" || strings.HasPrefix(b, "buildspec") && strings.Contains(b, ".y") || b == "appspec.yml"
 	}},

@@ -65,6 +65,7 @@ func (s State) repoChanged(e RepoChanged) State {
 		}
 	}
 	s.Commands = nil // there is nowhere to answer them
+	s.Asks = nil
 	return s
 }
 

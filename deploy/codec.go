@@ -50,6 +50,8 @@ var readers = map[string]func([]byte) (Event, error){
 	PanelTold{}.Kind():         read[PanelTold],
 	RepoChanged{}.Kind():       read[RepoChanged],
 	RunsTold{}.Kind():          read[RunsTold],
+	Asked{}.Kind():             read[Asked],
+	AskDone{}.Kind():           read[AskDone],
 }
 
 func read[E Event](data []byte) (Event, error) {

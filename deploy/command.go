@@ -134,6 +134,8 @@ func Decide(s State, p Pending, who RoleKnown) Ruling {
 			return refuse("`/%s` needs the role write in this repository; @%s has %s.", c.Verb, c.Actor.Login, roleWord(who.Role))
 		}
 		return Ruling{Forward: true}
+	case Start:
+		return s.start(p, who)
 	case Doctor:
 		if !who.Role.AtLeast(pipeline.Read) {
 			return refuse("`/doctor` needs the role read in this repository.")

@@ -39,6 +39,7 @@ type Command struct {
 	Environment string         `json:"environment,omitempty"`
 	Commit      string         `json:"commit,omitempty"`  // from ENV@SHA: 7 to 40 hex digits, or empty
 	Digest      string         `json:"digest,omitempty"`  // of /rollback: 7 to 64 hex digits, or empty
+	Inputs      []Input        `json:"inputs,omitempty"`  // of /run, as typed
 	Word        string         `json:"word,omitempty"`    // what it names besides: a stage, a step, a verb, an action; of the form of a name
 	Reason      string         `json:"reason,omitempty"`  // why, in the person's own words: shown as code, never as Markdown
 	For         Span           `json:"for,omitempty"`     // how long
@@ -51,6 +52,12 @@ type Command struct {
 	Button string         `json:"button,omitempty"` // the button's identifier, or GitHub's own "rerequested"
 	Check  string         `json:"check,omitempty"`  // the check's name; empty for all checks of the commit
 	Run    pipeline.RunID `json:"run,omitempty"`    // the run whose check it is, as far as GitHub tells
+}
+
+// Input is a value that someone chose for a run.
+type Input struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
 }
 
 // GroupGone says that the merge queue has taken a group apart: nobody waits for its checks any more.
@@ -135,6 +142,11 @@ type Defined struct {
 	Environments []pipeline.Environment `json:"environments"`
 	Plan         string                 `json:"plan"` // hash of the plan file's meaning
 	Schedule     []pipeline.Time        `json:"schedule,omitempty"`
+
+	// Of several pipelines. Events of a version that knew one have none of it, and speak of that one.
+	Pipelines []string `json:"pipelines,omitempty"` // those that can be used, by name; the one without a name is ""
+	Pipeline  string   `json:"pipeline,omitempty"`  // the one that declares the environments
+	Wrong     bool     `json:"wrong,omitempty"`     // others cannot be used: what they said before stays in force
 }
 
 // TimeKnown says when a schedule comes next.
@@ -166,6 +178,7 @@ type RunBegan struct {
 	At      time.Time        `json:"at"`
 
 	Concurrency pipeline.Concurrency `json:"concurrency,omitempty"`
+	Pipeline    string               `json:"pipeline,omitempty"`
 }
 
 // StageWanted says that a run has left its stages before this one, and wants to enter it.

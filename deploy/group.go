@@ -34,7 +34,7 @@ func (s State) Proof(tree, plan string) (Run, bool) {
 	}
 	for _, id := range sortedKeys(s.Runs) {
 		r := s.Runs[id]
-		if r.Tree == tree && r.Plan == plan && r.Conclusion == pipeline.Success && r.Trust >= pipeline.Writer && r.Only == "" {
+		if r.Tree == tree && r.Plan == plan && r.Conclusion == pipeline.Success && r.Trust >= pipeline.Writer && r.Only == "" && !r.byHand() {
 			return r, true
 		}
 	}

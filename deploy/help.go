@@ -22,10 +22,12 @@ const (
 // manuals are all commands, in the order in which a change meets them.
 var manuals = []manual{
 	{Test, "`/test` or `/test STAGE`", "runs the checks of the head, or only those up to a stage", whoWrites,
-		"`/test STAGE` runs that stage anew, and of those before it what has not passed at this commit. It is never a whole run: nothing that it makes is deployed."},
+		"A stage that several pipelines have is named `/test PIPELINE/STAGE`; `/test PIPELINE` runs all of one. `/test STAGE` runs that stage anew, and of those before it what has not passed at this commit. It is never a whole run: nothing that it makes is deployed."},
 	{Retest, "`/retest` or `/retest failed`", "runs the checks of the head again, or only what has not passed", whoWrites,
 		"`/retest failed` keeps what has passed at this commit under the same plan, and runs the rest. When all is green then, it counts as a whole run."},
 	{Cancel, "`/cancel`", "ends the runs of this pull request", whoWrites, ""},
+	{Start, "`/run PIPELINE` or `/run PIPELINE KEY=VALUE`", "starts a pipeline that the plan lets people start, at the head", whoWrites,
+		"A value with blanks stands in double quotes: `note=\"two words\"`. The pipeline of `.github/conveyor.yml` is called `conveyor`. Nothing that the run makes is deployed."},
 	{OkToTest, "`/ok-to-test SHA`", "vouches for one commit of an outside author, so that it is tested", whoWrites,
 		"SHA is the head that you have read, 7 to 40 digits. A push makes it another one."},
 	{Approve, "`/approve ENV` or `/approve ENV@SHA`", "lets the commit that waits for ENV in", whoOpens,

@@ -150,6 +150,7 @@ func (s State) owedToRuns() (owed []Effect) {
 		}
 	}
 	owed = append(owed, s.owedTimes()...)
+	owed = append(owed, s.owedAsks()...)
 	if s.Shut == "" && s.ChangesTold < s.Changes {
 		owed = append(owed, TellRuns{s.Changes})
 	}

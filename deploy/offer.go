@@ -13,7 +13,7 @@ func (s State) runBegan(e RunBegan) State {
 		return s
 	}
 	s = s.heardOf(e.Trigger.Repo, e.Trigger.At)
-	r := Run{ID: e.Run, Trigger: e.Trigger, Trust: e.Trust, Only: e.Only, Into: e.Into, Skipped: e.Skip != "", Tree: e.Tree, Plan: e.Plan, At: e.At}
+	r := Run{ID: e.Run, Pipeline: e.Pipeline, Trigger: e.Trigger, Trust: e.Trust, Only: e.Only, Into: e.Into, Skipped: e.Skip != "", Tree: e.Tree, Plan: e.Plan, At: e.At}
 	if p, ok := s.Pulls[e.Trigger.Pull]; ok && e.Trigger.Pull != 0 && (!p.Open || p.Head != e.Trigger.Commit) {
 		r.Stop = "superseded by " + p.Head.Short() // it came late: the pull request has moved on already
 		if !p.Open {
@@ -27,11 +27,11 @@ func (s State) runBegan(e RunBegan) State {
 		r.Stop = s.Shut
 	}
 	s.began++
-	r.turn = turn{mode: e.Concurrency, lane: lane(e.Trigger), order: s.began}
+	r.turn = turn{mode: e.Concurrency, lane: lane(e.Trigger, e.Pipeline), order: s.began}
 	s.Runs = with(s.Runs, e.Run, r)
 	for _, n := range s.pullNumbers() {
-		if s.Pulls[n].Head == e.Trigger.Commit && e.Only == "" && (!r.Skipped || s.Pulls[n].LastRun == "") {
-			s = s.onPull(n, func(p *Pull) { p.LastRun = e.Run })
+		if s.Pulls[n].Head == e.Trigger.Commit && e.Only == "" && !r.byHand() && (!r.Skipped || s.Pulls[n].LastRuns[r.Pipeline] == "") {
+			s = s.onPull(n, func(p *Pull) { p.LastRuns = with(p.LastRuns, r.Pipeline, e.Run) })
 		}
 	}
 	return s
@@ -48,16 +48,17 @@ func (s State) runEnded(e RunEnded) State {
 	s.Runs = with(s.Runs, e.Run, r)
 	s = s.admit(r.lane)
 	s.forgetRuns()
-	if e.Conclusion != pipeline.Success || len(e.Artifacts) == 0 || r.Only != "" || r.Into != "" || r.Trigger.Kind == pipeline.MergeGroup || !(r.Trust >= pipeline.Writer) {
+	if e.Conclusion != pipeline.Success || len(e.Artifacts) == 0 || r.Only != "" || r.Into != "" || r.Trigger.Kind == pipeline.MergeGroup || r.byHand() || !(r.Trust >= pipeline.Writer) {
 		return s
 	}
 	b := Build{
-		Run: e.Run, Commit: r.Trigger.Commit, Branch: r.Trigger.Branch, Kind: r.Trigger.Kind, Trust: r.Trust,
+		Run: e.Run, Pipeline: r.Pipeline, Commit: r.Trigger.Commit, Branch: r.Trigger.Branch, Kind: r.Trigger.Kind, Trust: r.Trust,
 		Actor: r.Trigger.Actor, Before: r.Trigger.Before, At: r.Trigger.At, Artifacts: e.Artifacts,
 	}
 	s.Builds = append([]Build{b}, s.Builds...)
-	if len(s.Builds) > keepBuilds {
-		s.Builds = s.Builds[:keepBuilds]
+	s.forgetBuilds(b.Pipeline)
+	if b.Pipeline != s.Feeds {
+		return s // it belongs to no environment
 	}
 	if b.Kind == pipeline.Push {
 		for _, spec := range s.Definitions {
@@ -69,13 +70,30 @@ func (s State) runEnded(e RunEnded) State {
 	return s.wantPreviews(b)
 }
 
+// byHand reports whether a person chose what the run does: then it stands for no other one of its commit.
+func (r Run) byHand() bool { return r.Trigger.Kind == pipeline.ByHand }
+
+// forgetBuilds keeps the newest builds of a pipeline.
+func (s *State) forgetBuilds(name string) {
+	kept := 0
+	s.Builds = slices.DeleteFunc(s.Builds, func(b Build) bool {
+		if b.Pipeline != name {
+			return false
+		}
+		kept++
+		return kept > keepBuilds
+	})
+}
+
 func (s *State) forgetRuns() {
 	if len(s.Runs) <= keepPulls {
 		return
 	}
 	used := map[pipeline.RunID]bool{}
 	for _, p := range s.Pulls {
-		used[p.LastRun] = true
+		for _, run := range p.LastRuns {
+			used[run] = true
+		}
 	}
 	for id, r := range s.Runs {
 		if r.Conclusion != "" && !used[id] {

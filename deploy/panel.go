@@ -13,7 +13,7 @@ type Panel struct {
 	Pull   int
 	Commit pipeline.Commit // the head, or the merge commit once merged
 	Merged bool
-	Run    *Run // the newest run of that commit
+	Runs   []Run // the newest run of that commit, of each pipeline
 	Rows   []PanelRow
 }
 
@@ -46,12 +46,14 @@ func (s State) Panel(number int) Panel {
 	if pull.Merged && pull.MergeCommit != "" {
 		panel.Commit = pull.MergeCommit
 	}
+	first := map[string]Run{}
 	for _, id := range sortedKeys(s.Runs) {
 		r := s.Runs[id]
-		if r.Trigger.Commit == panel.Commit && r.Only == "" && (panel.Run == nil || id == pull.LastRun) {
-			panel.Run = &r
+		if _, there := first[r.Pipeline]; r.Trigger.Commit == panel.Commit && r.Only == "" && !r.byHand() && (!there || id == pull.LastRuns[r.Pipeline]) {
+			first[r.Pipeline] = r
 		}
 	}
+	panel.Runs = byPipeline(first)
 	for _, name := range s.PlaceNames() {
 		if row, ok := s.panelRow(s.Places[name], pull, panel.Commit); ok {
 			panel.Rows = append(panel.Rows, row)
@@ -131,13 +133,13 @@ func ran(p Place, c pipeline.Commit) bool {
 
 // Mark changes exactly when the comment should be edited. It is empty when there is nothing to show yet.
 func (p Panel) Mark() string {
-	if p.Run == nil && len(p.Rows) == 0 {
+	if len(p.Runs) == 0 && len(p.Rows) == 0 {
 		return ""
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s", p.Commit.Short())
-	if p.Run != nil {
-		fmt.Fprintf(&b, " %s=%s", p.Run.ID, p.Run.Conclusion)
+	for _, r := range p.Runs {
+		fmt.Fprintf(&b, " %s=%s", r.ID, r.Conclusion)
 	}
 	for _, r := range p.Rows {
 		fmt.Fprintf(&b, " %s=%s/%s/%s", r.Environment, r.State, r.Digest.Short(), r.Detail)

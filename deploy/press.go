@@ -16,7 +16,7 @@ func (c Command) AtCheck() bool { return c.Check != "" || c.Button == Rerequeste
 func (s State) pressed(c Command) Command {
 	commit := pipeline.Commit(c.Commit)
 	if r, ok := s.Runs[c.Run]; !ok || r.Trigger.Commit != commit {
-		c.Run = s.newestRun(commit)
+		c.Run = s.newestRun(commit, c.Check)
 	}
 	run, known := s.Runs[c.Run]
 	var open []string
@@ -57,19 +57,58 @@ func (s State) pressed(c Command) Command {
 	return c
 }
 
-// newestRun is the whole run of a commit that began last; one that was skipped counts only when there is no other.
-func (s State) newestRun(c pipeline.Commit) pipeline.RunID {
-	var newest Run
-	for _, id := range sortedKeys(s.Runs) {
-		r := s.Runs[id]
-		if r.Trigger.Commit != c || r.Only != "" {
-			continue
-		}
-		if newest.ID == "" || newest.Skipped && !r.Skipped || newest.Skipped == r.Skipped && r.At.After(newest.At) {
-			newest = r
+// newestRun is the newest run of the pipeline that a check belongs to; without a check, of the first that has one.
+func (s State) newestRun(c pipeline.Commit, check string) pipeline.RunID {
+	for _, r := range s.NewestRuns(c) {
+		if check == "" || r.Pipeline == pipeline.PipelineOfCheck(check) && !strings.HasSuffix(check, pipeline.ByHandCheck) {
+			return r.ID
 		}
 	}
-	return newest.ID
+	return ""
+}
+
+// NewestRuns are, of each pipeline, the whole run of a commit that began last; one that was skipped counts only when there
+// is no other. The pipeline without a name comes first.
+func (s State) NewestRuns(c pipeline.Commit) []Run {
+	newest := map[string]Run{}
+	for _, id := range sortedKeys(s.Runs) {
+		r := s.Runs[id]
+		if r.Trigger.Commit != c || r.Only != "" || r.byHand() {
+			continue
+		}
+		if last := newest[r.Pipeline]; last.ID == "" || last.Skipped && !r.Skipped || last.Skipped == r.Skipped && r.At.After(last.At) {
+			newest[r.Pipeline] = r
+		}
+	}
+	return byPipeline(newest)
+}
+
+// Begun finds a run by its name, or by that of what the same delivery started.
+func (s State) Begun(run pipeline.RunID) (Run, bool) {
+	for _, id := range sortedKeys(s.Runs) {
+		if r := s.Runs[id]; id == run.For(r.Pipeline) {
+			return r, true
+		}
+	}
+	return Run{}, false
+}
+
+// LastRuns are, of each pipeline, the newest whole run of a pull request's head.
+func (s State) LastRuns(pull int) []Run {
+	p, last := s.Pulls[pull], map[string]Run{}
+	for name, id := range p.LastRuns {
+		if r, ok := s.Runs[id]; ok && r.Trigger.Commit == p.Head {
+			last[name] = r
+		}
+	}
+	return byPipeline(last)
+}
+
+func byPipeline(runs map[string]Run) (sorted []Run) {
+	for _, name := range sortedKeys(runs) {
+		sorted = append(sorted, runs[name])
+	}
+	return sorted
 }
 
 // environmentOf finds the environment that a button was made for.

@@ -17,7 +17,7 @@ func (s State) promote(p Pending, who RoleKnown) Ruling {
 		return *no
 	}
 	var found *Build
-	for _, b := range s.Builds {
+	for _, b := range s.Feeding() {
 		if speaksOf(p, b.Commit) {
 			found = &b
 			break

@@ -22,7 +22,7 @@ func (s State) pullSeen(e PullSeen) State {
 	next := old
 	next.PullSeen = e
 	if old.Head != e.Head {
-		next.FirstSeen, next.LastRun = e.Updated, ""
+		next.FirstSeen, next.LastRuns = e.Updated, nil
 	}
 	next.Heads = heads(old, e)
 	s.Pulls = with(s.Pulls, e.Number, next)

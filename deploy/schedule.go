@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"slices"
 	"sort"
 	"time"
 
@@ -18,11 +19,20 @@ type StartAt struct {
 }
 
 // Name of the effect.
-func (e FindTime) Name() string { return "find/" + e.Time.Cron + "/" + e.Time.Zone }
+func (e FindTime) Name() string { return "find/" + timeWord(e.Time) }
 
 // Name of the effect.
 func (e StartAt) Name() string {
-	return "start/" + e.Time.Cron + "/" + e.Time.Zone + "/" + e.At.UTC().Format(time.RFC3339)
+	return "start/" + timeWord(e.Time) + "/" + e.At.UTC().Format(time.RFC3339)
+}
+
+// timeWord names a schedule.
+func timeWord(t pipeline.Time) string {
+	word := t.Cron + "/" + t.Zone
+	if t.Pipeline != "" {
+		word += "/" + t.Pipeline
+	}
+	return word
 }
 
 // Due is when the effect is owed, and not before.
@@ -36,8 +46,13 @@ func (s State) scheduled(e Defined) State {
 		for _, t := range e.Schedule {
 			times[t] = s.times[t]
 		}
+		for t, next := range s.times {
+			if e.Wrong && !slices.Contains(e.Pipelines, t.Pipeline) {
+				times[t] = next
+			}
+		}
 	}
-	s.times = times
+	s.times, s.ScheduledAt = times, e.Commit
 	return s
 }
 
@@ -65,7 +80,7 @@ func (s State) owedTimes() (owed []Effect) {
 	for t := range s.times {
 		all = append(all, t)
 	}
-	sort.Slice(all, func(i, j int) bool { return all[i].Cron+"/"+all[i].Zone < all[j].Cron+"/"+all[j].Zone })
+	sort.Slice(all, func(i, j int) bool { return timeWord(all[i]) < timeWord(all[j]) })
 	for _, t := range all {
 		if at := s.times[t]; at.IsZero() {
 			owed = append(owed, FindTime{t})

@@ -19,13 +19,17 @@ type State struct {
 	Repo        pipeline.Repo
 	Definitions []pipeline.Environment // of the default branch, in promotion order
 	Plan        string                 // hash of the plan that defines them
-	DefinedAt   pipeline.Commit        // the default branch's commit that it was read at
+	Feeds       string                 // the pipeline that declares them, and the only one that feeds them
+	Pipelines   []string               // the default branch's, as far as they could be read
+	DefinedAt   pipeline.Commit        // the default branch's commit that the environments were read at
+	ScheduledAt pipeline.Commit        // and the schedules
 	pushed      bool                   // they come from a push to the default branch
 	Places      map[string]Place       // by name: "staging", "preview/pr-12"
 	Pulls       map[int]Pull
 	Runs        map[pipeline.RunID]Run
 	Builds      []Build                     // newest first
 	Commands    map[string]Pending          // until answered
+	Asks        map[string]Asked            // of the operator, by delivery, until done
 	Spoken      map[int64]Spoken            // who has commanded lately, by number
 	Voided      []int64                     // the newest comments whose approvals count no more
 	Locks       map[string]Lock             // by environment
@@ -46,8 +50,8 @@ type Pull struct {
 	PullSeen
 	Panel     int64 // GitHub's id of our comment
 	PanelMark string
-	Opening   bool           // a create was begun and its answer is not known
-	LastRun   pipeline.RunID // the newest run of the head
+	Opening   bool                      // a create was begun and its answer is not known
+	LastRuns  map[string]pipeline.RunID // the newest run of the head, by pipeline
 	FirstSeen time.Time
 	Heads     []Head            // newest last; see head.go
 	Shown     []pipeline.Commit // all heads that were ever told of, in any order, at most keepShown
@@ -57,6 +61,7 @@ type Pull struct {
 // Run is a run as far as environments and panels care.
 type Run struct {
 	ID         pipeline.RunID
+	Pipeline   string
 	Trigger    pipeline.Trigger
 	Trust      pipeline.Trust
 	Into       pipeline.Commit     // the base, when what it tests is its commit merged into the base
@@ -75,6 +80,7 @@ type Run struct {
 // Build is what a successful run made of a commit.
 type Build struct {
 	Run       pipeline.RunID
+	Pipeline  string
 	Commit    pipeline.Commit
 	Branch    string
 	Kind      pipeline.TriggerKind
@@ -172,10 +178,20 @@ func (s State) spec(name string) (pipeline.Environment, bool) {
 	return pipeline.Environment{}, false
 }
 
+// Feeding are the builds that may go to environments: those of the pipeline that declares them, the newest first.
+func (s State) Feeding() (builds []Build) {
+	for _, b := range s.Builds {
+		if b.Pipeline == s.Feeds {
+			builds = append(builds, b)
+		}
+	}
+	return builds
+}
+
 // build finds the newest build of a commit.
 func (s State) build(c pipeline.Commit) (Build, bool) {
 	for _, b := range s.Builds {
-		if b.Commit == c {
+		if b.Commit == c && b.Pipeline == s.Feeds {
 			return b, true
 		}
 	}

@@ -31,15 +31,23 @@ type Admit struct {
 // Name of the effect.
 func (e Admit) Name() string { return fmt.Sprintf("admit/%s/%d", e.Run, e.Stage) }
 
-// lane is the branch or pull request whose runs take turns. Groups of the merge queue never do: each must be tested.
-func lane(t pipeline.Trigger) string {
+// lane is the branch or pull request whose runs take turns, those of one pipeline with each other. Groups of the merge
+// queue never do: each must be tested. Runs by hand take turns among themselves.
+func lane(t pipeline.Trigger, name string) string {
+	lane := "branch/" + t.Branch
 	switch {
 	case t.Kind == pipeline.MergeGroup:
 		return ""
 	case t.Pull != 0:
-		return fmt.Sprintf("pull/%d", t.Pull)
+		lane = fmt.Sprintf("pull/%d", t.Pull)
 	}
-	return "branch/" + t.Branch
+	if t.Kind == pipeline.ByHand {
+		lane = "hand/" + lane
+	}
+	if name != "" {
+		lane = "pipeline/" + name + "/" + lane
+	}
+	return lane
 }
 
 func (s State) stageWanted(e StageWanted) State {

@@ -8,6 +8,7 @@ const (
 	Test       Verb = "test"
 	Retest     Verb = "retest"
 	Cancel     Verb = "cancel"
+	Start      Verb = "run" // a pipeline that people may start, with what they choose
 	OkToTest   Verb = "ok-to-test"
 	Approve    Verb = "approve"
 	Reject     Verb = "reject"

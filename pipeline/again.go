@@ -64,7 +64,7 @@ func AgainStage(old State, stage string) (r Requested, problem string) {
 // AgainCheck is Again because of one check: its stage anew, and whatever else has not passed. What other stages have
 // passed is carried, so that the new run is as complete as a first one, and GitHub is told only of what runs.
 func AgainCheck(old State, check string) (r Requested, problem string) {
-	at := slices.IndexFunc(old.Plan.Stages, func(s Stage) bool { return checkName(s) == check })
+	at := slices.IndexFunc(old.Plan.Stages, func(s Stage) bool { return old.checkName(s.Name) == check })
 	switch {
 	case !old.Over():
 		return r, "The run of this check is still on its way. Cancel it first, or wait for its end."

@@ -51,8 +51,11 @@ func (c Check) Mark() string {
 	return mark
 }
 
-// PlanCheck is the name of the check that shows mistakes in the plan file.
-const PlanCheck = "conveyor / plan"
+// PlanCheck is the name of the check that shows mistakes in the file of PlanPath.
+const PlanCheck = DefaultPipeline + " / " + planWord
+
+// planWord is in the name of the check that shows mistakes in a pipeline file. No stage is called so.
+const planWord = "plan"
 
 // Checks are all of a run's checks, in the plan's order. Each exists from the start, so that a required check is never
 // missing.
@@ -73,11 +76,23 @@ func Checks(s State) (checks []Check) {
 	return checks
 }
 
-func checkName(stage Stage) string { return "conveyor / " + stage.Name }
+// ByHandCheck ends the names of checks of runs by hand.
+const ByHandCheck = " (by hand)"
+
+// checkName is what a check of the run is called: after the pipeline, then the stage. A run by hand does not take the place
+// of one that GitHub waits for.
+func (s State) checkName(stage string) string {
+	name := s.Plan.Called() + " / " + stage
+	if s.Trigger.Kind == ByHand {
+		name += ByHandCheck
+	}
+	return name
+}
 
 func (s State) planCheck() Check {
+	name := s.checkName(planWord)
 	c := Check{
-		Name: PlanCheck, External: s.external(PlanCheck), Status: Completed, Conclusion: Failure,
+		Name: name, External: s.external(name), Status: Completed, Conclusion: Failure,
 		Started: s.Requested, Finished: s.Requested,
 		Title: Wrong(s.Problems),
 	}
@@ -92,7 +107,7 @@ func (s State) planCheck() Check {
 }
 
 func (s State) stageCheck(i int, stage Stage) Check {
-	c := Check{Name: checkName(stage), Status: Queued, Conclusion: s.StageConclusion(i), Steps: s.stageSteps(i)}
+	c := Check{Name: s.checkName(stage.Name), Status: Queued, Conclusion: s.StageConclusion(i), Steps: s.stageSteps(i)}
 	c.External = s.external(c.Name)
 	passed := 0
 	for _, st := range c.Steps {

@@ -20,10 +20,10 @@ type Executed struct {
 // What the plan itself names comes first, then the rest, by path.
 func Executes(plan Plan, changed []string) []Executed {
 	var named, known []Executed
-	named = append(named, executedPlan(changed)...)
+	named = append(named, executedPlan(plan, changed)...)
 	words := scriptWords(plan)
 	for _, p := range changed {
-		if p == PlanPath {
+		if p == plan.Path() {
 			continue
 		}
 		if slices.Contains(plan.Uses, p) {
@@ -48,9 +48,9 @@ func Executes(plan Plan, changed []string) []Executed {
 	return append(named, known...)
 }
 
-func executedPlan(changed []string) []Executed {
-	if slices.Contains(changed, PlanPath) {
-		return []Executed{{PlanPath, "It is the plan. The change has no effect here, because the plan is read at the base; it has after the merge."}}
+func executedPlan(plan Plan, changed []string) []Executed {
+	if slices.Contains(changed, plan.Path()) {
+		return []Executed{{plan.Path(), "It is the plan. The change has no effect here, because the plan is read at the base; it has after the merge."}}
 	}
 	return nil
 }

@@ -70,6 +70,15 @@ func NewRunID(repo int64, delivery string) RunID {
 	return RunID(fmt.Sprintf("run/%d/%s", repo, delivery))
 }
 
+// For names the run of one of the repository's pipelines, by what the same delivery started. The pipeline of PlanPath has
+// no name, and its run is called after the delivery alone.
+func (r RunID) For(pipeline string) RunID {
+	if pipeline == "" {
+		return r
+	}
+	return r + "." + RunID(FileWord(pipeline))
+}
+
 // FileWord is a step's name as a part of a file's name. Names of one word are themselves; others, which a matrix gives,
 // end with a hash, so that no two of them are ever the same.
 func FileWord(step string) string {

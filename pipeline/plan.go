@@ -5,11 +5,22 @@ import (
 	"time"
 )
 
-// PlanPath is where a repository keeps its plan.
-const PlanPath = ".github/conveyor.yml"
+// Where a repository keeps its pipelines: one in a file of its own, and others in the files of a folder.
+const (
+	PlanPath   = ".github/conveyor.yml"
+	PlanFolder = ".github/conveyor"
+)
+
+// DefaultPipeline is what the pipeline of PlanPath is called, where a word is needed.
+const DefaultPipeline = "conveyor"
 
 // Plan is the pipeline file as it stood at one commit.
 type Plan struct {
+	// Which of the repository's pipelines it is, and its file. Both are empty for the one of PlanPath, which was the only
+	// one once: so a plan of an earlier version is that one's.
+	Name string `json:"name,omitempty"`
+	File string `json:"file,omitempty"`
+
 	Version      int           `json:"version"`
 	On           On            `json:"on"`
 	Concurrency  Concurrency   `json:"concurrency,omitempty"`
@@ -40,12 +51,15 @@ type On struct {
 	PullRequest *Filter `json:"pull_request,omitempty"`
 	Schedule    []Time  `json:"schedule,omitempty"`
 	MergeGroup  *Filter `json:"merge_group,omitempty"` // nil: as for a pull request into its base, or a push to it
+	Manual      *Manual `json:"manual,omitempty"`      // a person may start it
 }
 
 // Time is when runs of the default branch start by themselves.
 type Time struct {
 	Cron string `json:"cron"`           // five fields, as crontab has them
 	Zone string `json:"zone,omitempty"` // the name of a time zone; empty for UTC
+
+	Pipeline string `json:"pipeline,omitempty"` // in a repository's stream: whose schedule it is
 }
 
 // Filter narrows events down. An empty list lets everything pass.

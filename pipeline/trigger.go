@@ -11,6 +11,7 @@ const (
 	PullRequest TriggerKind = "pull_request"
 	MergeGroup  TriggerKind = "merge_group" // what the merge queue would make of the base: tested, and never deployed
 	Schedule    TriggerKind = "schedule"    // a time that the default branch's plan names has come
+	ByHand      TriggerKind = "manual"      // a person asked for it: its artifacts are offered to no environment
 )
 
 // Trigger is why a run exists.
@@ -29,6 +30,8 @@ type Trigger struct {
 	Onto     Commit      `json:"onto,omitempty"`   // of a pull request: what its base held
 	At       time.Time   `json:"at"`               // GitHub's own time of the event, to put late deliveries in order
 	Title    string      `json:"title,omitempty"`  // the commit's or pull request's first line; text from outside, for display only
+
+	Inputs map[string]string `json:"inputs,omitempty"` // of a run by hand: what the person chose, defaults filled in
 }
 
 // Trust says how far a run's code is trusted. It is computed once per run and recorded; the zero value trusts nothing.

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -93,6 +95,12 @@ func auditWords(l ledger.Line) string {
 	}
 	for _, a := range l.Approvals {
 		words = append(words, fmt.Sprintf("by @%s (%d, %s)", a.Actor.Login, a.Actor.ID, a.Role))
+	}
+	if l.Actor != nil {
+		words = append(words, fmt.Sprintf("%s at %s by %s (%d)", l.Pipeline, l.Commit.Short(), l.Actor.Login, l.Actor.ID))
+		for _, name := range slices.Sorted(maps.Keys(l.Inputs)) {
+			words = append(words, fmt.Sprintf("%s=%q", name, l.Inputs[name]))
+		}
 	}
 	if l.Command != nil {
 		words = append(words, fmt.Sprintf("to @%s (%d)", l.Command.Actor.Login, l.Command.Actor.ID))

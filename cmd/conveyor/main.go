@@ -18,6 +18,7 @@ type cli struct {
 	Serve    serve       `cmd:"" help:"Hear webhooks, run pipelines, deploy. Everything is set by flags, a file or CONVEYOR_ variables."`
 	Doctor   doctor      `cmd:"" help:"Look at everything that must be well, and say what to do about what is not."`
 	Run      run         `cmd:"" help:"Run the working tree here as a server would, changes that are not committed included."`
+	Start    start       `cmd:"" help:"Start a pipeline without a push, on the server of this machine."`
 	Validate validate    `cmd:"" help:"Check a pipeline file or a buildspec, and print each mistake with its place."`
 	Logs     logsCommand `cmd:"" help:"Print what the steps of a run have printed, and follow it."`
 	Replay   replay      `cmd:"" help:"Show what a webhook would do: the decision, and each call to GitHub. Nothing is run, and nobody is told."`

@@ -9,58 +9,48 @@ import (
 	"runtime/debug"
 	"strings"
 
-	"github.com/conveyor-ci/conveyor/app"
 	"github.com/conveyor-ci/conveyor/pipeline"
 	"github.com/conveyor-ci/conveyor/pipeline/buildspec"
 	"github.com/conveyor-ci/conveyor/pipeline/planfile"
-	"github.com/conveyor-ci/conveyor/pipeline/source"
 )
 
 type validate struct {
-	File string `arg:"" optional:"" help:"The pipeline file, or a buildspec." default:".github/conveyor.yml"`
+	File string `arg:"" optional:"" help:"The pipeline file, or a buildspec. Left out, all pipelines of the repository are checked." default:".github/conveyor.yml"`
 }
 
 // Run prints the same mistakes, at the same places, as the check run would show. Its exit code is 1 when there are any.
 func (v *validate) Run() error {
 	data, err := os.ReadFile(v.File)
-	if err != nil {
+	if _, _, ok := ofRepository(v.File); err != nil && !(ok && errors.Is(err, fs.ErrNotExist)) {
 		return fmt.Errorf("the pipeline file cannot be read: %w", err)
 	}
 	if isBuildspec(v.File, data) {
 		return v.buildspec(data)
+	}
+	if top, one, ok := ofRepository(v.File); ok {
+		return v.pipelines(top, one)
 	}
 	plan, problems := planfile.ParseFor(v.File, data, planfile.Options{Read: beside(v.File)})
 	if len(problems) > 0 {
 		fmt.Fprint(os.Stderr, planfile.Format(v.File, data, problems))
 		return saidError{}
 	}
-	if top, inRepository := strings.CutSuffix(filepath.ToSlash(v.File), pipeline.PlanPath); inRepository {
-		if plan, problems, err = app.Resolve(plan, data, inFolder(top)); err != nil {
-			return fmt.Errorf("a buildspec cannot be read: %w", err)
-		}
-		if len(problems) > 0 {
-			return v.wrong(top, data, problems)
-		}
-	}
+	good(v.File, plan)
+	return nil
+}
+
+func good(file string, plan pipeline.Plan) {
 	steps, stages := 0, len(plan.Stages)
 	for _, stage := range plan.Stages {
 		steps += len(stage.Steps)
 	}
-	fmt.Printf("%s is good: %d %s, %d %s, %d %s.\n", v.File, stages, noun("stage", stages), steps, noun("step", steps),
+	fmt.Printf("%s is good: %d %s, %d %s, %d %s.\n", file, stages, noun("stage", stages), steps, noun("step", steps),
 		len(plan.Environments), noun("environment", len(plan.Environments)))
-	return nil
 }
 
-// beside reads the files that a pipeline file uses: from the top of its repository, which is two folders up where the file
-// stands in its usual place, else from the folder that it is in.
+// beside reads the files that a pipeline file uses which does not stand in its usual place: from the folder that it is in.
 func beside(file string) func(string) ([]byte, error) {
 	top := filepath.Dir(file)
-	if above, ok := strings.CutSuffix(filepath.ToSlash(file), pipeline.PlanPath); ok {
-		top = filepath.Clean("./" + above)
-		if filepath.IsAbs(file) {
-			top = filepath.Clean(above)
-		}
-	}
 	return func(path string) ([]byte, error) {
 		data, err := fs.ReadFile(os.DirFS(top), path)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -68,33 +58,6 @@ func beside(file string) func(string) ([]byte, error) {
 		}
 		return data, err
 	}
-}
-
-// inFolder reads files of a repository that lies in a folder.
-func inFolder(top string) func(string) ([]byte, error) {
-	return func(path string) ([]byte, error) {
-		data, err := os.ReadFile(filepath.FromSlash(top + path))
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			return nil, source.ErrNoFile
-		case err == nil && len(data) > buildspec.MaxBytes:
-			return nil, source.ErrTooLarge
-		}
-		return data, err
-	}
-}
-
-// wrong prints mistakes that stand in several files.
-func (v *validate) wrong(top string, plan []byte, problems []pipeline.Problem) error {
-	for _, p := range problems {
-		name, data := v.File, plan
-		if p.Path != "" {
-			name = top + p.Path
-			data, _ = os.ReadFile(filepath.FromSlash(name)) // without it the line is not shown
-		}
-		fmt.Fprint(os.Stderr, planfile.Format(name, data, []pipeline.Problem{p}))
-	}
-	return saidError{}
 }
 
 // isBuildspec goes by the name, and by what the file says of itself.

@@ -9,9 +9,9 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -19,6 +19,7 @@ import (
 	"github.com/conveyor-ci/conveyor/app/github"
 	"github.com/conveyor-ci/conveyor/pipeline"
 	"github.com/conveyor-ci/conveyor/pipeline/planfile"
+	"github.com/conveyor-ci/conveyor/pipeline/source"
 )
 
 type replay struct {
@@ -170,7 +171,7 @@ func (r *replay) play(ctx context.Context, hook app.Webhook, past []app.Stream, 
 	decision.Why = world.original(decision.Why)
 	found = result{Event: hook.Event, GUID: hook.GUID, Decision: decision, Calls: world.heard(), Notes: world.notes}
 	if decision.What == "run" {
-		found.Steps = firstSteps(plan)
+		found.Steps = firstSteps(files, decision.Why, hook.GUID)
 	}
 	return found, nil
 }
@@ -234,22 +235,45 @@ stages:
       - {name: unit, run: "true"}
 `
 
-// besidePlan adds the buildspecs that a plan names, from the repository in which it lies. One that is not there is told by
-// the run itself.
+// besidePlan adds the other pipelines of the repository in which a plan lies, and the buildspecs that these and the plan name.
+// What is not there is told by the run itself.
 func besidePlan(file string, plan []byte, files map[string]string) error {
-	parsed, _ := planfile.Parse(planPath, plan)
-	top, inRepository := strings.CutSuffix(filepath.ToSlash(file), planPath)
-	for _, stage := range parsed.Stages {
-		for _, step := range stage.Steps {
-			if step.Buildspec == "" || !inRepository {
-				continue
-			}
-			data, err := os.ReadFile(filepath.FromSlash(top + step.Buildspec))
-			if err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return fmt.Errorf("the buildspec cannot be read: %w", err)
-			}
-			if err == nil {
-				files[step.Buildspec] = string(data)
+	top, one, inRepository := ofRepository(file)
+	if !inRepository || one != "" {
+		return nil
+	}
+	from := inFolder(top)
+	names, err := from.Folder()
+	if err != nil {
+		return fmt.Errorf("the pipeline files cannot be read: %w", err)
+	}
+	add := func(path string) error {
+		data, err := from.File(path, 1<<20)
+		if err != nil && !errors.Is(err, source.ErrNoFile) && !errors.Is(err, source.ErrTooLarge) {
+			return fmt.Errorf("%s cannot be read: %w", path, err)
+		}
+		if err == nil {
+			files[path] = string(data)
+		}
+		return nil
+	}
+	for _, name := range names {
+		if err := add(pipeline.PlanFolder + "/" + name); err != nil {
+			return err
+		}
+	}
+	all := map[string]string{planPath: string(plan)}
+	maps.Copy(all, files)
+	for path, text := range all {
+		parsed, _ := planfile.Parse(path, []byte(text))
+		for _, stage := range parsed.Stages {
+			for _, step := range stage.Steps {
+				if step.Buildspec == "" {
+					continue
+				}
+				if err := add(step.Buildspec); err != nil {
+					return err
+				}
 			}
 		}
 	}

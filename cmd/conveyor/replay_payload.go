@@ -12,7 +12,8 @@ import (
 	"strings"
 
 	"github.com/conveyor-ci/conveyor/app"
-	"github.com/conveyor-ci/conveyor/pipeline/planfile"
+	"github.com/conveyor-ci/conveyor/pipeline"
+	"github.com/conveyor-ci/conveyor/pipeline/source"
 )
 
 // object is a piece of a payload.
@@ -150,18 +151,45 @@ func each(v any, visit func(object)) {
 	}
 }
 
-// firstSteps are the steps that a run of a plan begins with, in words.
-func firstSteps(plan []byte) (steps []string) {
-	p, problems := planfile.Parse(planPath, plan)
-	if len(problems) > 0 || len(p.Stages) == 0 {
+// firstSteps are the steps that the runs that began begin with, in words.
+func firstSteps(files map[string]string, runs, guid string) (steps []string) {
+	all, err := app.Repository{
+		Folder: func() (names []string, err error) {
+			for file := range files {
+				if name, ok := strings.CutPrefix(file, pipeline.PlanFolder+"/"); ok && !strings.Contains(name, "/") {
+					names = append(names, name)
+				}
+			}
+			return names, nil
+		},
+		File: func(path string, _ int64) ([]byte, error) {
+			if text, ok := files[path]; ok {
+				return []byte(text), nil
+			}
+			return nil, source.ErrNoFile
+		},
+	}.Pipelines()
+	if err != nil {
 		return nil
 	}
-	for _, s := range p.Stages[0].Steps {
-		what := shorten(strings.TrimSpace(s.Run), 60)
-		if s.Buildspec != "" {
-			what = "the phases of " + s.Buildspec
+	for _, p := range all {
+		is := slices.ContainsFunc(strings.Split(runs, ", "), func(run string) bool {
+			return strings.HasSuffix(run, "/"+string(pipeline.RunID(guid).For(p.Plan.Name)))
+		})
+		if !p.Good() || !is || len(p.Plan.Stages) == 0 {
+			continue
 		}
-		steps = append(steps, fmt.Sprintf("the step %s of the stage %s would begin: %s", s.Name, p.Stages[0].Name, what))
+		of := ""
+		if p.Plan.Name != "" {
+			of = " of " + p.Plan.Name
+		}
+		for _, s := range p.Plan.Stages[0].Steps {
+			what := shorten(strings.TrimSpace(s.Run), 60)
+			if s.Buildspec != "" {
+				what = "the phases of " + s.Buildspec
+			}
+			steps = append(steps, fmt.Sprintf("the step %s of the stage %s%s would begin: %s", s.Name, p.Plan.Stages[0].Name, of, what))
+		}
 	}
 	return steps
 }

@@ -67,10 +67,14 @@ func (l Line) payload() ([]byte, error) {
 	return data, nil
 }
 
-// subject is what the line is about: the artifact, else the comment that asked for one.
+// subject is what the line is about: the artifact, else the commit of the run that a person
+// started, else the comment that asked for something.
 func (l Line) subject() subject {
 	if sum, ok := strings.CutPrefix(string(l.Digest), "sha256:"); ok {
 		return subject{"artifact", map[string]string{"sha256": sum}}
+	}
+	if l.Run != "" {
+		return subject{"commit", map[string]string{"gitCommit": string(l.Commit)}}
 	}
 	sum := ""
 	if l.Command != nil {

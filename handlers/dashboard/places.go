@@ -170,7 +170,7 @@ func notYet(spec pipeline.Environment, name string, words func(who, verb string)
 // unlucky are the environments of the newest build whose last deployment failed, and that nothing is on its way to. A
 // place does not remember of which commit that was, so the words do not say it either.
 func unlucky(s pipeline.State, repo deploy.State, reached map[string]bool) (views []placeView) {
-	for _, b := range repo.Builds {
+	for _, b := range repo.Feeding() {
 		if b.Branch == s.Trigger.Branch && b.Kind == s.Trigger.Kind {
 			if b.Run != s.Run {
 				return nil

@@ -3,8 +3,10 @@ package dashboard
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/url"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,6 +20,7 @@ type headline struct {
 	Commit          pipeline.Commit
 	CommitURL       string
 	Why, WhyURL, By string
+	Pipeline        string // empty where there is only the usual one
 	State           state
 	When            time.Time
 	Took            string
@@ -60,7 +63,7 @@ type fact struct{ Name, Value string }
 func (p *Pages) headline(s pipeline.State) headline {
 	t := s.Trigger
 	h := headline{
-		Link: p.link(s.Run), Title: cut(strings.Join(strings.Fields(plain(t.Title)), " "), 200), Repo: t.Repo.Slug(), Commit: t.Commit, By: t.Actor.Login, When: s.Requested,
+		Link: p.link(s.Run), Title: cut(strings.Join(strings.Fields(plain(t.Title)), " "), 200), Repo: t.Repo.Slug(), Commit: t.Commit, By: t.Actor.Login, Pipeline: s.Plan.Name, When: s.Requested,
 		RepoURL: p.github(t.Repo), CommitURL: p.github(t.Repo, "commit", string(t.Commit)),
 		State: states["queued"],
 	}
@@ -73,6 +76,9 @@ func (p *Pages) headline(s pipeline.State) headline {
 	}
 	if t.Kind == pipeline.MergeGroup {
 		h.Why, h.WhyURL = "merge queue of "+cut(plain(t.Base), 80), p.github(t.Repo, "tree", t.Base)
+	}
+	if t.Kind == pipeline.ByHand {
+		h.Why = "by hand, at " + cut(plain(t.Branch), 80)
 	}
 	if t.Kind == pipeline.Schedule {
 		h.Why = "schedule of " + cut(plain(t.Branch), 80)
@@ -113,7 +119,7 @@ func (p *Pages) view(ctx context.Context, s pipeline.State) (liveView, error) {
 	if err != nil {
 		return liveView{}, err
 	}
-	v := liveView{headline: p.headline(s), Because: because(s), PlanPath: pipeline.PlanPath, Over: s.Over(), About: about(s), Auto: auto(s)}
+	v := liveView{headline: p.headline(s), Because: because(s), PlanPath: s.Plan.Path(), Over: s.Over(), About: about(s), Auto: auto(s)}
 	if len(s.Problems) > 0 {
 		v.PlanPath = s.Problems[0].File()
 	}
@@ -214,6 +220,9 @@ func startedBy(t pipeline.Trigger) string {
 	if t.Kind == pipeline.Schedule {
 		return "the schedule, for " + t.At.UTC().Format("2006-01-02 15:04 MST")
 	}
+	if t.Kind == pipeline.ByHand && t.Actor.ID == 0 {
+		return plain(t.Actor.Login) + ", from the server's command line"
+	}
 	return "@" + t.Actor.Login
 }
 
@@ -223,6 +232,12 @@ func about(s pipeline.State) []fact {
 	facts := []fact{{"Commit", string(t.Commit)}, {"Branch", cut(plain(t.Branch), 200)}}
 	if t.Base != "" {
 		facts = append(facts, fact{"Into", cut(plain(t.Base), 200)})
+	}
+	if s.Plan.Name != "" {
+		facts = append(facts, fact{"Pipeline", s.Plan.Name + ", " + s.Plan.Path()})
+	}
+	for _, name := range slices.Sorted(maps.Keys(t.Inputs)) {
+		facts = append(facts, fact{"Input " + name, cut(plain(t.Inputs[name]), pipeline.MaxInput)})
 	}
 	facts = append(facts, fact{"Started by", startedBy(t)}, fact{"Delivery", t.Delivery}, fact{"Trust", s.Trust.String()})
 	for _, name := range s.Plan.ImageNames() {

@@ -1,6 +1,7 @@
 package webhook_test
 
 import (
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -58,6 +59,9 @@ func TestTheGrammarIsReadAsItIsWritten(t *testing.T) {
 		"/freeze production for 90m":            {Verb: deploy.TakeFreeze, Environment: "production", For: hours(1.5)},
 		"/freeze production the fair for 2d":    {Verb: deploy.TakeFreeze, Environment: "production", Reason: "the fair", For: hours(48)},
 		"/freeze We are moving":                 {Verb: deploy.TakeFreeze, Reason: "We are moving"},
+		"/test build/unit":                      {Verb: deploy.Test, Word: "build/unit"},
+		"/run release":                          {Verb: deploy.Start, Word: "release"},
+		`/run release a=1 b-c="x = y" d= e=""`:  {Verb: deploy.Start, Word: "release", Inputs: []deploy.Input{{Name: "a", Value: "1"}, {Name: "b-c", Value: "x = y"}, {Name: "d"}, {Name: "e"}}},
 		"/unfreeze":                             {Verb: deploy.EndFreeze},
 		"/unfreeze production":                  {Verb: deploy.EndFreeze, Environment: "production"},
 		"/preview keep":                         {Verb: deploy.Preview, Word: "keep"},
@@ -74,7 +78,7 @@ func TestTheGrammarIsReadAsItIsWritten(t *testing.T) {
 	} {
 		got := webhook.ParseComment(line)
 		want.Line = strings.TrimRight(line, " \t")
-		if len(got) != 1 || got[0] != want {
+		if len(got) != 1 || !reflect.DeepEqual(got[0], want) {
 			t.Errorf("%q is read as %+v, want %+v", line, got, want)
 		}
 	}
@@ -87,6 +91,13 @@ func TestAMistakeIsAnsweredWithTheLineToType(t *testing.T) {
 		says string
 	}{
 		"/approve":                            {deploy.Approve, "`/approve ENV`"},
+		"/run":                                {deploy.Start, "name of a pipeline"},
+		"/run Release":                        {deploy.Start, "name of a pipeline"},
+		"/run release now":                    {deploy.Start, "as KEY=VALUE"},
+		"/run release $(id)=1":                {deploy.Start, "as KEY=VALUE"},
+		`/run release a="x`:                   {deploy.Start, "`a` begins with a double quote"},
+		`/run release a="x"y`:                 {deploy.Start, "`a` begins with a double quote"},
+		"/run release a=1 a=2":                {deploy.Start, "`a` stands here twice"},
 		"/approve production please":          {deploy.Approve, "`/approve production`"},
 		"/approve production@1a2b3c4 now":     {deploy.Approve, "`/approve production@1a2b3c4`"},
 		"/approve production@main":            {deploy.Approve, "`/approve production`"},

@@ -27,9 +27,10 @@ type rule struct {
 }
 
 var grammar = []rule{
-	{deploy.Test, "`/test` or `/test STAGE`", aName("the name of a stage")},
+	{deploy.Test, "`/test` or `/test STAGE`", stage},
 	{deploy.Retest, "`/retest` or `/retest failed`", oneOf("", "failed")},
 	{deploy.Cancel, "`/cancel`", alone},
+	{deploy.Start, "`/run PIPELINE` or `/run PIPELINE KEY=VALUE`", choices},
 	{deploy.OkToTest, "`/ok-to-test SHA`", commitOnly},
 	{deploy.Approve, "`/approve %[1]s` or `/approve %[1]s@SHA`", target},
 	{deploy.Reject, "`/reject %[1]s` or `/reject %[1]s@SHA REASON`", targetAndReason},

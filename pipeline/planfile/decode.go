@@ -9,7 +9,7 @@ import (
 
 // decode makes the plan of a file that has no mistakes.
 func decode(root *value) pipeline.Plan {
-	p := pipeline.Plan{Version: 1, Timeout: orDefault(root.get("timeout"), 0)}
+	p := pipeline.Plan{Version: 1, Name: root.get("name").text(), Timeout: orDefault(root.get("timeout"), 0)}
 	p.On.Push = filter(root.get("on").get("push"))
 	p.On.PullRequest = filter(root.get("on").get("pull_request"))
 	p.On.MergeGroup = filter(root.get("on").get("merge_group"))
@@ -19,6 +19,7 @@ func decode(root *value) pipeline.Plan {
 	for _, v := range root.get("on").get("schedule").list() {
 		p.On.Schedule = append(p.On.Schedule, pipeline.Time{Cron: strings.Join(strings.Fields(v.get("cron").text()), " "), Zone: v.get("timezone").text()})
 	}
+	p.On.Manual = manual(root.get("on").get("manual"))
 	names := stageNames(root)
 	if p.On.PullRequest != nil {
 		p.On.PullRequest.Outside = outside(root.get("on").get("pull_request").get("outside"), names)

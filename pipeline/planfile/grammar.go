@@ -1,6 +1,9 @@
 package planfile
 
-import "time"
+import (
+	"regexp"
+	"time"
+)
 
 // grammar is the table of everything that may stand in a pipeline file.
 func grammar() *rule {
@@ -15,6 +18,10 @@ func grammar() *rule {
 			{name: "version", needed: true, missing: "start the file with version: 1", rule: &rule{
 				about: "The version of this file's form.", example: `1`,
 				kind: number, least: 1, most: 1, hint: "write version: 1, the only version there is",
+			}},
+			{name: "name", rule: &rule{
+				about: "The pipeline's name, unique in the repository: a file of .github/conveyor is called after its file when this is left out. The pipeline of .github/conveyor.yml is called conveyor, and has no name here.", example: `"nightly"`,
+				kind: text, words: reserve(aName(), `^conveyor$`, "conveyor is the pipeline of .github/conveyor.yml"),
 			}},
 			{name: "on", needed: true, rule: onRule(),
 				missing: "say which events start a run, for example on: {push: {branches: [main]}, pull_request: {}}; nothing is assumed here"},
@@ -60,6 +67,7 @@ func onRule() *rule {
 			{name: "pull_request", rule: filter("Start a run for each commit of a pull request.", `{}`,
 				"The base branches that count; all when left out. Into another base, its checks are skipped.", key{name: "outside", rule: outsideRule()})},
 			{name: "schedule", rule: scheduleRule()},
+			{name: "manual", rule: manualRule()},
 			{name: "merge_group", rule: filter("Start a run for each group of the merge queue. When left out, groups are tested as pull requests into their base are, or pushes to it.", `{"branches": ["main"]}`,
 				"The base branches whose queue counts; all when left out. For another base, its checks are skipped.")},
 		},
@@ -92,8 +100,8 @@ func stagesRule() *rule {
 				{name: "if", rule: ifRule("A condition of all steps of the stage, in CEL. When it does not hold, the stage is left out, and its check is skipped.")},
 				{name: "env", rule: envRule("Environment variables of all steps of the stage, in plain text. A step's own take their place.", nil)},
 				{name: "name", needed: true, missing: "give the stage a name, for example name: test", rule: &rule{
-					about: "The stage's name, unique in the file. Its check is called conveyor / <name>.", example: `"test"`,
-					kind: text, words: reserve(aName(), `^plan$`, "the check conveyor / plan shows mistakes in this file"),
+					about: "The stage's name, unique in the file. Its check is called conveyor / <name>; of another pipeline, <pipeline> / <name>.", example: `"test"`,
+					kind: text, words: reserve(aName(), `^plan$`, "the check … / plan shows mistakes in the file"),
 				}},
 				{name: "steps", needed: true, missing: "write at least one step with name and run", rule: &rule{
 					about: "The stage's steps. Each runs in its own sandbox, in a fresh copy of the source.", example: `[{"name": "unit", "run": "go test ./..."}]`,
@@ -186,9 +194,11 @@ const (
 	maxRun         = 7 * 24 * time.Hour
 )
 
+var nameForm = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,39}$`)
+
 // aName is the wording of all names that people give in the file.
 func aName() *wording {
-	return &wording{pattern: `^[a-z0-9][a-z0-9_-]{0,39}$`, longest: 100,
+	return &wording{pattern: nameForm.String(), longest: 100,
 		says: "use lower-case letters, digits, - and _, a letter or digit first, 40 characters at most"}
 }
 

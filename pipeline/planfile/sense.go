@@ -35,6 +35,7 @@ func makeSense(root *value, m *mistakes) {
 		g.conditionSense(root.get("stages").list()[n.stage], name, n, m)
 	}
 	sourceSense(root, m)
+	manualSense(root, m)
 	outsideSense(root.get("on").get("pull_request").get("outside"), stages.all, m)
 	var earlier []*field
 	for _, env := range root.get("environments").mapping() {

@@ -105,7 +105,7 @@ func (u *uses) stages(v *value, within []string) []*value {
 
 // usedFile is the path that uses names, from the top of the repository.
 func usedFile(v *value) (file, hint string) {
-	const says = "write ./ and a path from the top of the repository, for example uses: ./.github/conveyor/test.yml"
+	const says = "write ./ and a path from the top of the repository, for example uses: ./ci/test.yml"
 	file, here := strings.CutPrefix(v.text(), "./")
 	ext := path.Ext(file)
 	if !here || file != path.Clean(file) || strings.HasPrefix(file, "../") || len(file) > 200 || ext != ".yml" && ext != ".yaml" || strings.ContainsFunc(file, func(r rune) bool { return r < ' ' || r == '\\' || r > '~' }) {
@@ -162,7 +162,7 @@ func usedRule() *rule {
 func usesForm() *rule {
 	return &rule{kind: mapping, keys: []key{
 		{name: "uses", needed: true, rule: &rule{
-			about: "The stages of another file of the same commit, in the place of this one.", example: `"./.github/conveyor/test.yml"`,
+			about: "The stages of another file of the same commit, in the place of this one.", example: `"./ci/test.yml"`,
 			kind: text, words: &wording{pattern: `^\./[^\\]{1,200}\.ya?ml$`, says: fmt.Sprintf("write ./ and a path from the top of the repository; at most %d files", maxUses)},
 		}},
 	}}

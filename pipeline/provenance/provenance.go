@@ -35,6 +35,7 @@ type Claim struct {
 	Ref        string
 	Commit     pipeline.Commit
 	PlanCommit pipeline.Commit // where the plan was read
+	PlanPath   string          // its file; empty for the usual one
 	Plan       pipeline.Digest // of what the plan says
 	Trust      pipeline.Trust
 	Isolation  string // what kept the step apart

@@ -109,7 +109,10 @@ func (c Claim) payload() ([]byte, error) {
 	build, run := &s.Predicate.Build, &s.Predicate.Run
 	build.Type = BuildType
 	build.External = external{Repository: c.Repository, Ref: c.Ref, Step: c.Step, Artifact: c.Artifact}
-	build.External.Plan.Path, build.External.Plan.Commit, build.External.Plan.Digest = pipeline.PlanPath, c.PlanCommit, hexOf(c.Plan)
+	build.External.Plan.Path, build.External.Plan.Commit, build.External.Plan.Digest = c.PlanPath, c.PlanCommit, hexOf(c.Plan)
+	if c.PlanPath == "" {
+		build.External.Plan.Path = pipeline.PlanPath
+	}
 	build.Internal = internal{Event: c.Event, RepositoryID: c.RepoID, Trust: c.Trust.String(), Isolation: c.Isolation, Attempt: c.Attempt}
 	if c.StepDigest != "" {
 		digest := hexOf(c.StepDigest)
@@ -151,6 +154,9 @@ func read(payload []byte) (Claim, error) {
 		Ref: build.External.Ref, Commit: build.Dependencies[0].Digest.Commit, PlanCommit: build.External.Plan.Commit, Plan: digestOf(build.External.Plan.Digest),
 		Trust: trustOf(build.Internal.Trust), Isolation: build.Internal.Isolation, Run: pipeline.RunID(run.Metadata.Invocation),
 		Step: build.External.Step, Attempt: build.Internal.Attempt, Started: run.Metadata.Started, Finished: run.Metadata.Finished,
+	}
+	if path := build.External.Plan.Path; path != pipeline.PlanPath {
+		c.PlanPath = path
 	}
 	for _, f := range s.Subject[1:] {
 		c.Files = append(c.Files, File{f.Name, digestOf(f.Digest)})

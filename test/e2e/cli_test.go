@@ -111,3 +111,31 @@ func TestTheSchemaIsJSON(t *testing.T) {
 		t.Fatalf("%d %v", code, err)
 	}
 }
+
+func TestValidateChecksAllPipelinesOfARepository(t *testing.T) {
+	t.Parallel()
+	top := t.TempDir()
+	const good = "version: 1\non: {push: {}}\nstages: [{name: test, steps: [{name: unit, run: make}]}]\n"
+	for name, text := range map[string]string{"conveyor.yml": good, "conveyor/b.yml": good, "conveyor/part.yml": "stages: [{name: x, steps: [{name: y, run: make}]}]\n", "conveyor/c.yml": "name: b\n" + good} {
+		file := filepath.Join(top, ".github", filepath.FromSlash(name))
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte(text), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	at := func(name string) string { return filepath.Join(top, ".github", name) }
+	code, out := say(t, nil, "conveyor", "validate", at("conveyor.yml"))
+	for _, want := range []string{
+		at("conveyor.yml") + " is good: 1 stage, 1 step, 0 environments.",
+		at("conveyor/c.yml") + `:1:7: the pipelines of .github/conveyor/c.yml and .github/conveyor/b.yml are both called "b"`, at("conveyor/b.yml") + ":1:1: ",
+	} {
+		if code != 1 || !strings.Contains(out, want) {
+			t.Errorf("%d: %s\nwant %s", code, out, want)
+		}
+	}
+	if code, out := say(t, nil, "conveyor", "validate", at("conveyor/part.yml")); code != 0 || !strings.Contains(out, "is no pipeline: it holds stages") {
+		t.Errorf("%d: %s", code, out)
+	}
+	if code, out := say(t, nil, "conveyor", "validate", at("conveyor/b.yml")); code != 1 || strings.Contains(out, "c.yml:") {
+		t.Errorf("%d: %s", code, out)
+	}
+}

@@ -248,3 +248,25 @@ func TestAUserWhoIsNotRootIsToldThatNothingShutsTheStepsIn(t *testing.T) {
 		t.Errorf("%d: %s", code, said)
 	}
 }
+
+func TestALaptopRunsOnePipelineByItsNameAndWithItsInputs(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, byHand())
+	for want, args := range map[string][]string{
+		"the input level must be one of low, high":                       {"-p", "release", "--input", "level=loud"},
+		"there is no pipeline relaese; there are: conveyor, release":     {"-p", "relaese"},
+		"the pipeline conveyor takes no inputs":                          {"--input", "level=low"},
+		"the pipeline release cannot be run: the input level is missing": {"-p", "release"},
+	} {
+		if code, out := d.run("", true, args...); code != 1 || !strings.Contains(out, want) {
+			t.Errorf("%q: %d: %s\nwant %s", args, code, out, want)
+		}
+	}
+	code, out := d.run("", true, "-p", "release", "--input", "level=high", "--input", "note=a;b")
+	if code != 0 || !strings.Contains(out, "level=high dry=true note=a;b") {
+		t.Errorf("%d: %s", code, out)
+	}
+	if code, out := d.run("", true); code != 0 || !strings.Contains(out, "unit") {
+		t.Errorf("the usual pipeline: %d: %s", code, out)
+	}
+}

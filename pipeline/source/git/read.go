@@ -65,6 +65,39 @@ func (s *Source) File(ctx context.Context, repo pipeline.Repo, commit pipeline.C
 	return data, refusal
 }
 
+// Folder lists what a folder of a fetched commit holds besides folders: files, links and submodules, by name, in Git's own
+// order. A folder that is not there holds nothing.
+func (s *Source) Folder(ctx context.Context, repo pipeline.Repo, commit pipeline.Commit, path string) (names []string, err error) {
+	if err := errors.Join(checkPath(path), checkCommit(commit)); err != nil {
+		return nil, err
+	}
+	r, err := s.repository(repo)
+	if err != nil {
+		return nil, err
+	}
+	if ok, err := s.holds(ctx, r, commit); err != nil {
+		return nil, err
+	} else if !ok {
+		return nil, fmt.Errorf("%w: %s of %s was not fetched", source.ErrNoCommit, commit.Short(), repo.Slug())
+	}
+	err = r.objects.ask(ctx, func() error {
+		mode, id, err := r.objects.find(commit, path)
+		if err != nil || mode != "40000" {
+			return err
+		}
+		tree, err := r.objects.wanted("tree", id, mostPaths)
+		if err != nil {
+			return err
+		}
+		names, err = files(tree)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("source: list %s of %s: %w", path, repo.Slug(), err)
+	}
+	return names, nil
+}
+
 // Tree is the id of a fetched commit's tree. Commits with the same tree hold the same files, whatever their history.
 func (s *Source) Tree(ctx context.Context, repo pipeline.Repo, commit pipeline.Commit) (tree string, err error) {
 	if err := checkCommit(commit); err != nil {

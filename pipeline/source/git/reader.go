@@ -133,6 +133,22 @@ func (o *reader) treeOf(commit pipeline.Commit) (string, error) {
 // mostCommit bounds a commit object, in bytes; its message and signatures are free text.
 const mostCommit = 16 << 20
 
+// files are the names of a tree object that are no folders.
+func files(tree []byte) (names []string, err error) {
+	for len(tree) > 0 {
+		mode, rest, hasMode := bytes.Cut(tree, []byte(" "))
+		name, rest, hasName := bytes.Cut(rest, []byte{0})
+		if !hasMode || !hasName || len(rest) < 20 {
+			return nil, errors.New("git cat-file: a tree that cannot be read")
+		}
+		if string(mode) != "40000" {
+			names = append(names, string(name))
+		}
+		tree = rest[20:]
+	}
+	return names, nil
+}
+
 // entry finds a name in a tree object: a mode, the name, a zero byte and twenty bytes of id for each entry.
 func entry(tree []byte, name string) (mode, id string, err error) {
 	for len(tree) > 0 {
