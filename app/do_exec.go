@@ -206,7 +206,11 @@ func (a *App) step(ctx context.Context, w *runWork, s pipeline.State, spec pipel
 	case s.Trust < pipeline.Writer:
 		fmt.Fprintf(log, "\nThe artifact %s is not kept: the code comes from outside.\n", spec.Artifact.Name)
 	default:
-		a.keepArtifact(ctx, ws.Dir(), *spec.Artifact, &result)
+		below := artifact.Base{}
+		if written := ws.Written(); written != ws.Dir() { // then what the step has not written is as the commit has it
+			below = artifact.Base{Name: fmt.Sprintf("%d/%s", t.Repo.ID, tree), Written: written}
+		}
+		a.keepArtifact(ctx, ws.Dir(), below, *spec.Artifact, &result)
 	}
 	a.attest(ctx, w.Latest(), spec, attempt, &result)
 	if result.Outcome == pipeline.Passed {
@@ -307,9 +311,9 @@ func judge(v sandbox.Verdict, spec pipeline.Step) pipeline.Result {
 }
 
 // keepArtifact stores what the step made. That it made nothing that matches, or too much, is the step's failure.
-func (a *App) keepArtifact(ctx context.Context, dir string, spec pipeline.ArtifactSpec, r *pipeline.Result) {
+func (a *App) keepArtifact(ctx context.Context, dir string, below artifact.Base, spec pipeline.ArtifactSpec, r *pipeline.Result) {
 	base, globs := commonFolder(spec.Paths)
-	m, err := a.putBelow(ctx, dir, base, globs)
+	m, err := a.putBelow(ctx, dir, below, base, globs)
 	switch {
 	case errors.Is(err, artifact.ErrEmpty), errors.Is(err, artifact.ErrTooBig), errors.Is(err, artifact.ErrUnsafe):
 		r.Outcome, r.Reason = pipeline.Failed, strings.TrimPrefix(err.Error(), "artifact: ")
@@ -321,7 +325,7 @@ func (a *App) keepArtifact(ctx context.Context, dir string, spec pipeline.Artifa
 }
 
 // putBelow stores files below a folder of the workspace. The folder must be a real one: the step may have put a link there.
-func (a *App) putBelow(ctx context.Context, dir, base string, globs []string) (artifact.Manifest, error) {
+func (a *App) putBelow(ctx context.Context, dir string, below artifact.Base, base string, globs []string) (artifact.Manifest, error) {
 	at := ""
 	for part := range strings.SplitSeq(base, "/") {
 		if base == "" {
@@ -339,7 +343,12 @@ func (a *App) putBelow(ctx context.Context, dir, base string, globs []string) (a
 			return artifact.Manifest{}, fmt.Errorf("%w: %s is not a folder", artifact.ErrUnsafe, at)
 		}
 	}
-	return a.artifacts.Put(ctx, filepath.Join(dir, filepath.FromSlash(base)), globs, artifact.Limits{})
+	root := filepath.Join(dir, filepath.FromSlash(base))
+	if store, ok := a.artifacts.(artifact.OverStore); ok && below.Written != "" {
+		below.Folder = base
+		return store.PutOver(ctx, root, below, globs, artifact.Limits{})
+	}
+	return a.artifacts.Put(ctx, root, globs, artifact.Limits{})
 }
 
 // commonFolder is the deepest folder that all globs name before their first pattern, and the globs below it: the

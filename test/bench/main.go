@@ -36,6 +36,7 @@ var measurements = []measurement{
 	{"stream", measureStream},
 	{"memory", measureMemory},
 	{"calls", measureCalls},
+	{"artifact", measureArtifact},
 }
 
 // patience is how long the whole run may take, on however busy a machine.
