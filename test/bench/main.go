@@ -31,6 +31,7 @@ var measurements = []measurement{
 	{"intake", measureIntake},
 	{"check", measureCheck},
 	{"steps", measureSteps},
+	{"batch", measureBatch},
 	{"images", measureImages},
 	{"log", measureLog},
 	{"stream", measureStream},
