@@ -36,6 +36,7 @@ var measurements = []measurement{
 	{"log", measureLog},
 	{"stream", measureStream},
 	{"memory", measureMemory},
+	{"hogs", measureHogs},
 	{"calls", measureCalls},
 	{"artifact", measureArtifact},
 }
