@@ -213,6 +213,11 @@ func (a *App) step(ctx context.Context, w *runWork, s pipeline.State, spec pipel
 		a.keepArtifact(ctx, ws.Dir(), below, *spec.Artifact, &result)
 	}
 	a.attest(ctx, w.Latest(), spec, attempt, &result)
+	if result.Outcome == pipeline.Infrastructure { // ours, and not how the step ended: it is tried again
+		why := words.Masked(result.Reason)
+		fmt.Fprintf(log, "\nThis attempt was lost: %s.\n", why)
+		return pipeline.Result{}, errors.New(why)
+	}
 	if result.Outcome == pipeline.Passed {
 		a.keep(ctx, s, spec, lent, given.masks(), log)
 	}
