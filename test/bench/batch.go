@@ -102,9 +102,11 @@ func (h *house) batch(ctx context.Context, round, many int) (time.Duration, erro
 // peer is a program that runs the same step, once each time that it is called.
 type peer struct {
 	name    string
+	once    string // what it is called when it runs a single step
 	command string // for a shell, in the peer's folder
 	dir     string
 	aim     float64
+	engine  bool // it sets a job up and takes it down again, and does not only run the step
 	took    []float64
 }
 
@@ -132,11 +134,11 @@ func findPeers(dir string) (peers []peer, err error) {
 		}
 	}
 	if path, err := exec.LookPath("woodpecker-cli"); err == nil {
-		peers = append(peers, peer{name: "woodpecker-cli exec, local, unboxed, two at a time", aim: 0.5, dir: dir,
+		peers = append(peers, peer{name: "woodpecker-cli exec, local, unboxed, two at a time", once: "woodpecker-cli exec of that step, local and unboxed", aim: 0.5, dir: dir,
 			command: path + " --log-level error exec --backend-engine local --local .woodpecker.yaml"})
 	}
 	if path, err := peerProgram("act"); err == nil {
-		peers = append(peers, peer{name: "act, self-hosted, unboxed, two at a time", aim: 0.5, dir: dir,
+		peers = append(peers, peer{name: "act, self-hosted, unboxed, two at a time", once: "act of that step, self-hosted and unboxed", engine: true, aim: 0.5, dir: dir,
 			command: path + " push -P ubuntu-latest=-self-hosted --no-cache-server"})
 	} else {
 		return nil, err

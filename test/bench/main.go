@@ -30,6 +30,7 @@ type measurement struct {
 var measurements = []measurement{
 	{"intake", measureIntake},
 	{"check", measureCheck},
+	{"conclusion", measureConclusion},
 	{"steps", measureSteps},
 	{"batch", measureBatch},
 	{"images", measureImages},
@@ -39,6 +40,7 @@ var measurements = []measurement{
 	{"hogs", measureHogs},
 	{"calls", measureCalls},
 	{"artifact", measureArtifact},
+	{"bucket", measureBucket},
 }
 
 // patience is how long the whole run may take, on however busy a machine.
