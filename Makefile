@@ -9,7 +9,7 @@ SOURCES := $(shell find app cmd deploy handlers pipeline -name '*.go' -o -name '
 AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || { sudo -n true 2>/dev/null && echo sudo -n -E env "PATH=$$PATH"; })
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint race bench fuzz test-gvisor build setup-demo setup-test clean
+.PHONY: help demo test lint race bench fuzz test-gvisor build setup-demo setup-test setup-bench clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -27,7 +27,7 @@ lint: ## formatting, go vet, staticcheck
 race: setup-test $(BIN)/conveyor $(BIN)/demo
 	CONVEYOR_BIN=$(CURDIR)/$(BIN) $(GO) test -race -timeout 15m ./...
 
-bench: setup-test $(BIN)/conveyor ## figures as ratios measured in one run; writes bench.json
+bench: setup-test setup-bench $(BIN)/conveyor ## figures as ratios measured in one run; writes bench.json
 	$(GO) run ./test/bench -conveyor $(BIN)/conveyor -out bench.json
 
 test-gvisor: setup-test ## the contract of sandboxes with a gVisor that is built from its module, and kept below ~/.cache
@@ -50,6 +50,10 @@ setup-demo:
 setup-test:
 	@test/setup/packages.sh runtimes docker redis browser race clients languages
 	@test/setup/clients.sh
+
+setup-bench:
+	@test/setup/packages.sh bench
+	@test/setup/peers.sh
 
 clean:
 	rm -rf $(BIN) .demo demo-ledger.json bench.json

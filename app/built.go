@@ -41,7 +41,7 @@ func (a *App) keepBuilt(ctx context.Context, b *building, root *os.Root, dir, st
 	}
 	m, err := artifact.Manifest{}, artifact.ErrUnsafe
 	if !art.Flat && len(art.Exclude) == 0 && !strings.ContainsAny(base, "*?[{") {
-		m, err = a.putBelow(ctx, dir, base, files)
+		m, err = a.putBelow(ctx, dir, artifact.Base{}, base, files)
 	}
 	if errors.Is(err, artifact.ErrUnsafe) {
 		at := path.Join(buildspec.ResultsDir, fmt.Sprint(n))
@@ -51,7 +51,7 @@ func (a *App) keepBuilt(ctx context.Context, b *building, root *os.Root, dir, st
 			a.say(b, "Left out are %d links that lead out of the workspace, or to a folder: %s", len(out), strings.Join(out[:min(len(out), 5)], ", "))
 		}
 		if err = laid; err == nil {
-			m, err = a.putBelow(ctx, dir, at, []string{"**"})
+			m, err = a.putBelow(ctx, dir, artifact.Base{}, at, []string{"**"})
 		}
 	}
 	if err != nil {

@@ -195,8 +195,13 @@ func (a *App) step(ctx context.Context, w *runWork, s pipeline.State, spec pipel
 		_, _ = a.wayOut(s.Trust, spec, &box) // the one before has ended
 		a.failed(ctx, spec, box)
 	}
-	a.keepMade(ctx, s, spec, build, box.Workspace, log, words, &result)
+	a.keepMade(ctx, s, spec, build, box.Workspace, asCommitted(s, tree, parts, ws), log, words, &result)
 	a.attest(ctx, w.Latest(), spec, attempt, &result)
+	if result.Outcome == pipeline.Infrastructure { // ours, and not how the step ended: it is tried again
+		why := words.Masked(result.Reason)
+		fmt.Fprintf(log, "\nThis attempt was lost: %s.\n", why)
+		return pipeline.Result{}, errors.New(why)
+	}
 	if result.Outcome == pipeline.Passed {
 		a.keep(ctx, s, spec, lent, given.masks(), log)
 	}
@@ -225,8 +230,24 @@ func (a *App) inBox(ctx context.Context, s pipeline.State, spec pipeline.Step, b
 	return verdict, ctx.Err()
 }
 
+// asCommitted names what a workspace held before the step began, and says where what the step has written is told apart
+// from it: the rest need not be read again to be known. It is nothing where the workspace is a plain copy.
+func asCommitted(s pipeline.State, tree string, parts []pipeline.Part, ws source.Workspace) (b artifact.Base) {
+	if ws.Written() == ws.Dir() {
+		return b
+	}
+	name := fmt.Sprintf("%d/%s", s.Trigger.Repo.ID, tree)
+	for _, p := range parts {
+		if p.History {
+			return b // Git's own files are not the same each time
+		}
+		name += fmt.Sprintf("\n%q %d %s %t", p.Path, p.Repo.ID, p.Commit, p.LFS)
+	}
+	return artifact.Base{Name: name, Written: ws.Written()}
+}
+
 // keepMade stores the artifacts that a step or its buildspec made.
-func (a *App) keepMade(ctx context.Context, s pipeline.State, spec pipeline.Step, build *building, dir string, log io.Writer, words logs.Words, r *pipeline.Result) {
+func (a *App) keepMade(ctx context.Context, s pipeline.State, spec pipeline.Step, build *building, dir string, below artifact.Base, log io.Writer, words logs.Words, r *pipeline.Result) {
 	switch {
 	case build != nil:
 		a.built(ctx, s, build, dir, words, r)
@@ -236,7 +257,7 @@ func (a *App) keepMade(ctx context.Context, s pipeline.State, spec pipeline.Step
 	case s.Merge != nil:
 		fmt.Fprintf(log, "\nThe artifact %s is not kept: it is made of a merge that is only tested.\n", spec.Artifact.Name)
 	default:
-		a.keepArtifact(ctx, dir, *spec.Artifact, r)
+		a.keepArtifact(ctx, dir, below, *spec.Artifact, r)
 	}
 }
 
@@ -336,9 +357,9 @@ func judge(v sandbox.Verdict, spec pipeline.Step) pipeline.Result {
 }
 
 // keepArtifact stores what the step made. That it made nothing that matches, or too much, is the step's failure.
-func (a *App) keepArtifact(ctx context.Context, dir string, spec pipeline.ArtifactSpec, r *pipeline.Result) {
+func (a *App) keepArtifact(ctx context.Context, dir string, below artifact.Base, spec pipeline.ArtifactSpec, r *pipeline.Result) {
 	base, globs := commonFolder(spec.Paths)
-	m, err := a.putBelow(ctx, dir, base, globs)
+	m, err := a.putBelow(ctx, dir, below, base, globs)
 	switch {
 	case errors.Is(err, artifact.ErrEmpty), errors.Is(err, artifact.ErrTooBig), errors.Is(err, artifact.ErrUnsafe):
 		r.Outcome, r.Reason = pipeline.Failed, strings.TrimPrefix(err.Error(), "artifact: ")
@@ -350,7 +371,7 @@ func (a *App) keepArtifact(ctx context.Context, dir string, spec pipeline.Artifa
 }
 
 // putBelow stores files below a folder of the workspace. The folder must be a real one: the step may have put a link there.
-func (a *App) putBelow(ctx context.Context, dir, base string, globs []string) (artifact.Manifest, error) {
+func (a *App) putBelow(ctx context.Context, dir string, below artifact.Base, base string, globs []string) (artifact.Manifest, error) {
 	at := ""
 	for part := range strings.SplitSeq(base, "/") {
 		if base == "" {
@@ -368,7 +389,12 @@ func (a *App) putBelow(ctx context.Context, dir, base string, globs []string) (a
 			return artifact.Manifest{}, fmt.Errorf("%w: %s is not a folder", artifact.ErrUnsafe, at)
 		}
 	}
-	return a.artifacts.Put(ctx, filepath.Join(dir, filepath.FromSlash(base)), globs, artifact.Limits{})
+	root := filepath.Join(dir, filepath.FromSlash(base))
+	if store, ok := a.artifacts.(artifact.OverStore); ok && below.Written != "" {
+		below.Folder = base
+		return store.PutOver(ctx, root, below, globs, artifact.Limits{})
+	}
+	return a.artifacts.Put(ctx, root, globs, artifact.Limits{})
 }
 
 // commonFolder is the deepest folder that all globs name before their first pattern, and the globs below it: the

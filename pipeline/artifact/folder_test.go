@@ -2,6 +2,7 @@ package artifact
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -82,5 +83,29 @@ func TestAFolderThatBecameALinkOrAPipeIsNotEntered(t *testing.T) {
 		t.Errorf("a plain folder was refused: %v", err)
 	} else {
 		sub.close()
+	}
+}
+
+func TestKnownFilesAreBounded(t *testing.T) {
+	t.Parallel()
+	var k Known
+	many := func(n int) []file {
+		found := make([]file, n)
+		for i := range found {
+			found[i] = file{File: File{Path: fmt.Sprint(i), Digest: DigestOf([]byte{byte(i)})}, below: true}
+		}
+		return found
+	}
+	for _, base := range []string{"one", "two", "three"} {
+		k.learn(base, many(mostKnown/2), nil)
+		if k.of("one"); k.files > mostKnown { // the first is used all the while
+			t.Fatalf("%d files are remembered", k.files)
+		}
+	}
+	if k.of("one") == nil || k.of("two") != nil || k.of("three") == nil || k.files != mostKnown {
+		t.Errorf("of %d files are known: %v", k.files, k.order)
+	}
+	if k.learn("all", many(mostKnown+1), nil); k.of("all") != nil {
+		t.Error("more is remembered of one base than of all")
 	}
 }

@@ -20,6 +20,11 @@ type Keep func(r io.Reader, size int64) (pipeline.Digest, error)
 // and only then hands their bytes to keep: what is refused costs the store nothing. The workspace may be hostile and
 // may change while it is read; at worst that is an error. Times, owners and the order of folders have no influence.
 func Gather(ctx context.Context, root string, declared []string, limits Limits, keep Keep) (Manifest, error) {
+	return gather(ctx, root, declared, limits, keep, &walk{})
+}
+
+// gather does it with a walk that may know something beforehand, and leaves in it what was found.
+func gather(ctx context.Context, root string, declared []string, limits Limits, keep Keep, w *walk) (Manifest, error) {
 	limits = limits.OrDefault()
 	globs, err := parseGlobs(declared)
 	if err != nil {
@@ -31,8 +36,8 @@ func Gather(ctx context.Context, root string, declared []string, limits Limits, 
 	}
 	defer top.close()
 
-	w := walk{ctx: ctx, globs: globs, limits: limits}
-	if err := w.folder(top, "", 0); err != nil {
+	w.ctx, w.globs, w.limits = ctx, globs, limits
+	if err := w.folder(top, w.over, "", 0); err != nil {
 		return Manifest{}, err
 	}
 	if len(w.found) == 0 {
@@ -62,7 +67,7 @@ func (w *walk) manifest() Manifest {
 func (w *walk) check() error {
 	m := w.manifest()
 	for i := range m.Files {
-		if m.Files[i].Link == "" {
+		if m.Files[i].Link == "" && m.Files[i].Digest == "" {
 			m.Files[i].Digest = standIn
 		}
 	}
@@ -103,7 +108,7 @@ func keepAll(ctx context.Context, top folder, found []file, keep Keep) error {
 	}
 	for i := range found {
 		f := &found[i]
-		if f.Link != "" {
+		if f.Link != "" || f.Digest != "" {
 			continue
 		}
 		if len(batch) == batchFiles || len(batch) > 0 && batch[0].folder != f.folder {

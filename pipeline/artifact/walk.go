@@ -15,6 +15,7 @@ type file struct {
 	File
 	folder   string
 	identity identity
+	below    bool // it is as it lies below the step's workspace
 }
 
 func (f *file) name() string { return f.Path[strings.LastIndexByte(f.Path, '/')+1:] }
@@ -26,12 +27,15 @@ type walk struct {
 	limits Limits
 	found  []file
 	total  int64
+	over   *upper               // what the step has written, where that is known
+	known  map[string]knownFile // what lies below it
+	has    Has
 	folded string // a folder that matched although only files do, for the hint when nothing else matched
 }
 
 // folder walks one folder. The entries of a folder come before those of its folders, so that a folder's files stand
 // together.
-func (w *walk) folder(d folder, path string, depth int) error {
+func (w *walk) folder(d folder, over *upper, path string, depth int) error {
 	if depth >= maxDepth {
 		return fmt.Errorf("%w: %.80q is more than %d folders deep", ErrUnsafe, path, maxDepth)
 	}
@@ -50,7 +54,7 @@ func (w *walk) folder(d folder, path string, depth int) error {
 			if path != "" {
 				full = path + "/" + name
 			}
-			isFolder, err := w.entry(d, name, full, path, e.Type())
+			isFolder, err := w.entry(d, name, full, path, e.Type(), over.below(name))
 			if err != nil {
 				return err
 			}
@@ -71,7 +75,11 @@ func (w *walk) folder(d folder, path string, depth int) error {
 		if err != nil {
 			return fmt.Errorf("open the folder %q: %w", full, err)
 		}
-		err = w.folder(sub, full, depth+1)
+		above, err := over.enter(name)
+		if err == nil {
+			err = w.folder(sub, above, full, depth+1)
+			above.close()
+		}
 		sub.close()
 		if err != nil {
 			return err
@@ -81,7 +89,7 @@ func (w *walk) folder(d folder, path string, depth int) error {
 }
 
 // entry notes one entry when it matches, and tells whether it is a folder.
-func (w *walk) entry(d folder, name, path, parent string, kind fs.FileMode) (bool, error) {
+func (w *walk) entry(d folder, name, path, parent string, kind fs.FileMode, below bool) (bool, error) {
 	// The kind that came with the listing saves a call per folder and per file that does not match; some file systems
 	// do not tell it (fs.ModeIrregular), then the entry itself is asked.
 	matches := w.globs.match(path)
@@ -91,11 +99,17 @@ func (w *walk) entry(d folder, name, path, parent string, kind fs.FileMode) (boo
 	if kind&fs.ModeIrregular == 0 && !matches {
 		return false, nil
 	}
+	if known, ok := w.known[path]; ok && below && kind == 0 {
+		if digest := known.digest(); w.has(digest, known.size) {
+			f := File{Path: path, Mode: known.mode, Size: known.size, Digest: digest}
+			return false, w.add(file{File: f, folder: parent, below: true})
+		}
+	}
 	st, err := d.lstat(name)
 	if err != nil {
 		return false, err
 	}
-	f := file{File: File{Path: path}, folder: parent, identity: identityOf(st)}
+	f := file{File: File{Path: path}, folder: parent, identity: identityOf(st), below: below}
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFDIR:
 		if matches {

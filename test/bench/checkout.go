@@ -123,7 +123,7 @@ func (m *checkouts) write(ctx context.Context, commits int) (all []pipeline.Comm
 	random := rand.New(rand.NewPCG(13, 300))
 	file := func(n int) {
 		fmt.Fprintf(w, "M 100644 inline src/d%d/e%d/file%d.txt\n", n%40, n%400, n)
-		text := words(random, 200+random.IntN(6000))
+		text := prose(random, 200+random.IntN(6000))
 		fmt.Fprintf(w, "data %d\n%s\n", len(text), text)
 	}
 	for c := 1; c <= commits; c++ {
@@ -161,8 +161,8 @@ func (m *checkouts) write(ctx context.Context, commits int) (all []pipeline.Comm
 	return all, nil
 }
 
-// words is text that compresses about as well as code does.
-func words(random *rand.Rand, size int) string {
+// prose is text that compresses about as well as code does.
+func prose(random *rand.Rand, size int) string {
 	var b strings.Builder
 	for b.Len() < size {
 		fmt.Fprintf(&b, "func name%d(value int) (result%d, error) { return call%d(value, %d) }\n", random.IntN(1000), random.IntN(50), random.IntN(1000), random.IntN(1<<30))

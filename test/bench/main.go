@@ -30,13 +30,18 @@ type measurement struct {
 var measurements = []measurement{
 	{"intake", measureIntake},
 	{"check", measureCheck},
+	{"conclusion", measureConclusion},
 	{"steps", measureSteps},
+	{"batch", measureBatch},
 	{"images", measureImages},
 	{"checkout", measureCheckout},
 	{"log", measureLog},
 	{"stream", measureStream},
 	{"memory", measureMemory},
+	{"hogs", measureHogs},
 	{"calls", measureCalls},
+	{"artifact", measureArtifact},
+	{"bucket", measureBucket},
 }
 
 // patience is how long the whole run may take, on however busy a machine.

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what is missing, from the distribution's packages: runtime (an OCI runtime), runtimes (all that
 # are tested), redis, docker (an engine), browser, race (what the race detector is linked with), clients (Node.js and
-# gh), languages (a JDK and Python).
+# gh), languages (a JDK and Python), bench (what is measured against).
 # As root or through sudo; where neither is possible, it says in one sentence what to install.
 set -eu
 
@@ -19,6 +19,7 @@ for what in "$@"; do
 	redis) want redis-server redis-server ;;
 	browser) want chromium chromium ;;
 	languages) want javac default-jdk-headless; [ -x /usr/bin/python3 ] || missing="$missing python3" ;; # what the projects of the tests are written in
+	bench) want zstd zstd; want rclone rclone ;; # what artifacts are measured against
 	clients) want node nodejs; want npm npm; want gh gh ;; # GitHub's own clients
 	esac
 done

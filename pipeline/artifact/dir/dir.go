@@ -57,12 +57,17 @@ type Store struct {
 	puts   sync.RWMutex // held for reading by each Put, and for writing while a pack is collected
 	moving sync.RWMutex // held for reading while a frame is read, and for writing while a pack is emptied
 
+	known artifact.Known
+
 	now func() time.Time
 
 	sync sync.Mutex // one sync at a time; those who wait find their bytes synced by the one before them
 }
 
-var _ artifact.Store = (*Store)(nil)
+var (
+	_ artifact.Store     = (*Store)(nil)
+	_ artifact.OverStore = (*Store)(nil)
+)
 
 // Open takes the directory, makes it if it is absent, and rebuilds the index. ErrInUse when someone else has it.
 func Open(dir string, log *slog.Logger) (*Store, error) { return open(dir, log, 1<<30, chunkSize) }
@@ -127,22 +132,36 @@ func (s *Store) release() error {
 
 // Put is artifact.Store's. All its bytes are on the disk after one sync.
 func (s *Store) Put(ctx context.Context, root string, globs []string, limits artifact.Limits) (artifact.Manifest, error) {
+	return s.put(root, func(k *keeper) (artifact.Manifest, error) {
+		return artifact.Gather(ctx, root, globs, limits, k.keep)
+	})
+}
+
+// PutOver is artifact.OverStore's.
+func (s *Store) PutOver(ctx context.Context, root string, base artifact.Base, globs []string, limits artifact.Limits) (artifact.Manifest, error) {
+	return s.put(root, func(k *keeper) (artifact.Manifest, error) {
+		return s.known.Gather(ctx, root, base, globs, limits, k.keep, k.has)
+	})
+}
+
+// put stores what is gathered, and then the list of it.
+func (s *Store) put(root string, gather func(*keeper) (artifact.Manifest, error)) (artifact.Manifest, error) {
 	s.puts.RLock()
 	defer s.puts.RUnlock()
-	m, err := s.put(ctx, root, globs, limits)
+	m, err := s.gather(gather)
 	if err != nil {
 		return artifact.Manifest{}, fmt.Errorf("artifact/dir: store the files of %s: %w", root, err)
 	}
 	return m, nil
 }
 
-func (s *Store) put(ctx context.Context, root string, globs []string, limits artifact.Limits) (artifact.Manifest, error) {
+func (s *Store) gather(gather func(*keeper) (artifact.Manifest, error)) (artifact.Manifest, error) {
 	k, err := s.keeper()
 	if err != nil {
 		return artifact.Manifest{}, err
 	}
 	defer k.close()
-	m, err := artifact.Gather(ctx, root, globs, limits, k.keep)
+	m, err := gather(k)
 	if err != nil {
 		return artifact.Manifest{}, err
 	}

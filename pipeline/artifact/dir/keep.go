@@ -66,6 +66,33 @@ func (k *keeper) keep(r io.Reader, size int64) (pipeline.Digest, error) {
 	return digestOf(digest), k.frame(blob, digest, chunk, buf)
 }
 
+// has is an artifact.Has.
+func (k *keeper) has(d pipeline.Digest, size int64) bool {
+	digest, ok := parseDigest(d)
+	if !ok {
+		return false
+	}
+	if size <= k.store.chunk {
+		k.store.use(keyOf(digest))
+		return k.store.sound(blob, digest)
+	}
+	k.store.use(keyOf(digest))
+	if !k.store.sound(list, digest) {
+		return false
+	}
+	_, names, err := k.store.read(digest)
+	if err != nil || len(names) <= 8 {
+		return false
+	}
+	for names = names[8:]; len(names) >= len(digest); names = names[len(digest):] {
+		k.store.use(key(names[:16]))
+		if !k.store.sound(blob, sum256(names)) {
+			return false
+		}
+	}
+	return true
+}
+
 // keepLong cuts the object into chunks. The list comes last, when all that it names is stored.
 func (k *keeper) keepLong(r io.Reader, size int64, buf *buffers) (pipeline.Digest, error) {
 	whole := sha256.New()

@@ -54,7 +54,23 @@ func findCgroups(dir string) (*cgroups, error) {
 			return nil, fmt.Errorf("sandbox/oci: limit steps with cgroup v2: %w", err)
 		}
 	}
+	if err := c.standBack(); err != nil {
+		return nil, fmt.Errorf("sandbox/oci: let the server go before its steps: %w", err)
+	}
 	return c, nil
+}
+
+// standBack gives all steps together half of the weight that others have by themselves. So when there is not enough for all, those
+// who wait for the server do not wait for the steps. While nobody else wants it, steps have the whole processor.
+func (c *cgroups) standBack() error {
+	if c.version == 2 {
+		return write(filepath.Join(c.unified, base), "cpu.weight", "50") // of 100
+	}
+	trunk := filepath.Join(c.controllers["cpu"], base)
+	if err := os.MkdirAll(trunk, 0o755); err != nil {
+		return err
+	}
+	return write(trunk, "cpu.shares", "512") // of 1024
 }
 
 // parseCgroups reads /proc/self/mountinfo and /proc/self/cgroup. See cgroups(7) and proc_pid_mountinfo(5).

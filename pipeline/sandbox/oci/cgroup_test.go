@@ -50,6 +50,13 @@ func TestVersion2IsWrittenAndRead(t *testing.T) {
 	for _, name := range []string{"memory.max", "memory.swap.max", "pids.max", "cpu.max"} {
 		put(t, dir, name, "")
 	}
+	put(t, filepath.Dir(dir), "cpu.weight", "")
+	if err := c.standBack(); err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := os.ReadFile(filepath.Join(filepath.Dir(dir), "cpu.weight")); strings.TrimSpace(string(got)) != "50" {
+		t.Errorf("all steps together weigh %q", got)
+	}
 	g := &group{c: c, name: "one", oom: -1}
 	l := sandbox.Limits{Memory: 1 << 20, PIDs: 10, CPUs: 1.5}
 	if err := os.Rename(dir, dir+"-kept"); err != nil { // the kernel makes the files with the folder; a plain folder has none
@@ -80,6 +87,21 @@ func TestVersion2IsWrittenAndRead(t *testing.T) {
 	put(t, dir, "pids.events", "max 3\n")
 	if u := g.usageV2(l); u != (usage{peak: 1 << 20, oom: true, pids: true}) {
 		t.Errorf("%+v", u)
+	}
+}
+
+func TestAllStepsTogetherWeighLessThanTheServer(t *testing.T) {
+	t.Parallel()
+	c, err := findCgroups(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	trunk, file, want := filepath.Join(c.controllers["cpu"], base), "cpu.shares", int64(512)
+	if c.version == 2 {
+		trunk, file, want = filepath.Join(c.unified, base), "cpu.weight", 50
+	}
+	if got := number(trunk, file); got != want {
+		t.Errorf("%s is %d, want %d", file, got, want)
 	}
 }
 

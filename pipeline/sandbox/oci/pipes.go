@@ -73,11 +73,43 @@ func newPipe() (*pipe, error) {
 	return &pipe{ours: os.NewFile(uintptr(fd[0]), "pipe"), theirs: os.NewFile(uintptr(fd[1]), "pipe")}, nil
 }
 
+// A step that prints without end would keep the server as busy as itself. So what it may print as fast as it can is a
+// store that fills up again: the largest logs fit in, a flood does not.
+const (
+	floodStore  = 512 << 20 // bytes
+	floodPerSec = 128 << 20 // bytes
+)
+
+// flood is what is left of that store.
+type flood struct {
+	left int64
+	at   time.Time
+}
+
+// pause is for how long nothing is to be read after so many bytes.
+func (f *flood) pause(n int, now time.Time) time.Duration {
+	if gone := now.Sub(f.at); gone >= time.Minute {
+		f.left = floodStore
+	} else {
+		f.left = min(floodStore, f.left+int64(gone)*floodPerSec/int64(time.Second))
+	}
+	f.at = now
+	f.left -= int64(n)
+	if f.left >= 0 {
+		return 0
+	}
+	return time.Duration(-f.left) * time.Second / floodPerSec
+}
+
 // pump writes what comes to w until the end of r. When w fails it goes on reading, so that a step is not stopped by it.
 func pump(r io.Reader, w io.Writer) (failed error) {
 	chunk := make([]byte, chunkSize)
+	f := flood{left: floodStore, at: time.Now()}
 	for {
 		n, err := r.Read(chunk)
+		if wait := f.pause(n, time.Now()); wait > time.Millisecond {
+			<-time.After(wait)
+		}
 		if n > 0 && failed == nil {
 			_, failed = w.Write(chunk[:n])
 		}

@@ -1,6 +1,7 @@
 package sandboxtest
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 
@@ -86,6 +87,37 @@ func limits(t *testing.T, c Case) {
 		s.spec.Limits.PIDs, s.spec.Limits.Wall = 64, 700e6
 		if v := s.run(t); v.Passed() || v.Outcome == sandbox.Cancelled {
 			t.Errorf("%+v", v)
+		}
+	})
+	t.Run("OpenFilesAreBounded", func(t *testing.T) {
+		t.Parallel()
+		s := c.step(t, "ulimit -n\n"+probeCommand("files"))
+		c.layProbe(t, s)
+		s.exits(t, 1)
+		got := strings.Fields(s.output.String())
+		most, _ := strconv.Atoi(got[0])
+		had, _ := strconv.Atoi(got[len(got)-1])
+		if !strings.Contains(s.output.String(), "too many open files") || most == 0 || had > most || had < most-20 {
+			t.Errorf("its limit is %d: %q", most, s.output.String())
+		}
+	})
+	t.Run("OrphansThatHaveEndedCountNoMore", func(t *testing.T) {
+		t.Parallel()
+		s := c.step(t, "i=0; while [ $i -lt 150 ]; do setsid -f true; i=$((i+1)); done; echo done\n")
+		s.spec.Limits.PIDs = 60
+		if got := s.passes(t); got != "done\n" {
+			t.Errorf("got %q", got)
+		}
+	})
+	t.Run("WhatNobodyWaitedForIsGone", func(t *testing.T) {
+		t.Parallel()
+		s := c.step(t, probeCommand("zombies"))
+		c.layProbe(t, s)
+		if s.exits(t, 3); s.output.String() != "30 zombies\n" {
+			t.Errorf("got %q", s.output.String())
+		}
+		if left := zombiesOf(s.spec.ID); len(left) > 0 {
+			t.Errorf("zombies are left: %q", left)
 		}
 	})
 	t.Run("CoreFilesAreOffAndFilesAreNoMoreThanTheServersOwn", func(t *testing.T) {

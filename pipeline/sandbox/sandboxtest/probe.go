@@ -6,6 +6,8 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -31,6 +33,10 @@ func Main(m *testing.M) {
 		}
 	case "processes":
 		processes()
+	case "files":
+		files()
+	case "zombies":
+		zombies()
 	case "loopback":
 		loopback()
 	case "listen":
@@ -71,6 +77,63 @@ func listen(port string, most int) {
 		_ = conn.Close()
 	}
 	os.Exit(9)
+}
+
+// files opens files until it is refused one.
+func files() {
+	var open []*os.File
+	for {
+		f, err := os.Open("/dev/null")
+		if err != nil {
+			fmt.Println(err)
+			fmt.Println(len(open))
+			os.Exit(1)
+		}
+		open = append(open, f)
+	}
+}
+
+// zombies starts processes that end, and waits for none of them to be gone.
+func zombies() {
+	name := zombie(os.Getenv("SANDBOXTEST"))
+	all := make([]*exec.Cmd, 30)
+	if err := os.Symlink("probe", name); err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	for i := range all {
+		all[i] = exec.Command("./"+name, probeArg, "end")
+		if err := all[i].Start(); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+	}
+	dead := 0
+	for dead < len(all) {
+		dead = 0
+		for _, c := range all {
+			text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", c.Process.Pid))
+			if strings.Contains(string(text), ") Z ") {
+				dead++
+			}
+		}
+	}
+	fmt.Println(dead, "zombies")
+	os.Exit(3)
+}
+
+// zombie is the name of a run's processes that become zombies.
+func zombie(id string) string { return "z" + id[len(id)-9:] }
+
+// zombiesOf are those of a run that this machine still has.
+func zombiesOf(id string) (found []string) {
+	all, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, path := range all {
+		if text, _ := os.ReadFile(path); strings.Contains(string(text), "("+zombie(id)+")") {
+			found = append(found, string(text))
+		}
+	}
+	return found
 }
 
 // loopback speaks to itself, as tests of servers do.

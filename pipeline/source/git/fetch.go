@@ -36,6 +36,8 @@ func (s *Source) Fetch(ctx context.Context, repo pipeline.Repo, ref string, comm
 	if ok, err := s.holds(ctx, r, commit); ok || err != nil {
 		return err
 	}
+	r.want(commit, 1)
+	defer r.want(commit, -1)
 	if err := r.fetch.enter(ctx); err != nil {
 		return fmt.Errorf("source: wait for another fetch of %s: %w", repo.Slug(), err)
 	}
@@ -73,11 +75,12 @@ func (s *Source) download(ctx context.Context, r *repository, repo pipeline.Repo
 	if err != nil {
 		return err
 	}
-	get := func(depth, refspec string) error {
+	get := func(depth string, refspecs ...string) error {
 		c := base
 		c.args = []string{"fetch", "--quiet", "--no-progress", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance",
 			"--no-recurse-submodules", "--no-show-forced-updates", "--force", "--depth=" + depth,
-			"--end-of-options", address, refspec}
+			"--end-of-options", address}
+		c.args = append(c.args, refspecs...)
 		_, err := s.git.run(ctx, c)
 		return err
 	}
@@ -86,6 +89,24 @@ func (s *Source) download(ctx context.Context, r *repository, repo pipeline.Repo
 	}
 
 	removeStaleLocks(r.mirror, commit)
+	if others := r.waiting(commit); len(others) > 0 {
+		refspecs := []string{string(commit) + ":" + keptRef(commit)}
+		for _, other := range others {
+			removeStaleLocks(r.mirror, other)
+			refspecs = append(refspecs, string(other)+":"+keptRef(other))
+		}
+		if err := get("1", refspecs...); err == nil {
+			for _, other := range others {
+				if s.confirm(ctx, r, repo, other) == nil {
+					r.know(other) // what is wrong with another is for its own fetch to say
+				}
+			}
+			return s.confirm(ctx, r, repo, commit)
+		} else if ctx.Err() != nil {
+			return fail(err)
+		}
+		r.aloneNow(others) // one of them may be missing, and would fail each fetch that it is a part of
+	}
 	err = get("1", string(commit)+":"+keptRef(commit))
 	if err == nil {
 		return s.confirm(ctx, r, repo, commit)
@@ -230,6 +251,51 @@ func (r *repository) know(commit pipeline.Commit) {
 	defer r.state.Unlock()
 	r.moment++
 	r.known[commit] = r.moment
+}
+
+// mostTogether is how many commits one fetch brings.
+const mostTogether = 32
+
+// want says how many more, or fewer, wait for a commit.
+func (r *repository) want(commit pipeline.Commit, more int) {
+	r.state.Lock()
+	defer r.state.Unlock()
+	if r.wanted == nil {
+		r.wanted = map[pipeline.Commit]int{}
+	}
+	if r.wanted[commit] += more; r.wanted[commit] <= 0 {
+		delete(r.wanted, commit)
+		delete(r.alone, commit)
+	}
+}
+
+// waiting are the commits that others wait for, and that may be fetched together with this one.
+func (r *repository) waiting(commit pipeline.Commit) (others []pipeline.Commit) {
+	r.state.Lock()
+	defer r.state.Unlock()
+	if r.alone[commit] {
+		return nil
+	}
+	for other := range r.wanted {
+		if _, held := r.known[other]; other != commit && !held && !r.alone[other] && len(others) < mostTogether-1 {
+			others = append(others, other)
+		}
+	}
+	return others
+}
+
+// aloneNow has each of the commits fetched by itself.
+func (r *repository) aloneNow(commits []pipeline.Commit) {
+	r.state.Lock()
+	defer r.state.Unlock()
+	if r.alone == nil {
+		r.alone = map[pipeline.Commit]bool{}
+	}
+	for _, c := range commits {
+		if r.wanted[c] > 0 {
+			r.alone[c] = true
+		}
+	}
 }
 
 // openMirror creates the mirror when it is not there. The caller holds the repository's fetch gate.

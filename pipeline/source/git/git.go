@@ -208,6 +208,8 @@ type repository struct {
 	state    sync.Mutex
 	known    map[pipeline.Commit]uint64 // the commits in the mirror, once recalled, with the moment of their last use
 	moment   uint64                     // counts uses; orders them without a clock
+	wanted   map[pipeline.Commit]int    // commits that are waited for, by how many
+	alone    map[pipeline.Commit]bool   // those of them that are not fetched together with others
 	kept     map[pipeline.Commit]*tree  // trees that are there; nil until they were looked for
 	added    map[string]*addition       // what workspaces have besides trees, by what is in it
 
