@@ -17,10 +17,10 @@ func (h *house) runs(step, attempt string) string {
 	h.until("step "+step+" to run", func() bool {
 		all, _ := filepath.Glob(filepath.Join(logs, "run", "*", "*", step, attempt+".log"))
 		for _, log := range all {
-			// The log is begun after its own workspace is there: another run's log says nothing of this one's.
+			// Another run's log says nothing of this one's workspace, and a folder is one when it holds the commit.
 			name := strings.TrimSuffix(strings.TrimPrefix(log, logs+"/"), ".log")
 			dir = filepath.Join(h.config.DataDir, "source", "work", strings.ReplaceAll(name, "/", "-"), "merged")
-			if _, err := os.Stat(dir); err == nil {
+			if _, err := os.Stat(filepath.Join(dir, ".github")); err == nil {
 				return true
 			}
 		}
