@@ -174,7 +174,7 @@ func (a *App) step(ctx context.Context, w *runWork, s pipeline.State, spec pipel
 		script, env = build.script, append(build.env, env...)
 	}
 	box := sandbox.Spec{
-		ID: id, Script: script, Shell: spec.Shell, Workspace: ws.Dir(), Dir: spec.Dir, Env: env, Output: log, Root: boxes.root, Services: boxes.services,
+		ID: id, Superuser: spec.Root, Script: script, Shell: spec.Shell, Workspace: ws.Dir(), Dir: spec.Dir, Env: env, Output: log, Root: boxes.root, Services: boxes.services,
 		Paths: []string{"CONVEYOR_OUTPUT=" + outputFile}, Writes: ws.Written(), Secrets: given.secrets, Folders: folders(lent),
 		Limits: sandbox.Limits{Wall: spec.Timeout.Std(), Memory: spec.Limits.Memory, CPUs: spec.Limits.CPUs, PIDs: spec.Limits.PIDs},
 	}

@@ -43,6 +43,19 @@ func (a *App) bring(ctx context.Context, w *runWork, spec pipeline.Step, log io.
 }
 
 func (a *App) bringAll(ctx context.Context, w *runWork, spec pipeline.Step, b *boxes, log io.Writer) (fault string, err error) {
+	if spec.Root {
+		if w.Latest().Trust < pipeline.Writer {
+			return "the step has user: root, which only code of people who may write has", nil
+		}
+		rooted, gives := a.boxFor(w.Latest().Trust).(sandbox.Rooted)
+		why := errors.New("this server's sandbox makes nobody root of a box: choose crun or runc")
+		if gives {
+			why = rooted.GivesRoot()
+		}
+		if why != nil {
+			return fmt.Sprintf("the step has user: root: %s", why), nil
+		}
+	}
 	if len(spec.Services) > 0 {
 		server, serves := a.boxFor(w.Latest().Trust).(sandbox.Server)
 		why := errors.New("this server's sandbox runs none")

@@ -84,6 +84,7 @@ type Step struct {
 	Name     string            `json:"name"`
 	Of       string            `json:"of,omitempty"`    // the name in the file, when a matrix makes several steps of it
 	Image    string            `json:"image,omitempty"` // whose file system it sees; empty for the tools of the host
+	Root     bool              `json:"root,omitempty"`  // it runs as root of its own box, and may change the image's files there
 	Run      string            `json:"run"`
 	Env      map[string]string `json:"env,omitempty"`   // the file's, the stage's and the step's own
 	Take     map[string]Output `json:"take,omitempty"`  // variables whose values other steps put out

@@ -75,7 +75,7 @@ func (r *reader) version(top *yaml.Node) string {
 
 func (r *reader) runAs(n *yaml.Node) {
 	if user, ok := r.text(n, "run-as"); ok {
-		r.warn(n, "remove it, or leave it for CodeBuild", "run-as: %s has no effect: a sandbox has one user, who is not root", user)
+		r.warn(n, "remove it, or leave it for CodeBuild", "run-as: %s has no effect: all of a step runs as one user, who is root where the plan says user: root", user)
 	}
 }
 

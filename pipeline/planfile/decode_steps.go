@@ -45,7 +45,7 @@ func steps(root, stage, v *value, g graph) (all []pipeline.Step) {
 
 func step(v *value) pipeline.Step {
 	s := pipeline.Step{
-		Name: v.get("name").text(), Image: v.get("image").text(), Run: v.get("run").text(), Buildspec: strings.TrimPrefix(v.get("buildspec").text(), "./"),
+		Name: v.get("name").text(), Image: v.get("image").text(), Root: v.get("user").text() == "root", Run: v.get("run").text(), Buildspec: strings.TrimPrefix(v.get("buildspec").text(), "./"),
 		Env: variables(v.get("env")),
 		Dir: tidyFolder(v.get("dir").text()), Shell: shell(v.get("shell")),
 		Timeout: orDefault(v.get("timeout"), pipeline.Duration(defaultTimeout)), MayFail: isTrue(v.get("allow_failure")),

@@ -124,7 +124,7 @@ func stepRule() *rule {
 	return &rule{
 		about: "One list of commands in one sandbox.", example: `{"name": "unit", "run": "go test ./...", "timeout": "10m"}`,
 		kind: mapping, hint: "write - name: unit, and run: with its commands below",
-		later:  laterKeys("strategy", "user"),
+		later:  laterKeys("strategy"),
 		either: []string{"run", "buildspec"}, lacks: "say what the step does, for example run: go test ./...",
 		keys: []key{
 			{name: "name", needed: true, missing: "give the step a name, for example name: unit", rule: &rule{
@@ -137,6 +137,10 @@ func stepRule() *rule {
 			{name: "image", rule: &rule{
 				about: "The image whose file system the step sees, read-only, in place of the tools of Conveyor's machine. It needs a shell; its entrypoint and user are not used. A tag is looked up once in a run.", example: `"node:20"`,
 				kind: text, words: &wording{check: imageName, longest: 512, says: "write a name and a tag, for example node:20, or a digest: node@sha256:…"},
+			}},
+			{name: "user", rule: &rule{
+				about: "root, for a step in an image that installs packages: it is root of its own box, and what it changes in the image is in memory and gone with it. Only for code of people who may write. When left out, it is a plain user, who owns the workspace.", example: `"root"`,
+				kind: text, words: &wording{oneOf: []string{"root"}, says: "write user: root, or leave it out: the step is then a plain user, who owns the workspace"},
 			}},
 			{name: "buildspec", rule: &rule{
 				about: "A buildspec of CodeBuild, version 0.2 or 0.1, in place of run: its path, read at the commit at which this file is read.", example: `"buildspec.yml"`,

@@ -107,6 +107,9 @@ func cache(v *value) *pipeline.CacheSpec {
 // givenSense checks what a step is given: each name once, and no folder that is two things.
 func givenSense(step *value, m *mistakes) {
 	secretSense(step.get("secrets"), m)
+	if user := step.field("user"); user != nil && user.value.text() == "root" && step.get("image") == nil {
+		m.add(user.at, "name an image, for example image: debian:12, or leave user out", "nobody is root among the tools of Conveyor's machine")
+	}
 	for _, f := range step.get("secrets").mapping() {
 		if f.value.get("as").text() == "env" && step.get("env").field(f.key) != nil {
 			m.add(f.at, "give one of them another name", "the variable %s is set in env, too", quote(f.key))

@@ -9,7 +9,6 @@ func laterKeys(names ...string) (keys []later) {
 		"services":   "write it in a step",
 		"cache":      "write it in a step",
 		"matrix":     "write it in a step",
-		"user":       "leave it out: every step runs as the same user, who owns the workspace and nothing else",
 		"if":         "choose branches in on, or write it in a stage or a step",
 		"window":     "ask for approve, and approve when the time has come",
 		"ssh":        "write target: {exec: <script>} with a script of the operator that copies the files by ssh",

@@ -34,6 +34,7 @@ type Spec struct {
 	Workspace string   // a folder of this machine, writable by Owner, seen as /workspace
 	Dir       string   // the working directory, relative to the workspace; empty for its top
 	Root      *Root    // the image that the step runs in; nil is the host's tools. An adapter that cannot mount refuses it
+	Superuser bool     // it is root of its own box, and may change there what is in Root, which must be set. See Rooted
 	Env       []string // "NAME=value"; PATH, HOME, TMPDIR, LANG and CI are set by the sandbox and can be overridden here, except PATH and LD_*
 	Paths     []string // "NAME=path": variables whose values are paths below the workspace, as the step sees them
 	Output    io.Writer
@@ -61,6 +62,12 @@ type Spec struct {
 type Server interface {
 	// Serves says why it runs none here. It is nil when it does.
 	Serves() error
+}
+
+// Rooted is what a Sandbox is, too, that runs steps as root of their boxes.
+type Rooted interface {
+	// GivesRoot says why it runs none here. It is nil when it does.
+	GivesRoot() error
 }
 
 // Folder shows a folder of this machine to a step, in place of what would be there.

@@ -28,6 +28,8 @@ func (s Spec) Check() error {
 		return fmt.Errorf("sandbox: the folder of what is written, %q, is no absolute path", s.Writes)
 	case strings.ContainsRune(s.Script, 0):
 		return fmt.Errorf("sandbox: the script holds a NUL byte, which no shell can read")
+	case s.Superuser && s.Root == nil:
+		return fmt.Errorf("sandbox: it is to be root, and has no image to be root of")
 	case s.Output == nil:
 		return fmt.Errorf("sandbox: nothing takes the output")
 	}

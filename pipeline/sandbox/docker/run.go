@@ -22,6 +22,9 @@ func (s *Sandbox) Run(ctx context.Context, spec sandbox.Spec) (v sandbox.Verdict
 	if spec.Root == nil || spec.Root.Ref == "" {
 		return v, errors.New("sandbox/docker: a container needs an image, and the step names none")
 	}
+	if spec.Superuser { // root of a container is root of the machine, unless the engine has a user namespace
+		return v, errors.New("sandbox/docker: no step is root of its container")
+	}
 	began := time.Now()
 	l := spec.Limits.Or(s.options.Limits).Within(s.options.Limits)
 	if ctx.Err() != nil {

@@ -73,6 +73,10 @@ func (s *Sandbox) config(process *specs.Process, tmp int64, g *group, net *netwo
 func (s *Sandbox) stepProcess(shell []string, spec sandbox.Spec, l sandbox.Limits) *specs.Process {
 	p := plainProcess(l)
 	p.User = specs.User{UID: userID, GID: userID}
+	if spec.Superuser {
+		p.User = specs.User{}
+		p.Capabilities = overItsOwn()
+	}
 	p.Args = append([]string{"/bin/sh", "-c", s.firstProcess(spec), "step", workDir + "/" + spec.Dir}, shell...)
 	p.Env, p.Cwd = spec.Environ(s.host.path, homeDir, "/tmp", workDir, secretsDir), workDir
 	return p

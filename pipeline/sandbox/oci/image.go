@@ -77,15 +77,22 @@ func (s *Sandbox) lower(at string, r *sandbox.Root) (string, error) {
 	if err := os.Mkdir(at+lowerDir, 0o700); err != nil {
 		return "", err
 	}
-	lower := "../own"
 	for i, layer := range r.Layers {
 		name := strconv.Itoa(len(r.Layers) - 1 - i) // the uppermost first
 		if err := os.Symlink(layer, filepath.Join(at+lowerDir, name)); err != nil {
 			return "", err
 		}
+	}
+	return lowerOf(r), nil
+}
+
+// lowerOf are the names of those links, and what is the box's own over them.
+func lowerOf(r *sandbox.Root) string {
+	lower := "../own"
+	for i := range r.Layers {
 		lower += ":" + strconv.Itoa(i)
 	}
-	return lower, nil
+	return lower
 }
 
 // ownFiles makes the places for what is mounted, and the few files that are about the box and not about the image.

@@ -54,6 +54,9 @@ func (s *Sandbox) layOut(at string, spec sandbox.Spec, l sandbox.Limits, g *grou
 	} else {
 		var found string
 		found, err = s.mountImage(at, spec.Root, hosts(spec.Services), g)
+		if err == nil && spec.Superuser {
+			err = s.openUp(at, spec.Root, l)
+		}
 		shell = strings.Fields(found)
 	}
 	if err != nil {
@@ -72,7 +75,7 @@ func (s *Sandbox) layOut(at string, spec sandbox.Spec, l sandbox.Limits, g *grou
 		return "", err
 	}
 	config := s.config(s.stepProcess(shell, spec, l), l.Tmp, g, net)
-	config.Root.Readonly = true
+	config.Root.Readonly = !spec.Superuser
 	if s.engine.name == "runsc" {
 		config.Mounts = append(config.Mounts, s.own(g)...)
 	}

@@ -30,6 +30,9 @@ func (s *Sandbox) run(ctx context.Context, spec sandbox.Spec, look func(pid int)
 	if err := s.Serves(); err != nil && len(spec.Services) > 0 {
 		return v, err
 	}
+	if why := s.GivesRoot(); spec.Superuser && why != nil {
+		return v, fmt.Errorf("sandbox/oci: %w", why)
+	}
 	if spec.Out != nil && s.engine.name == "runsc" {
 		return v, errors.New("sandbox/oci: gVisor has a network of its own, in which a step gets no way out: choose crun or runc, or network: none")
 	}

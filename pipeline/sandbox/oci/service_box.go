@@ -72,32 +72,11 @@ func (s *Sandbox) mountWritable(at string, b *serving) error {
 	if err != nil {
 		return err
 	}
-	for _, dir := range []string{rootDir, upperDir} {
-		if err := os.Mkdir(at+dir, 0o755); err != nil {
-			return err
-		}
-	}
-	if err := unix.Mount("written", at+upperDir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, fmt.Sprintf("mode=0755,size=%d,nr_inodes=%d", b.limits.Disk, b.limits.Files)); err != nil {
-		return fmt.Errorf("make a place for what the service writes: %w", err)
-	}
-	upper, work := at+upperDir+"/upper", at+upperDir+"/work"
-	if err := errors.Join(os.Mkdir(upper, 0o755), os.Chown(upper, s.options.FirstID, s.options.FirstID), os.Mkdir(work, 0o700)); err != nil {
+	if err := os.Mkdir(at+rootDir, 0o755); err != nil {
 		return err
 	}
-	if err := unix.Chdir(at + lowerDir); err != nil { // of this thread only
-		return err
-	}
-	err = unix.Mount("conveyor", at+rootDir, "overlay", unix.MS_NOSUID|unix.MS_NODEV, "lowerdir="+lower+",upperdir=.."+upperDir+"/upper,workdir=.."+upperDir+"/work")
-	if err := errors.Join(err, unix.Chdir("/")); err != nil {
-		return fmt.Errorf("mount the image %s: %w", b.service.Root.Name, err)
-	}
-	return nil
+	return s.mountOver(at, lower, b.service.Root.Name, b.limits.Disk, b.limits.Files)
 }
-
-// overItsOwn are the rights of a service that runs as root of its box: those with which entrypoints of images give folders
-// to a user and then become that user. They count for the ids of the box alone, in which there is nothing but the service
-// and its image: no device, no mount, no network can be changed by them.
-var overItsOwn = []string{"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL", "CAP_SETGID", "CAP_SETUID"}
 
 func (s *Sandbox) serviceProcess(root *os.File, spec sandbox.Spec, b *serving) (*specs.Process, error) {
 	who, err := findUser(root, b.service.User)
@@ -111,7 +90,7 @@ func (s *Sandbox) serviceProcess(root *os.File, spec sandbox.Spec, b *serving) (
 	p.User = specs.User{UID: who.uid, GID: who.gid, AdditionalGids: who.more}
 	p.Env = b.service.Environ(who.home, spec.Out != nil, spec.Services)
 	if who.uid == 0 {
-		p.Capabilities = &specs.LinuxCapabilities{Bounding: overItsOwn, Effective: overItsOwn, Permitted: overItsOwn}
+		p.Capabilities = overItsOwn()
 	}
 	fd, err := inImage(root, p.Cwd, unix.O_PATH|unix.O_DIRECTORY)
 	if err != nil {
