@@ -28,8 +28,15 @@ func Parse(name string, data []byte) (Spec, Findings) {
 func Recognised(data []byte) bool {
 	r := &reader{}
 	top := r.document("", data)
-	return top != nil && find(top, "version") != nil && strings.HasPrefix(find(top, "version").Value, "0.") &&
-		(find(top, "phases") != nil || find(top, "batch") != nil)
+	if top == nil || find(top, "version") == nil || !strings.HasPrefix(find(top, "version").Value, "0.") {
+		return false
+	}
+	for i := 0; i < len(top.Content); i += 2 { // in capitals they are a mistake, and of a buildspec
+		if key := top.Content[i].Value; strings.EqualFold(key, "phases") || strings.EqualFold(key, "batch") {
+			return true
+		}
+	}
+	return false
 }
 
 func (r *reader) spec(top *yaml.Node) Spec {

@@ -87,6 +87,13 @@ func TestWhatThePlanGivesGoesBeforeWhatTheBuildspecSays(t *testing.T) {
 	}
 }
 
+func TestABuildspecInCapitalsIsRecognisedAndCorrected(t *testing.T) {
+	t.Parallel()
+	if !buildspec.Recognised([]byte("version: 0.2\nPhases:\n  Build:\n    Commands: [x]\n")) {
+		t.Error("it is taken for something else, whose mistakes would not help")
+	}
+}
+
 func TestAnythingElseIsNotRecognised(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"", "version: 1\non: {push: {}}\nstages: []\n", "version: 0.0\nos: linux\n", "- a\n", "a: [\n"} {
