@@ -152,6 +152,13 @@ func (a *App) step(ctx context.Context, w *runWork, s pipeline.State, spec pipel
 		fmt.Fprintln(log, problem)
 		return pipeline.Result{Outcome: pipeline.Failed, Reason: problem}, nil
 	}
+	if fault, err = a.handOver(ctx, s, &spec, ws.Dir(), log); err != nil {
+		return pipeline.Result{}, err
+	}
+	if fault != "" {
+		fmt.Fprintf(log, "\n%s\n", fault)
+		return pipeline.Result{Outcome: pipeline.Failed, Reason: fault}, nil
+	}
 	tree, err := a.source.Tree(ctx, t.Repo, s.Checkout())
 	if err != nil {
 		return pipeline.Result{}, fmt.Errorf("the source could not be named: %w", err)
@@ -252,6 +259,8 @@ func (a *App) keepMade(ctx context.Context, s pipeline.State, spec pipeline.Step
 	case build != nil:
 		a.built(ctx, s, build, dir, words, r)
 	case r.Outcome != pipeline.Passed || spec.Artifact == nil:
+	case s.Plan.HandsOver(spec.Artifact.Name): // it is for the steps that follow, and State.Artifacts says whether it is for more
+		a.keepArtifact(ctx, dir, below, *spec.Artifact, r)
 	case s.Trust < pipeline.Writer:
 		fmt.Fprintf(log, "\nThe artifact %s is not kept: the code comes from outside.\n", spec.Artifact.Name)
 	case s.Merge != nil:

@@ -69,6 +69,7 @@ func step(v *value) pipeline.Step {
 	if a := v.get("artifact"); a != nil {
 		s.Artifact = &pipeline.ArtifactSpec{Name: a.get("name").text(), Paths: texts(a.get("paths"), true)}
 	}
+	s.Inputs = inputs(v.get("input_artifacts"))
 	s.Secrets, s.Cache = secrets(v.get("secrets")), cache(v.get("cache"))
 	return s
 }

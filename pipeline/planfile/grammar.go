@@ -175,6 +175,7 @@ func stepRule() *rule {
 				about: "Files that the step writes: results of tests and analyses, which become annotations, and coverage.", example: `{"junit": "reports/*.xml"}`,
 				kind: mapping, least: 1, hint: "write for example reports: {junit: reports/*.xml}", keys: reportKeys(),
 			}},
+			{name: "input_artifacts", rule: inputRule()},
 			{name: "artifact", rule: &rule{
 				about: "Files of the workspace that are kept, named by their digest, and can be deployed.", example: `{"name": "site", "paths": ["dist/**"]}`,
 				kind: mapping, hint: "write for example artifact: {name: site, paths: [dist/**]}", keys: []key{

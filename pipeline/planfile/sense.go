@@ -32,6 +32,7 @@ func makeSense(root *value, m *mistakes) {
 	for _, name := range g.order {
 		n := g.nodes[name]
 		g.takeSense(name, n, m)
+		g.inputSense(name, n, buildspecs, m)
 		g.conditionSense(root.get("stages").list()[n.stage], name, n, m)
 	}
 	sourceSense(root, m)
