@@ -7,6 +7,7 @@ bin=$cache/bin-v1.36.3
 dir=$(mktemp -d /tmp/kube-XXXXXX)
 pids=
 group=$(basename "$dir")
+had=$(ls -d /sys/fs/cgroup/*/k8s.io /sys/fs/cgroup/k8s.io 2>/dev/null || true) # what containerd makes is removed again
 
 finish() {
 	code=$?
@@ -28,7 +29,9 @@ finish() {
 		for f in "$dir"/log/*; do echo "--- ${f##*/}"; grep -E '^[EF][0-9]{4}|error|fatal' "$f" | tail -n "${LINES_OF_LOG:-5}"; done >&2
 	fi
 	sort -r /proc/mounts | while read -r _ at _; do case $at in "$dir"*) umount -l "$at" 2>/dev/null ;; esac; done
-	for c in /sys/fs/cgroup/*/"$group" /sys/fs/cgroup/"$group"; do [ -d "$c" ] && find "$c" -depth -type d -exec rmdir {} + 2>/dev/null; done
+	set -- /sys/fs/cgroup/*/"$group" /sys/fs/cgroup/"$group"
+	[ "$had" ] || set -- "$@" /sys/fs/cgroup/*/k8s.io /sys/fs/cgroup/k8s.io
+	for c; do [ -d "$c" ] && find "$c" -depth -type d -exec rmdir {} + 2>/dev/null; done
 	if [ "${KEEP:-}" ]; then echo "kept: $dir" >&2; else rm -rf "$dir"; fi
 	exit $code
 }

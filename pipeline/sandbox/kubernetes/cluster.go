@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"path"
@@ -17,6 +18,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/klog/v2"
 )
 
 // cluster is the API server, and one namespace there. The few calls that are needed are written out: the library's full set
@@ -29,6 +31,8 @@ type cluster struct {
 }
 
 func connect(kubeconfig, namespace string) (*cluster, error) {
+	// The library writes to the process's own error output what it also returns: each connection that ends would be a line.
+	klog.SetSlogLogger(slog.New(slog.DiscardHandler))
 	config, err := configOf(kubeconfig)
 	if err != nil {
 		return nil, err

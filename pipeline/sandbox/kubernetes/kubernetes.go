@@ -32,7 +32,6 @@ type Options struct {
 	RuntimeClass string         // of all pods; empty is the cluster's usual one
 	PullSecrets  []string       // names of secrets of the namespace with logins of registries
 	Enforced     bool           // the operator says that the cluster enforces network policies: it is not tried
-	Sandboxed    bool           // the operator says that the runtime class is gVisor or a virtual machine
 	Patience     time.Duration  // how long a pod may take to stand: to be scheduled, and to have its images; ten minutes when 0
 	Dir          string         // this server's, private to it
 	Limits       sandbox.Limits // for specs that leave a limit open, and the most that there is; sensible ones when zero
@@ -59,7 +58,7 @@ func Probe(ctx context.Context, o Options) (_ *Sandbox, err error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	if o.Image == "" {
-		return nil, errors.New("sandbox/kubernetes: set CONVEYOR_KUBERNETES_IMAGE to the image of this server, as the cluster's nodes pull it: its program conveyor-pod runs beside each step")
+		return nil, errors.New("sandbox/kubernetes: set CONVEYOR_KUBERNETES_POD_IMAGE to the image of this server, as the cluster's nodes pull it: its program conveyor-pod runs beside each step")
 	}
 	o.Limits = o.Limits.Or(sandbox.Limits{
 		Wall: time.Hour, Memory: 4 << 30, PIDs: 4096, CPUs: 2, Tmp: 1 << 30, Disk: 20 << 30, Files: 2_000_000,
@@ -112,12 +111,15 @@ func (s *Sandbox) Close() error { return s.instance.end() }
 // Serves says that services run beside steps here.
 func (s *Sandbox) Serves() error { return nil }
 
-// HasImage leaves images to the nodes: which of them has one, nobody knows before the pod is there.
-func (s *Sandbox) HasImage(context.Context, string) (bool, error) { return true, nil }
+// HasImage says that it has none: images are the nodes', and which of them has one, nobody knows before the pod is there. So
+// each is examined before.
+func (s *Sandbox) HasImage(context.Context, string) (p image.Program, has bool, err error) {
+	return p, false, nil
+}
 
-// PullImage is never asked for.
+// PullImage leaves it to the node that the pod comes to.
 func (s *Sandbox) PullImage(context.Context, string, image.Login, func(image.Progress)) error {
-	return errors.New("sandbox/kubernetes: images are pulled by the nodes")
+	return nil
 }
 
 func (s *Sandbox) describe(version string, n network) sandbox.Isolation {
@@ -128,9 +130,6 @@ func (s *Sandbox) describe(version string, n network) sandbox.Isolation {
 	}
 	if s.options.RuntimeClass != "" {
 		i.Runtime += ", runtime class " + s.options.RuntimeClass
-	}
-	if s.options.Sandboxed {
-		i.Level = "gvisor"
 	}
 	if n == unheld {
 		i.Level = "pod"

@@ -61,6 +61,7 @@ type place struct {
 	options Options
 	image   func(t testing.TB, name string, env []string, layers ...v1.Layer) string
 	pods    *pods.Cluster // the stand-in, if it is one
+	beside  []string      // network interfaces of pods
 }
 
 // cluster makes one ready: a stand-in of the test's own, or a namespace of the real one.
@@ -69,7 +70,7 @@ func newPlace(t testing.TB) *place {
 	p := &place{options: Options{Dir: t.TempDir(), Enforced: true, Patience: 2 * time.Minute}}
 	if p.options.Kubeconfig = os.Getenv(real); p.options.Kubeconfig != "" {
 		reg := images.Serve(t)
-		p.options.Namespace = "conveyor-steps"
+		p.options.Namespace, p.beside = "conveyor-steps", []string{"eth0"}
 		p.image = func(t testing.TB, name string, env []string, layers ...v1.Layer) string {
 			ref, digest := reg.Push(name+":1", images.Image(t, env, layers...))
 			return strings.TrimSuffix(ref, ":1") + "@" + digest
@@ -168,6 +169,7 @@ func TestKubernetesKeepsTheContract(t *testing.T) {
 		Workspace: func(t testing.TB) string { return t.TempDir() },
 		Hidden:    []string{s.options.Dir, "/usr/share", "/usr/lib/os-release"},
 		Shown:     []string{"/sys/kernel"},
+		Beside:    p.beside,
 		Left:      s.left,
 	})
 }

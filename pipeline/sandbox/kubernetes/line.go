@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/yamux"
 	"k8s.io/client-go/tools/remotecommand"
@@ -110,7 +111,7 @@ func (l *line) accept(ctx context.Context, hello chan<- error) {
 			switch err := wire.Receive(stream, &r); {
 			case err == nil && r.Kind == wire.Hello:
 				if r.Version != wire.Version {
-					err = fmt.Errorf("the program in it speaks version %d, and the server version %d: give CONVEYOR_KUBERNETES_IMAGE the image of this server's version", r.Version, wire.Version)
+					err = fmt.Errorf("the program in it speaks version %d, and the server version %d: give CONVEYOR_KUBERNETES_POD_IMAGE the image of this server's version", r.Version, wire.Version)
 				}
 				select {
 				case hello <- err:
@@ -137,10 +138,17 @@ func (l *line) open(r wire.Request) (*yamux.Stream, error) {
 	return stream, wire.Send(stream, r)
 }
 
-// close cuts the line. It may be repeated.
+// close cuts the line: the command in the pod sees the end of it, and ends. One that does not is left to itself. It may be
+// repeated.
 func (l *line) close() {
 	if l.session != nil {
 		_ = l.session.Close()
+	}
+	late := time.NewTimer(3 * time.Second)
+	defer late.Stop()
+	select {
+	case <-l.ended:
+	case <-late.C:
 	}
 	l.cancel()
 	<-l.ended

@@ -88,11 +88,8 @@ func copyItself(to string) (err error) {
 
 // link carries the server's stream to the keeper. The API server runs it, and its end is the keeper's, too.
 func link() error {
-	conn, err := net.Dial("unix", keeper)
+	conn, err := call(role{Server: true}, time.Minute) // it may be just starting
 	if err != nil {
-		return fmt.Errorf("the keeper does not listen: %w", err)
-	}
-	if err := wire.Send(conn, role{Server: true}); err != nil {
 		return err
 	}
 	done := make(chan error, 2)
