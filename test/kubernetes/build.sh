@@ -6,8 +6,9 @@ version=v1.36.3
 staging=v0.36.3
 bin=$1/bin-$version
 mkdir -p "$bin" "$1/src"
+servers="kube-apiserver kubelet kube-controller-manager kube-scheduler"
 missing=
-for name in kube-apiserver kubelet kube-controller-manager kube-scheduler; do
+for name in $servers kubectl; do
 	if [ ! -x "$bin/$name" ]; then missing="$missing $name"; fi
 done
 if [ -z "$missing" ]; then exit 0; fi
@@ -24,7 +25,8 @@ mod=$(go mod download -json "k8s.io/kubernetes@$version" | sed -n 's/^[[:space:]
 {
 	echo "package cluster"
 	echo "import ("
-	for name in kube-apiserver kubelet kube-controller-manager kube-scheduler; do echo "	_ \"k8s.io/kubernetes/cmd/$name/app\""; done
+	for name in $servers; do echo "	_ \"k8s.io/kubernetes/cmd/$name/app\""; done
+	echo "	_ \"k8s.io/kubectl/pkg/cmd\""
 	echo ")"
 } >cluster.go
 go mod tidy -e >tidy.log 2>&1 || { cat tidy.log >&2; exit 1; }

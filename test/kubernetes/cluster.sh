@@ -23,7 +23,7 @@ finish() {
 	done
 	# Shims of containerd outlive it by design; these are ours by their socket's folder.
 	for p in /proc/[0-9]*; do
-		if tr '\0' ' ' <"$p/cmdline" 2>/dev/null | grep -q "containerd-shim.*$dir"; then kill -KILL "${p#/proc/}" 2>/dev/null; fi
+		if (tr "\\0" " " <"$p/cmdline") 2>/dev/null | grep -q "containerd-shim.*$dir"; then kill -KILL "${p#/proc/}" 2>/dev/null; fi
 	done
 	if [ $code -ne 0 ]; then
 		for f in "$dir"/log/*; do echo "--- ${f##*/}"; grep -E '^[EF][0-9]{4}|error|fatal' "$f" | tail -n "${LINES_OF_LOG:-5}"; done >&2
@@ -88,7 +88,7 @@ kubeconfig() { # kubeconfig TOKEN
 }
 kubeconfig "$token" >"$dir/admin"
 kubeconfig "$driver" >"$dir/driver"
-kubectl="kubectl --kubeconfig $dir/admin"
+kubectl="$bin/kubectl --kubeconfig $dir/admin"
 wait_for "the API server" $kubectl get --raw /readyz
 
 start controller-manager "$bin/kube-controller-manager" --kubeconfig "$dir/admin" --authentication-kubeconfig "$dir/admin" --authorization-kubeconfig "$dir/admin" \
