@@ -274,7 +274,7 @@ func (r *run) unready(service sandbox.Service, end wire.End, wall time.Duration)
 	switch {
 	case end.NotReady:
 		v = service.NotReady()
-	case end.ExitCode == 127 && end.Why != "":
+	case end.Why != "":
 		v = service.Unready("cannot be started: " + end.Why)
 	default:
 		v = service.Unready("ended before it was ready: " + r.how(wire.Gone{Name: service.Name, Code: end.ExitCode, OOM: end.OOM}))

@@ -27,11 +27,11 @@ const real = "CONVEYOR_TEST_KUBECONFIG"
 var program string
 
 func TestMain(m *testing.M) {
-	if len(os.Args) == 3 { // in a pod
-		sandboxtest.Main(m)
-	}
 	if len(os.Args) == 6 && os.Args[1] == serverArg {
 		serve(os.Args[2], os.Args[3], os.Args[4], os.Args[5])
+	}
+	if len(os.Args) > 2 && !strings.HasPrefix(os.Args[1], "-test.") { // in a pod
+		sandboxtest.Main(m)
 	}
 	os.Exit(withProgram(m))
 }
@@ -64,37 +64,46 @@ type place struct {
 	beside  []string      // network interfaces of pods
 }
 
-// cluster makes one ready: a stand-in of the test's own, or a namespace of the real one.
+// newPlace makes one ready: a stand-in of the test's own, or a namespace of the real one.
 func newPlace(t testing.TB) *place {
 	t.Helper()
 	p := &place{options: Options{Dir: t.TempDir(), Enforced: true, Patience: 2 * time.Minute}}
-	if p.options.Kubeconfig = os.Getenv(real); p.options.Kubeconfig != "" {
+	if file := os.Getenv(real); file != "" {
+		p.options.Kubeconfig = file
 		reg := images.Serve(t)
 		p.options.Namespace, p.beside = "conveyor-steps", []string{"eth0"}
 		p.image = func(t testing.TB, name string, env []string, layers ...v1.Layer) string {
 			ref, digest := reg.Push(name+":1", images.Image(t, env, layers...))
 			return strings.TrimSuffix(ref, ":1") + "@" + digest
 		}
-	} else {
-		c, err := pods.Start()
-		if err != nil {
-			t.Fatalf("%v (these tests need root)", err)
+		p.options.Image = p.image(t, "conveyor", nil, append(tools(t), pod(t))...)
+		return p
+	}
+	return standIn(t)
+}
+
+// standIn is a stand-in of a test's own, where what happens to pods is the test's doing.
+func standIn(t testing.TB) *place {
+	t.Helper()
+	c, err := pods.Start()
+	if err != nil {
+		t.Fatalf("%v (these tests need root)", err)
+	}
+	t.Cleanup(func() {
+		if err := c.Stop(); err != nil {
+			t.Error(err)
 		}
-		t.Cleanup(func() {
-			if err := c.Stop(); err != nil {
-				t.Error(err)
-			}
-		})
-		p.pods = c
-		if p.options.Kubeconfig, err = c.Kubeconfig(); err != nil {
+	})
+	p := &place{options: Options{Dir: t.TempDir(), Enforced: true, Patience: 2 * time.Minute}, pods: c}
+	if p.options.Kubeconfig, err = c.Kubeconfig(); err != nil {
+		t.Fatal(err)
+	}
+	p.image = func(t testing.TB, name string, env []string, layers ...v1.Layer) string {
+		t.Helper()
+		if err := c.Image(name, env, layers...); err != nil {
 			t.Fatal(err)
 		}
-		p.image = func(t testing.TB, name string, env []string, layers ...v1.Layer) string {
-			if err := c.Image(name, env, layers...); err != nil {
-				t.Fatal(err)
-			}
-			return name
-		}
+		return name
 	}
 	p.options.Image = p.image(t, "conveyor", nil, append(tools(t), pod(t))...)
 	return p
@@ -164,12 +173,19 @@ func TestKubernetesKeepsTheContract(t *testing.T) {
 	p := newPlace(t)
 	s := p.probe(t)
 	root := &sandbox.Root{Name: "tools", Ref: p.image(t, "tools", nil, tools(t)...)}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := &sandbox.Root{Name: "served", Ref: p.image(t, "served", nil, images.FromHost(t, append([]string{self}, images.Tools...)...),
+		images.Layer(t, images.Entry{Name: "bin/probe", To: filepath.Base(self)}, images.Entry{Name: "tmp/"}))}
 	sandboxtest.Run(t, sandboxtest.Case{
 		Sandbox: inAnImage{s, root}, Commands: true, Isolated: true, Remote: true, User: sandboxtest.OwnUser,
 		Workspace: func(t testing.TB) string { return t.TempDir() },
 		Hidden:    []string{s.options.Dir, "/usr/share", "/usr/lib/os-release"},
 		Shown:     []string{"/sys/kernel"},
 		Beside:    p.beside,
-		Left:      s.left,
+		Image:     func(testing.TB) *sandbox.Root { return served }, Rootless: true,
+		Left: s.left,
 	})
 }

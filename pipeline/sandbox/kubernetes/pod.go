@@ -93,8 +93,10 @@ func (s *Sandbox) pod(spec sandbox.Spec, l sandbox.Limits, holds wire.Most) *cor
 	s.place(p)
 	p.Spec.InitContainers = []corev1.Container{s.layer(spec)}
 	p.Spec.Containers = []corev1.Container{s.keeper(spec), s.step(spec, l, disk)}
-	for _, v := range spec.Services {
-		p.Spec.Containers = append(p.Spec.Containers, s.service(v, user+1))
+	for i, v := range spec.Services {
+		l := v.Limits.Or(sandbox.DefaultService).Within(s.options.Limits)
+		p.Spec.Volumes = append(p.Spec.Volumes, inMemory(fmt.Sprint("tmp", i), l.Disk), inMemory(fmt.Sprint("shm", i), l.Tmp))
+		p.Spec.Containers = append(p.Spec.Containers, s.service(i, v, l, user+1))
 		p.Spec.HostAliases = append(p.Spec.HostAliases, corev1.HostAlias{IP: "127.0.0.1", Hostnames: []string{v.Name}})
 	}
 	return p
@@ -148,8 +150,7 @@ func (s *Sandbox) step(spec sandbox.Spec, l sandbox.Limits, disk int64) corev1.C
 }
 
 // service is one beside the step. Its files are its own, and it is nobody special in them.
-func (s *Sandbox) service(v sandbox.Service, user int64) corev1.Container {
-	l := v.Limits.Or(sandbox.DefaultService).Within(s.options.Limits)
+func (s *Sandbox) service(i int, v sandbox.Service, l sandbox.Limits, user int64) corev1.Container {
 	tool := mount("tool", wire.ToolDir)
 	tool.ReadOnly = true
 	security := shut(false)
@@ -158,7 +159,7 @@ func (s *Sandbox) service(v sandbox.Service, user int64) corev1.Container {
 		Name: service + v.Name, Image: v.Root.Ref, WorkingDir: "/", SecurityContext: security,
 		Command:      []string{wire.ToolDir + "/pod", "first", "-service", v.Name, "-tool", wire.ToolDir + "/pod", "-patience", s.options.Patience.String()},
 		Resources:    resources(l.CPUs, l.Memory, l.Disk+slack),
-		VolumeMounts: []corev1.VolumeMount{tool},
+		VolumeMounts: []corev1.VolumeMount{tool, mount(fmt.Sprint("tmp", i), "/tmp"), mount(fmt.Sprint("shm", i), "/dev/shm")},
 	}
 }
 

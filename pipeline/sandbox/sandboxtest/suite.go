@@ -26,6 +26,9 @@ type Case struct {
 	Commands bool // it runs real commands with a shell; one that does not knows the scripts of this package
 	Isolated bool // it keeps steps apart from this machine, and limits them; tests call Main
 
+	// Rootless says that services are not root in their boxes, and write to /tmp and /dev/shm.
+	Rootless bool
+
 	// Remote says that steps have a copy of their workspace, which comes back when they end: what is written into it here
 	// meanwhile they do not see.
 	Remote bool

@@ -20,7 +20,7 @@ import (
 // ours is how many processes and threads of this program may count against the user of the pod.
 const ours = 48
 
-// unfit is the code with which a process ends of which not even the usual shell could be started.
+// unfit is the code with which a process ends that could not become a service's program, or the usual shell.
 const unfit = 254
 
 // begin becomes the program that is to be run: it goes to its folder, lowers its own limits, shuts itself in with the
@@ -41,7 +41,7 @@ func begin(args []string) error {
 		command = shell()
 	}
 	if len(command) == 0 {
-		return tell127("there is no command to start")
+		os.Exit(unfit)
 	}
 	if err := os.Chdir(*dir); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -53,7 +53,7 @@ func begin(args []string) error {
 			os.Exit(unfit)
 		}
 		if *script == "" {
-			return tell127(command[0] + " is not there")
+			os.Exit(unfit)
 		}
 		fmt.Println(sandbox.NoShell + command[0])
 		os.Exit(127)
@@ -68,20 +68,14 @@ func begin(args []string) error {
 		return fmt.Errorf("shut it in: %w", err)
 	}
 	err = syscall.Exec(program, command, os.Environ())
-	if usual {
+	if usual || *script == "" {
 		os.Exit(unfit)
 	}
-	if *script != "" && errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) {
 		fmt.Println(sandbox.NoShell + command[0])
 	} else {
 		fmt.Fprintf(os.Stderr, "%s cannot be started: %v\n", command[0], err)
 	}
-	os.Exit(127)
-	return nil
-}
-
-func tell127(why string) error {
-	fmt.Fprintln(os.Stderr, why)
 	os.Exit(127)
 	return nil
 }

@@ -135,7 +135,7 @@ func (p *process) run(o order) (f fate) {
 	<-said
 	f.seeMemory()
 	if f.Code == unfit {
-		f.Unfit = "nothing in it could be started"
+		f.Unfit = strings.Join(append(slices.Clone(o.Command[:min(1, len(o.Command))]), "is not there, or cannot be started"), " ")
 	}
 	return f
 }

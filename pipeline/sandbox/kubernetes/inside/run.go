@@ -1,6 +1,7 @@
 package inside
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -197,7 +198,7 @@ func (r *running) serve(ctx context.Context, s *wire.Step, near []string) (unrea
 		}
 		began := time.Now()
 		first := wire.Frames{ReadWriter: conn}
-		o := order{Command: v.Command, Dir: v.Dir, Env: v.Env, Out: s.Out, Near: near, Limits: v.Limits, Ready: v.Ready}
+		o := order{Command: v.Command, Dir: cmp.Or(v.Dir, "/"), Env: v.Env, Out: s.Out, Near: near, Limits: v.Limits, Ready: v.Ready}
 		if err := tell(first, o); err != nil {
 			return &wire.End{Lost: true}, wait
 		}
