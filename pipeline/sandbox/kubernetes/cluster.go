@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"path"
 	"strings"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -30,9 +31,11 @@ type cluster struct {
 	namespace string
 }
 
+// quiet keeps the library from writing to the process's error output what it also returns: each line that ends would be one.
+var quiet = sync.OnceFunc(func() { klog.SetSlogLogger(slog.New(slog.DiscardHandler)) })
+
 func connect(kubeconfig, namespace string) (*cluster, error) {
-	// The library writes to the process's own error output what it also returns: each connection that ends would be a line.
-	klog.SetSlogLogger(slog.New(slog.DiscardHandler))
+	quiet()
 	config, err := configOf(kubeconfig)
 	if err != nil {
 		return nil, err

@@ -213,7 +213,7 @@ func limited(p *corev1.Pod, l sandbox.Limits) (end sandbox.End, is bool) {
 	}
 	said := strings.ToLower(p.Status.Message)
 	switch {
-	case p.Status.Reason == "Evicted" && (strings.Contains(said, "emptydir volume") || strings.Contains(said, "local ephemeral storage")) && strings.Contains(said, "exceed") && !strings.Contains(said, keeper):
+	case p.Status.Reason == "Evicted" && (strings.Contains(said, "emptydir volume") || strings.Contains(said, "local ephemeral storage") || strings.Contains(said, "ephemeral local storage")) && strings.Contains(said, "exceed") && !strings.Contains(said, keeper):
 		end.Disk = true
 	case p.Status.Reason == "DeadlineExceeded":
 		end.TimedOut = true

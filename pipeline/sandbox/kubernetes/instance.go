@@ -132,7 +132,7 @@ func (s *Sandbox) forget(ctx context.Context, name string) error {
 	if err := s.again(ctx, func() error { return s.cluster.remove(ctx, name, 1) }); err != nil {
 		return fmt.Errorf("remove the pod: %w", err)
 	}
-	confirm, stop := context.WithTimeout(ctx, patience/2)
+	confirm, stop := context.WithTimeout(ctx, s.confirms)
 	defer stop()
 	gone := s.cluster.follow(confirm, name, func(p *corev1.Pod) bool { return p == nil })
 	if gone == nil {

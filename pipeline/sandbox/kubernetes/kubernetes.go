@@ -44,6 +44,7 @@ type Sandbox struct {
 	cluster   *cluster
 	instance  *instance
 	isolation sandbox.Isolation
+	confirms  time.Duration // how long a node may take to say that a pod is gone
 }
 
 // How long the cluster may take for what is neither the step's own time nor the time until a pod stands.
@@ -66,7 +67,7 @@ func Probe(ctx context.Context, o Options) (_ *Sandbox, err error) {
 	if o.Dir, err = filepath.Abs(o.Dir); err != nil {
 		return nil, fmt.Errorf("sandbox/kubernetes: %w", err)
 	}
-	s := &Sandbox{options: o}
+	s := &Sandbox{options: o, confirms: patience / 2}
 	if s.cluster, err = connect(o.Kubeconfig, o.Namespace); err != nil {
 		return nil, fmt.Errorf("sandbox/kubernetes: %w", err)
 	}

@@ -118,6 +118,12 @@ func (c *Cluster) add(asked *corev1.Pod) bool {
 	asked.Status.Phase = corev1.PodPending
 	c.pods[asked.Name] = p
 	c.tell("ADDED", asked)
+	if c.hold != "" {
+		asked.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: "Unschedulable", Message: c.hold}}
+		c.tell("MODIFIED", asked)
+		close(p.done)
+		return true
+	}
 	c.nodes.Go(func() {
 		defer close(p.done)
 		p.run(asked.DeepCopy())

@@ -42,6 +42,7 @@ type Cluster struct {
 	grown    chan struct{}
 	nodes    sync.WaitGroup
 	refuse   func(*http.Request) int
+	hold     string
 }
 
 type image struct {
@@ -123,6 +124,20 @@ func (c *Cluster) Refuse(which func(*http.Request) int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.refuse = which
+}
+
+// Hold leaves pods that come from now on without a node, and says why.
+func (c *Cluster) Hold(why string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.hold = why
+}
+
+// Policy puts a network policy there.
+func (c *Cluster) Policy(p map[string]any) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.policies[p["metadata"].(map[string]any)["name"].(string)] = p
 }
 
 // Lose ends what runs of a pod as a node does that fails, or that moves it away; status says what is known of that.
