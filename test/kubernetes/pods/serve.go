@@ -106,7 +106,7 @@ func (c *Cluster) make(w http.ResponseWriter, r *http.Request, namespace string)
 		return
 	}
 	p.Namespace = namespace
-	if !c.add(&p) {
+	if !c.add(p.DeepCopy()) {
 		refused(w, 409, fmt.Sprintf("pods %q already exists", p.Name))
 		return
 	}
