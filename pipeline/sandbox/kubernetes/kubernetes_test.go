@@ -1,11 +1,9 @@
 package kubernetes
 
 import (
-	"archive/tar"
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -23,9 +21,6 @@ import (
 // test/kubernetes/run.sh. Without it the tests run against a stand-in.
 const real = "CONVEYOR_TEST_KUBECONFIG"
 
-// program is where the program is that runs in pods, as it is built for the tests.
-var program string
-
 func TestMain(m *testing.M) {
 	if len(os.Args) == 6 && os.Args[1] == serverArg {
 		serve(os.Args[2], os.Args[3], os.Args[4], os.Args[5])
@@ -33,27 +28,10 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 2 && !strings.HasPrefix(os.Args[1], "-test.") { // in a pod
 		sandboxtest.Main(m)
 	}
-	os.Exit(withProgram(m))
-}
-
-func withProgram(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "conveyor-pod-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	program = filepath.Join(dir, "conveyor-pod")
-	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", program, "github.com/conveyor-ci/conveyor/cmd/pod")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if said, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "build what runs in pods: %v: %s\n", err, said)
-		return 1
-	}
 	if os.Getenv(real) == "" {
 		fmt.Fprintln(os.Stderr, "NO REAL CLUSTER: these tests run against a stand-in for Kubernetes, which runs real containers. `make test-kubernetes` runs them against a real one.")
 	}
-	return m.Run()
+	os.Exit(m.Run())
 }
 
 // place is a cluster for a test.
@@ -76,7 +54,7 @@ func newPlace(t testing.TB) *place {
 			ref, digest := reg.Push(name+":1", images.Image(t, env, layers...))
 			return strings.TrimSuffix(ref, ":1") + "@" + digest
 		}
-		p.options.Image = p.image(t, "conveyor", nil, append(tools(t), pod(t))...)
+		p.options.Image = p.image(t, "conveyor", nil, append(tools(t), pods.Program(t))...)
 		return p
 	}
 	return standIn(t)
@@ -105,7 +83,7 @@ func standIn(t testing.TB) *place {
 		}
 		return name
 	}
-	p.options.Image = p.image(t, "conveyor", nil, append(tools(t), pod(t))...)
+	p.options.Image = p.image(t, "conveyor", nil, append(tools(t), pods.Program(t))...)
 	return p
 }
 
@@ -139,18 +117,6 @@ func (s *Sandbox) left(id string) (found []string) {
 		}
 	}
 	return found
-}
-
-// pod is the layer with the program that runs in pods.
-func pod(t testing.TB) v1.Layer {
-	t.Helper()
-	text, err := os.ReadFile(program)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return images.Layer(t, images.Entry{Name: "usr/"}, images.Entry{Name: "usr/local/"}, images.Entry{Name: "usr/local/bin/"}, images.Entry{
-		Name: "usr/local/bin/conveyor-pod", Text: string(text), Header: func(h *tar.Header) { h.Mode = 0o755 },
-	})
 }
 
 func tools(t testing.TB) []v1.Layer {
