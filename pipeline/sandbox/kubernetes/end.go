@@ -151,7 +151,11 @@ func tells(p *corev1.Pod) string {
 				said = append(said, c.Name+": "+wait.Reason+" "+wait.Message)
 			}
 			if t := c.State.Terminated; t != nil && t.ExitCode != 0 {
-				said = append(said, fmt.Sprintf("%s: %s, exit code %d %s", c.Name, t.Reason, t.ExitCode, t.Message))
+				words := ""
+				if c.Name == keeper || c.Name == layer { // others' are whatever runs in them likes
+					words = t.Message
+				}
+				said = append(said, fmt.Sprintf("%s: %s, exit code %d %s", c.Name, t.Reason, t.ExitCode, words))
 			}
 		}
 	}

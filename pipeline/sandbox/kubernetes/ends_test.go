@@ -11,6 +11,7 @@ import (
 
 	"github.com/conveyor-ci/conveyor/pipeline/sandbox"
 	"github.com/conveyor-ci/conveyor/pipeline/secret"
+	"github.com/conveyor-ci/conveyor/test/images"
 )
 
 // lines hands on what a step writes.
@@ -191,6 +192,29 @@ func TestWhetherPoliciesAreEnforcedIsTried(t *testing.T) {
 		if fit := s.Isolation().FitForStrangers(); fit != enforced {
 			t.Errorf("a cluster that enforces policies (%t): %+v", enforced, s.Isolation())
 		}
+	}
+}
+
+func TestWhetherThisClusterEnforcesPoliciesIsTried(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.options.Enforced = false
+	s := p.probe(t)
+	if fit, enforced := s.Isolation().FitForStrangers(), p.pods != nil; fit != enforced { // the real one has a bridge, which enforces nothing
+		t.Errorf("it enforces policies (%t): %+v", enforced, s.Isolation())
+	}
+}
+
+func TestFilesThatAreLargerThanTheyTakeAreBoundToo(t *testing.T) {
+	t.Parallel()
+	p := standIn(t)
+	s := p.probe(t)
+	root := &sandbox.Root{Name: "sparse", Ref: p.image(t, "sparse", nil, images.FromHost(t, append([]string{"truncate"}, images.Tools...)...), images.Layer(t, images.Entry{Name: "home/"}))}
+	v, err := s.Run(t.Context(), sandbox.Spec{
+		ID: "sparse", Script: "for i in 1 2 3 4; do truncate -s 60M f$i; done\n", Workspace: t.TempDir(), Output: make(lines, 100), Root: root, Limits: sandbox.Limits{Disk: 64 << 20},
+	})
+	if err != nil || v.Outcome != sandbox.Resource || !strings.Contains(v.Reason, "64 MiB") {
+		t.Errorf("%+v, %v", v, err)
 	}
 }
 

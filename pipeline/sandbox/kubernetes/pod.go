@@ -113,14 +113,14 @@ func (s *Sandbox) layer(spec sandbox.Spec) corev1.Container {
 		command = append(command, wire.Folder(i), at)
 	}
 	return corev1.Container{
-		Name: layer, Image: s.options.Image, Command: command, SecurityContext: shut(true), Resources: s.ours(),
+		Name: layer, Image: s.options.Image, Command: command, TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError, SecurityContext: shut(true), Resources: s.ours(),
 		VolumeMounts: []corev1.VolumeMount{mount("work", wire.KeptDir), mount("step", wire.GivenDir), mount("tool", wire.ToolDir), mount("home", wire.HomeDir)},
 	}
 }
 
 func (s *Sandbox) keeper(spec sandbox.Spec) corev1.Container {
 	return corev1.Container{
-		Name: keeper, Image: s.options.Image, SecurityContext: shut(true), Resources: s.ours(),
+		Name: keeper, Image: s.options.Image, TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError, SecurityContext: shut(true), Resources: s.ours(),
 		Command:      []string{wire.Program, "keep", "-services", fmt.Sprint(len(spec.Services)), "-patience", s.options.Patience.String()},
 		VolumeMounts: []corev1.VolumeMount{mount("work", wire.KeptDir), mount("step", wire.GivenDir)},
 	}

@@ -51,7 +51,10 @@ func (s *Sandbox) inPod(ctx context.Context, spec sandbox.Spec, l sandbox.Limits
 	has := holds(spec)
 	pod := s.pod(spec, l, has)
 	name := pod.Name
-	if err := s.cluster.create(context.WithoutCancel(ctx), pod); err != nil {
+	// It is not cut short when the step is cancelled: then nobody would know whether there is a pod.
+	making, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	if err := s.cluster.create(making, pod); err != nil {
 		if isCode(err, 409) {
 			return v, fmt.Errorf("make its pod (is the same id running?): %w", err)
 		}
@@ -63,8 +66,8 @@ func (s *Sandbox) inPod(ctx context.Context, spec sandbox.Spec, l sandbox.Limits
 	if v, err := w.stands(ctx, s.options.Patience, spec); v.Outcome != "" || err != nil {
 		return v, err
 	}
-	standing, cancel := context.WithTimeoutCause(ctx, s.options.Patience, errors.New("its keeper did not answer"))
-	defer cancel()
+	standing, stop := context.WithTimeoutCause(ctx, s.options.Patience, errors.New("its keeper did not answer"))
+	defer stop()
 	line, err := s.dial(standing, name)
 	if err != nil {
 		return w.verdict(ctx, fmt.Errorf("reach its keeper: %w", err), l)
@@ -79,10 +82,14 @@ func (s *Sandbox) inPod(ctx context.Context, spec sandbox.Spec, l sandbox.Limits
 		return v, err
 	}
 	limit := wire.Most{Bytes: has.Bytes + l.Disk + slack, Files: has.Files + l.Files + 1000}
-	if err := line.fetch(ctx, spec, limit); err != nil && v.Outcome == sandbox.Exited && ctx.Err() == nil {
-		return w.verdict(ctx, err, l)
+	err = line.fetch(ctx, spec, limit)
+	switch {
+	case err == nil, v.Outcome != sandbox.Exited, ctx.Err() != nil:
+		return v, nil
+	case errors.Is(err, wire.ErrMost): // files that are larger than what they take on a disk
+		return sandbox.End{Disk: true, Limits: l, ExitCode: v.ExitCode, Wall: v.Wall, Memory: v.Memory}.Verdict(), nil
 	}
-	return v, nil
+	return w.verdict(ctx, err, l)
 }
 
 // run is a step whose pod stands.
