@@ -296,7 +296,7 @@ func boundServices(t *testing.T, c Case) {
 		s := c.served(t, "true\n", listens("7000")...)
 		s.service().User = "70"
 		s.service().Ready = sandbox.Ready{Timeout: 5 * time.Second, Command: []string{"/bin/bash", "-ec",
-			"exec 3<>/dev/tcp/db/7000; grep : /proc/net/dev | grep -vc lo: && exit 1; id -u | grep -x 70; pwd | grep -x /; grep 'CapBnd:.0000000000000000' /proc/self/status; " +
+			"exec 3<>/dev/tcp/db/7000; grep : /proc/net/dev | grep -vcE '(" + strings.Join(append([]string{"lo"}, c.Beside...), "|") + "):' && exit 1; id -u | grep -x 70; pwd | grep -x /; grep 'CapBnd:.0000000000000000' /proc/self/status; " +
 				"grep 'NoNewPrivs:.1' /proc/self/status; grep 'Seccomp:.2' /proc/self/status; ls /proc/self/fd | tail -1 | grep -x 4; echo $SANDBOXTEST | grep ."}}
 		s.passes(t)
 	})
