@@ -44,7 +44,7 @@ func (s *Sandbox) try(ctx context.Context) (n network, err error) {
 	if _, err := os.Stat(filepath.Join(ws, "made")); err != nil {
 		return n, errors.New("what a step makes does not come back")
 	}
-	if err := inForce(said.String()); err != nil {
+	if err := inForce(said.String(), s.options.RuntimeClass != ""); err != nil {
 		return n, err
 	}
 	if s.options.Enforced {
@@ -75,14 +75,14 @@ func field(said, name string) string {
 	return ""
 }
 
-// inForce looks at what a step saw of itself.
-func inForce(said string) error {
+// inForce looks at what a step saw of itself. A runtime with a kernel of its own may bound memory where a step does not see it.
+func inForce(said string, ownKernel bool) error {
 	for _, want := range [][2]string{
 		{"CapInh:", "0000000000000000"}, {"CapPrm:", "0000000000000000"}, {"CapEff:", "0000000000000000"},
 		{"CapBnd:", "0000000000000000"}, {"CapAmb:", "0000000000000000"}, {"NoNewPrivs:", "1"}, {"Seccomp:", "2"},
 		{"memory:", fmt.Sprint(tryMemory)}, {"root:", ""}, {"account:", ""},
 	} {
-		if got := field(said, want[0]); got != want[1] {
+		if got := field(said, want[0]); got != want[1] && (got != "" || want[0] != "memory:" || !ownKernel) {
 			return fmt.Errorf("a step in it had %s %q, and not %q", want[0], got, want[1])
 		}
 	}
