@@ -245,3 +245,13 @@ func TestAProgramOfAnotherVersionIsToldSo(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestNoStepIsRootOfItsPod(t *testing.T) {
+	t.Parallel()
+	p := standIn(t)
+	s := p.probe(t)
+	spec := sandbox.Spec{ID: "root", Superuser: true, Script: "true", Workspace: t.TempDir(), Output: make(lines, 100), Root: &sandbox.Root{Name: "tools", Ref: p.options.Image}}
+	if v, err := s.Run(t.Context(), spec); err == nil || !strings.Contains(err.Error(), "root of its pod") {
+		t.Errorf("%+v, %v", v, err)
+	}
+}

@@ -112,6 +112,11 @@ func (s *Sandbox) Close() error { return s.instance.end() }
 // Serves says that services run beside steps here.
 func (s *Sandbox) Serves() error { return nil }
 
+// GivesRoot says that nobody is root here: root of a pod without users of its own is root of the node.
+func (s *Sandbox) GivesRoot() error {
+	return errors.New("no step is root of its pod with CONVEYOR_SANDBOX=kubernetes: choose crun or runc, or an image with what the step needs")
+}
+
 // HasImage says that it has none: images are the nodes', and which of them has one, nobody knows before the pod is there. So
 // each is examined before.
 func (s *Sandbox) HasImage(context.Context, string) (p image.Program, has bool, err error) {

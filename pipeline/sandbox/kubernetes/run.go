@@ -24,6 +24,9 @@ func (s *Sandbox) Run(ctx context.Context, spec sandbox.Spec) (v sandbox.Verdict
 	if spec.Root == nil || spec.Root.Ref == "" {
 		return v, errors.New("sandbox/kubernetes: a pod needs an image, and the step names none")
 	}
+	if err := s.GivesRoot(); spec.Superuser {
+		return v, err
+	}
 	l := spec.Limits.Or(s.options.Limits).Within(s.options.Limits)
 	if ctx.Err() != nil {
 		return sandbox.End{Cancelled: true, Limits: l}.Verdict(), nil
