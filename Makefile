@@ -9,7 +9,7 @@ SOURCES := $(shell find app cmd deploy handlers pipeline -name '*.go' -o -name '
 AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || { sudo -n true 2>/dev/null && echo sudo -n -E env "PATH=$$PATH"; })
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint race bench fuzz test-gvisor build setup-demo setup-test setup-bench clean
+.PHONY: help demo test test-kubernetes lint race bench fuzz test-gvisor build setup-demo setup-test setup-bench clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -18,6 +18,10 @@ demo: setup-demo $(BIN)/conveyor $(BIN)/demo ## the main job on this machine, wi
 	$(AS_ROOT) $(BIN)/demo -conveyor $(BIN)/conveyor $(if $(ONCE),-once) $(if $(KILL),-kill)
 
 test: setup-test lint race ## lint, race detector, stories, contracts, golden files, end to end, GitHub's own clients
+
+test-kubernetes: ## steps in pods against a real cluster of this machine alone, which is built once and kept (half an hour the first time)
+	@test/setup/packages.sh runtimes race kubernetes
+	test/kubernetes/run.sh
 
 lint: ## formatting, go vet, staticcheck
 	@test -z "$$(gofmt -l manifest.go app cmd deploy handlers pipeline test)" || { gofmt -l manifest.go app cmd deploy handlers pipeline test; echo 'run gofmt -w on these files'; exit 1; }
@@ -36,10 +40,13 @@ test-gvisor: setup-test ## the contract of sandboxes with a gVisor that is built
 fuzz: ## each fuzz target for a minute
 	@test/setup/fuzz.sh
 
-build: $(BIN)/conveyor ## bin/conveyor, as it is released
+build: $(BIN)/conveyor $(BIN)/conveyor-pod ## bin/conveyor, as it is released, and bin/conveyor-pod, which runs in the pods of steps
 
 $(BIN)/conveyor: $(SOURCES)
 	CGO_ENABLED=0 $(GO) build -tags nomsgpack -trimpath -ldflags '-s -w -buildid=' -o $@ ./cmd/conveyor
+
+$(BIN)/conveyor-pod: $(SOURCES)
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -buildid=' -o $@ ./cmd/pod
 
 $(BIN)/demo: $(SOURCES) $(shell find test/github -name '*.go')
 	$(GO) build -o $@ ./cmd/demo

@@ -9,6 +9,7 @@ import (
 	"github.com/conveyor-ci/conveyor/pipeline"
 	"github.com/conveyor-ci/conveyor/pipeline/sandbox"
 	"github.com/conveyor-ci/conveyor/pipeline/sandbox/docker"
+	"github.com/conveyor-ci/conveyor/pipeline/sandbox/kubernetes"
 	"github.com/conveyor-ci/conveyor/pipeline/sandbox/none"
 	"github.com/conveyor-ci/conveyor/pipeline/sandbox/oci"
 )
@@ -57,6 +58,13 @@ type closable interface {
 func shutIn(ctx context.Context, c Config, dir string, log *slog.Logger) (closable, error) {
 	if c.Sandbox == "docker" {
 		return docker.Probe(ctx, docker.Options{Host: c.DockerHost, Dir: filepath.Join(dir, "docker"), Log: log})
+	}
+	if c.Sandbox == "kubernetes" {
+		k := c.Kubernetes
+		return kubernetes.Probe(ctx, kubernetes.Options{
+			Kubeconfig: k.Kubeconfig, Namespace: k.Namespace, Image: k.PodImage, RuntimeClass: k.RuntimeClass, PullSecrets: k.PullSecrets,
+			Enforced: k.Policies == "enforced", Dir: filepath.Join(dir, "kubernetes"), Log: log,
+		})
 	}
 	runtime := c.Sandbox
 	if runtime == "auto" {

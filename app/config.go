@@ -39,10 +39,11 @@ type Config struct {
 	SecretsKeyFile    string // the key of the store of secrets; empty is in DataDir
 	LedgerKeyFile     string // the key that signs the ledger; empty is in DataDir
 
-	Sandbox        string           // "auto", "crun", "runc", "runsc", "docker" or "none"
+	Sandbox        string           // "auto", "crun", "runc", "runsc", "docker", "kubernetes" or "none"
 	SandboxOutside string           // an OCI runtime for code of people who may not write; empty when it is the same
 	DockerHost     string           // with docker: the engine's socket on this machine; empty is the usual place
 	DockerImage    string           // with docker: the image of steps that name none
+	Kubernetes     Kubernetes       // with kubernetes: which cluster, and how
 	Network        pipeline.Network // the most that a step may reach; empty is nothing
 	EgressAllow    []string         // hosts on the list, as egress.ParseRule reads them, or "registries"; none are the registries
 	EgressPrivate  []string         // ranges of addresses that are not public and may be reached all the same
@@ -146,9 +147,9 @@ func (c Config) checkServer() (problems []string) {
 		say("CONVEYOR_KEEP_ARTIFACTS is %s; give a time of %s at least, or 0 for ever.", c.KeepArtifacts, artifact.MinGrace)
 	}
 	switch c.Sandbox {
-	case "auto", "crun", "runc", "runsc", "docker", "none":
+	case "auto", "crun", "runc", "runsc", "docker", "kubernetes", "none":
 	default:
-		say("CONVEYOR_SANDBOX %q is unknown; give auto, crun, runc, runsc, docker or none.", c.Sandbox)
+		say("CONVEYOR_SANDBOX %q is unknown; give auto, crun, runc, runsc, docker, kubernetes or none.", c.Sandbox)
 	}
 	if c.DockerImage != "" {
 		if ref, err := image.Parse(c.DockerImage); err != nil || ref.Kind != image.Registry {
@@ -161,12 +162,13 @@ func (c Config) checkServer() (problems []string) {
 	switch c.SandboxOutside {
 	case "":
 	case "crun", "runc", "runsc":
-		if c.Sandbox == "none" || c.Sandbox == "docker" { // whose workspaces and images are prepared for other users
+		if c.Sandbox == "none" || c.Sandbox == "docker" || c.Sandbox == "kubernetes" { // whose workspaces and images are prepared for other users
 			say("CONVEYOR_SANDBOX_OUTSIDE is %s, which does not go with CONVEYOR_SANDBOX %s; choose auto, crun or runc there, or leave it out.", c.SandboxOutside, c.Sandbox)
 		}
 	default:
 		say("CONVEYOR_SANDBOX_OUTSIDE %q is unknown; give crun, runc or runsc, or leave it out.", c.SandboxOutside)
 	}
+	problems = append(problems, c.checkKubernetes()...)
 	if c.Workers < 1 {
 		say("CONVEYOR_WORKERS is %d; at least one step must be able to run.", c.Workers)
 	}

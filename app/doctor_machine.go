@@ -35,6 +35,9 @@ func sandboxFinding(ctx context.Context, c Config) Finding {
 		if c.Sandbox == "docker" {
 			fix = "Run the server as root, and a Docker engine on the same machine; `DOCKER_HOST` says where its socket is."
 		}
+		if c.Sandbox == "kubernetes" {
+			fix = "Look at the namespace and the rights of `docs/kubernetes.yaml`, at `KUBECONFIG`, and at CONVEYOR_KUBERNETES_POD_IMAGE."
+		}
 		return Finding{Name: "Sandbox", Level: Failed, Says: "No step could be shut in: " + lower(err), Fix: fix}
 	}
 	in := box.Isolation()

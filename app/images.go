@@ -24,12 +24,24 @@ type imageKeeper interface {
 	PullImage(ctx context.Context, ref string, login image.Login, tell func(image.Progress)) error
 }
 
-// imageOf is the image that a step runs in: with docker, the operator says which one when the plan does not.
+// imageOf is the image that a step runs in: where there are no tools of the host, the operator says which one when the plan
+// does not.
 func (a *App) imageOf(step pipeline.Step) string {
-	if step.Image == "" && a.config.Sandbox == "docker" {
-		return a.config.DockerImage
+	if usual, _, needed := a.config.usualImage(); step.Image == "" && needed {
+		return usual
 	}
 	return step.Image
+}
+
+// usualImage is the image of steps that name none, and the setting that says it, where every step needs one.
+func (c Config) usualImage() (name, setting string, needed bool) {
+	switch c.Sandbox {
+	case "docker":
+		return c.DockerImage, "CONVEYOR_DOCKER_IMAGE", true
+	case "kubernetes":
+		return c.Kubernetes.Image, "CONVEYOR_KUBERNETES_IMAGE", true
+	}
+	return "", "", false
 }
 
 // openImages opens the store of images, where there is a sandbox that can mount them. Of one that keeps them itself, the
@@ -130,7 +142,8 @@ func (a *App) keptImage(ctx context.Context, keeper imageKeeper, ref image.Ref, 
 	if held.Program, has, err = keeper.HasImage(ctx, held.Ref); err != nil || has {
 		return held, err
 	}
-	if err := a.images.Examine(ctx, ref, digest); err != nil {
+	examined, err := a.images.Examine(ctx, ref, digest)
+	if err != nil {
 		return held, err
 	}
 	login, err := a.images.Login(ref)
@@ -140,7 +153,9 @@ func (a *App) keptImage(ctx context.Context, keeper imageKeeper, ref image.Ref, 
 	if err := keeper.PullImage(ctx, held.Ref, login, tell); err != nil {
 		return held, err
 	}
-	held.Program, _, err = keeper.HasImage(ctx, held.Ref)
+	if held.Program, has, err = keeper.HasImage(ctx, held.Ref); err == nil && !has {
+		held.Program = examined // where images are nodes' of a cluster, nobody else can say it
+	}
 	return held, err
 }
 

@@ -73,8 +73,8 @@ func (a *App) bringAll(ctx context.Context, w *runWork, spec pipeline.Step, b *b
 		}
 		return held, fault, err
 	}
-	if spec.Image == "" && a.config.Sandbox == "docker" {
-		return "this server runs steps in containers, and this one names no image: name one with `image:`, or set CONVEYOR_DOCKER_IMAGE for all steps that name none", nil
+	if _, setting, needed := a.config.usualImage(); spec.Image == "" && needed {
+		return "this server runs steps in containers, and this one names no image: name one with `image:`, or set " + setting + " for all steps that name none", nil
 	}
 	if spec.Image != "" {
 		held, fault, err := hold(spec.Image)

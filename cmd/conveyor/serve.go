@@ -48,14 +48,23 @@ type settings struct {
 
 	ProvenanceKeyFile string `help:"File with the key that signs where artifacts come from; made when it is not there. Left out, it is in the data folder." env:"CONVEYOR_PROVENANCE_KEY_FILE"`
 
-	Sandbox        string   `help:"auto, crun, runc, runsc, docker (an engine on this machine), or none (no isolation, for trusted code only)." default:"auto" env:"CONVEYOR_SANDBOX"`
-	SandboxOutside string   `help:"Another one for code of people who may not write, such as runsc; left out, it is the same." env:"CONVEYOR_SANDBOX_OUTSIDE"`
-	DockerHost     string   `help:"With docker: where the engine listens, unix:// and a path. Left out, /var/run/docker.sock." env:"DOCKER_HOST"`
-	DockerImage    string   `help:"With docker: the image of steps that name none, for example debian:12. Left out, such a step fails." env:"CONVEYOR_DOCKER_IMAGE"`
-	Tools          []string `help:"Folders outside of /usr that steps may see, read-only." env:"CONVEYOR_TOOLS"`
-	Network        string   `help:"The most that a step may reach: none, allowed (the hosts on the list) or full (every public host)." default:"allowed" env:"CONVEYOR_NETWORK"`
-	EgressAllow    []string `help:"Hosts that steps may reach, separated by semicolons: example.com, *.example.com, example.com:8443, GET,HEAD example.com:80. The word registries stands for those of the usual package managers." sep:";" default:"registries" env:"CONVEYOR_EGRESS_ALLOW"`
-	EgressPrivate  []string `help:"Ranges of private addresses that steps may reach, for a registry of your own: 10.0.5.0/24." env:"CONVEYOR_EGRESS_PRIVATE"`
+	Sandbox        string `help:"auto, crun, runc, runsc, docker (an engine on this machine), kubernetes (pods of a cluster), or none (no isolation, for trusted code only)." default:"auto" env:"CONVEYOR_SANDBOX"`
+	SandboxOutside string `help:"Another one for code of people who may not write, such as runsc; left out, it is the same." env:"CONVEYOR_SANDBOX_OUTSIDE"`
+	DockerHost     string `help:"With docker: where the engine listens, unix:// and a path. Left out, /var/run/docker.sock." env:"DOCKER_HOST"`
+	DockerImage    string `help:"With docker: the image of steps that name none, for example debian:12. Left out, such a step fails." env:"CONVEYOR_DOCKER_IMAGE"`
+
+	KubernetesKubeconfig   string   `help:"With kubernetes: the file that says how to reach the cluster. Left out, the account of the server's own pod, or KUBECONFIG." env:"CONVEYOR_KUBERNETES_KUBECONFIG"`
+	KubernetesNamespace    string   `help:"With kubernetes: the namespace of the pods of steps." default:"conveyor-steps" env:"CONVEYOR_KUBERNETES_NAMESPACE"`
+	KubernetesPodImage     string   `help:"With kubernetes: this server's own image, as the nodes pull it." env:"CONVEYOR_KUBERNETES_POD_IMAGE"`
+	KubernetesImage        string   `help:"With kubernetes: the image of steps that name none, for example debian:12. Left out, such a step fails." env:"CONVEYOR_KUBERNETES_IMAGE"`
+	KubernetesRuntimeClass string   `help:"With kubernetes: the runtime class of the pods, for example gvisor." env:"CONVEYOR_KUBERNETES_RUNTIME_CLASS"`
+	KubernetesPullSecrets  []string `help:"With kubernetes: names of secrets of the namespace, with logins of registries." env:"CONVEYOR_KUBERNETES_PULL_SECRETS"`
+	KubernetesPolicies     string   `help:"With kubernetes: tried (at the start it is found out whether network policies are enforced) or enforced (you know that they are)." enum:"tried,enforced" default:"tried" env:"CONVEYOR_KUBERNETES_POLICIES"`
+
+	Tools         []string `help:"Folders outside of /usr that steps may see, read-only." env:"CONVEYOR_TOOLS"`
+	Network       string   `help:"The most that a step may reach: none, allowed (the hosts on the list) or full (every public host)." default:"allowed" env:"CONVEYOR_NETWORK"`
+	EgressAllow   []string `help:"Hosts that steps may reach, separated by semicolons: example.com, *.example.com, example.com:8443, GET,HEAD example.com:80. The word registries stands for those of the usual package managers." sep:";" default:"registries" env:"CONVEYOR_EGRESS_ALLOW"`
+	EgressPrivate []string `help:"Ranges of private addresses that steps may reach, for a registry of your own: 10.0.5.0/24." env:"CONVEYOR_EGRESS_PRIVATE"`
 
 	Images             string   `help:"on, or off: no step runs in an image." enum:"on,off" default:"on" env:"CONVEYOR_IMAGES"`
 	SharedRepositories []string `help:"Private repositories, owner/name, that every trusted run may have in its workspace." env:"CONVEYOR_SHARED_REPOSITORIES"`
@@ -129,6 +138,10 @@ func (s *settings) config(getenv func(string) string) (app.Config, error) {
 		ImageMaxBytes: s.ImageMaxBytes, ImageStoreBytes: s.ImageStoreBytes,
 		CommandApps: s.CommandApps, OpenPages: s.OpenPages, Grace: s.Grace, SweepEvery: s.SweepEvery, SweepHeads: s.SweepHeads,
 		CodeScanning: s.CodeScanning, KeepLogs: s.KeepLogs, KeepLogsBytes: s.KeepLogsMB << 20,
+	}
+	c.Kubernetes = app.Kubernetes{
+		Kubeconfig: absolute(s.KubernetesKubeconfig), Namespace: s.KubernetesNamespace, PodImage: s.KubernetesPodImage, Image: s.KubernetesImage,
+		RuntimeClass: s.KubernetesRuntimeClass, PullSecrets: s.KubernetesPullSecrets, Policies: s.KubernetesPolicies,
 	}
 	c.ArtifactsS3 = app.S3{Endpoint: s.ArtifactsS3Endpoint, Bucket: s.ArtifactsS3Bucket, Prefix: s.ArtifactsS3Prefix, Region: s.ArtifactsS3Region, KeyID: s.ArtifactsS3KeyID}
 	c.KeepArtifacts = s.KeepArtifacts

@@ -43,6 +43,9 @@ var rooms = []struct {
 	{"pipeline/sandbox/box", []string{"pipeline/sandbox"}, []string{"github.com/opencontainers/runtime-spec/...", "golang.org/x/sys/unix"}},
 	{"pipeline/sandbox/oci", []string{"pipeline/sandbox", "pipeline/sandbox/box", "pipeline/secret"}, []string{"github.com/opencontainers/runtime-spec/...", "golang.org/x/sys/unix"}},
 	{"pipeline/sandbox/docker", []string{"pipeline/image", "pipeline/sandbox", "pipeline/sandbox/box", "pipeline/secret"}, []string{"github.com/moby/moby/...", "github.com/containerd/errdefs", "github.com/opencontainers/runtime-spec/...", "golang.org/x/sys/unix"}},
+	{"pipeline/sandbox/kubernetes/wire", []string{"pipeline/sandbox"}, []string{"github.com/hashicorp/yamux"}},
+	{"pipeline/sandbox/kubernetes/inside", []string{"pipeline/sandbox", "pipeline/sandbox/box", "pipeline/sandbox/kubernetes/wire"}, []string{"github.com/hashicorp/yamux", "github.com/elastic/go-seccomp-bpf/arch", "github.com/opencontainers/runtime-spec/...", "golang.org/x/sys/unix"}},
+	{"pipeline/sandbox/kubernetes", []string{"pipeline/image", "pipeline/sandbox", "pipeline/sandbox/box", "pipeline/sandbox/kubernetes/wire", "pipeline/secret"}, []string{"k8s.io/api/core/v1", "k8s.io/apimachinery/...", "k8s.io/client-go/...", "k8s.io/klog/v2", "github.com/hashicorp/yamux", "golang.org/x/sys/unix"}},
 	{"pipeline/sandbox/none", []string{"pipeline/sandbox", "pipeline/secret/folder"}, []string{"golang.org/x/sys/unix"}},
 	{"pipeline/sandbox/fake", []string{"pipeline/sandbox"}, nil},
 	{"pipeline/sandbox/sandboxtest", []string{"pipeline/sandbox", "pipeline/secret"}, []string{"golang.org/x/sys/unix"}},
@@ -74,6 +77,7 @@ var rooms = []struct {
 	{"app", []string{"conveyor", "app/github", "handlers/...", "deploy/...", "pipeline/..."}, []string{"github.com/bmatcuk/doublestar/v4", "github.com/goccy/go-yaml", "github.com/prometheus/client_golang/..."}},
 	{"cmd/conveyor", []string{"app/...", "deploy", "deploy/ledger", "pipeline", "pipeline/artifact", "pipeline/buildspec", "pipeline/logs", "pipeline/planfile", "pipeline/provenance", "pipeline/secret/...", "pipeline/source", "test/github"}, []string{"github.com/alecthomas/kong", "github.com/goccy/go-yaml", "golang.org/x/sys/unix"}},
 	{"cmd/demo", []string{"app/...", "test/github"}, []string{"github.com/goccy/go-yaml"}},
+	{"cmd/pod", []string{"pipeline/sandbox/kubernetes/inside"}, nil},
 }
 
 type pkg struct {

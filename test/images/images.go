@@ -260,3 +260,14 @@ func (s *Server) PushIndex(path string, byArchitecture map[string]v1.Image) (ref
 	}
 	return ref, d.String()
 }
+
+// Starts is an image that starts with a program, as whoever runs it has it.
+func Starts(img v1.Image, program ...string) (v1.Image, error) {
+	c, err := img.ConfigFile()
+	if err != nil {
+		return nil, err
+	}
+	c = c.DeepCopy()
+	c.Config.Entrypoint, c.Config.User, c.Config.WorkingDir = program, "", "/"
+	return mutate.ConfigFile(img, c)
+}

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what is missing, from the distribution's packages: runtime (an OCI runtime), runtimes (all that
-# are tested), redis, docker (an engine), browser, race (what the race detector is linked with), clients (Node.js and
-# gh), languages (a JDK and Python), bench (what is measured against).
+# are tested), redis, docker (an engine), kubernetes (what a cluster needs beside its own programs), browser, race (what the race
+# detector is linked with), clients (Node.js and gh), languages (a JDK and Python), bench (what is measured against).
 # As root or through sudo; where neither is possible, it says in one sentence what to install.
 set -eu
 
@@ -15,6 +15,13 @@ for what in "$@"; do
 	runtime) command -v runc >/dev/null 2>&1 || [ -x /usr/sbin/runc ] || want crun "crun runc" ;;
 	runtimes) want crun crun; want runc runc ;; # the tests try both
 	docker) want dockerd docker.io ;; # an engine of the tests' own; one that runs is left alone
+	kubernetes)
+		want etcd etcd-server
+		want containerd containerd
+		want openssl openssl
+		want ip iproute2
+		[ -x /usr/lib/cni/bridge ] || missing="$missing containernetworking-plugins"
+		;;
 	race) want gcc "gcc libc6-dev" ;; # the race detector is linked with C
 	redis) want redis-server redis-server ;;
 	browser) want chromium chromium ;;

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
 	"github.com/conveyor-ci/conveyor/pipeline/image"
 )
 
@@ -19,19 +21,22 @@ func (s *Store) Allowed(ref image.Ref) error {
 }
 
 // Examine looks at an image that somebody else is going to pull, without its layers: it has to be there, where the server
-// may ask for it, not too large on the wire, and made for this machine.
-func (s *Store) Examine(ctx context.Context, ref image.Ref, digest string) error {
+// may ask for it, not too large on the wire, and made for this machine. What is run in it is what it says of itself.
+func (s *Store) Examine(ctx context.Context, ref image.Ref, digest string) (p image.Program, err error) {
 	from, err := s.open(ctx, ref, digest)
 	if err == nil && from.digest != digest {
 		err = refused("it is %s, and not %s", short(from.digest), short(digest))
 	}
 	if err == nil {
-		_, err = s.examine(from)
+		var said *v1.ConfigFile
+		if said, err = s.examine(from); err == nil {
+			p = program(said.Config)
+		}
 	}
 	if err != nil {
-		return fmt.Errorf("image: look up %s: %w", ref, err)
+		return p, fmt.Errorf("image: look up %s: %w", ref, err)
 	}
-	return nil
+	return p, nil
 }
 
 // Login is what the registry of an image wants to know, for whoever pulls it. It is empty when nobody is logged in.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -45,18 +46,19 @@ func TestWhatOthersKeepIsExaminedBeforeTheyPullIt(t *testing.T) {
 	if got, err := s.Resolve(t.Context(), ref(name)); err != nil || got != digest {
 		t.Errorf("%s, %v", got, err)
 	}
-	if err := errors.Join(s.Allowed(ref(name)), s.Examine(t.Context(), ref(name), digest)); err != nil {
-		t.Error(err)
+	p, err := s.Examine(t.Context(), ref(name), digest)
+	if err := errors.Join(err, s.Allowed(ref(name))); err != nil || !slices.Equal(p.Entrypoint, []string{"/no/such/entrypoint"}) || p.Dir != "/nowhere" {
+		t.Errorf("%+v, %v", p, err)
 	}
 	for _, text := range []string{other.Host + "/tiny:1", "tarball:/srv/tiny.tar", "oci:/srv/tiny"} {
 		if err := s.Allowed(ref(text)); !errors.Is(err, image.ErrRefused) {
 			t.Errorf("%s: %v", text, err)
 		}
 	}
-	if err := s.Examine(t.Context(), ref(name), "sha256:"+strings.Repeat("a", 64)); !errors.Is(err, image.ErrNone) {
+	if _, err := s.Examine(t.Context(), ref(name), "sha256:"+strings.Repeat("a", 64)); !errors.Is(err, image.ErrNone) {
 		t.Errorf("an image that is not there: %v", err)
 	}
-	if err := open(10).Examine(t.Context(), ref(name), digest); !errors.Is(err, image.ErrRefused) {
+	if _, err := open(10).Examine(t.Context(), ref(name), digest); !errors.Is(err, image.ErrRefused) {
 		t.Errorf("an image that is too large: %v", err)
 	}
 	l, err := s.Login(ref(name))

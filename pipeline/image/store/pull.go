@@ -65,10 +65,9 @@ func (s *Store) pull(ctx context.Context, ref image.Ref, digest string, tell fun
 	if err := work.Wait(); err != nil {
 		return h, err
 	}
-	said := config.Config
 	r := &record{
-		Form: recordForm, Digest: digest, Name: ref.String(), Env: said.Env, used: s.o.Now(),
-		Program: image.Program{Entrypoint: said.Entrypoint, Command: said.Cmd, User: said.User, Dir: said.WorkingDir},
+		Form: recordForm, Digest: digest, Name: ref.String(), Env: config.Config.Env, used: s.o.Now(),
+		Program: program(config.Config),
 	}
 	for i, id := range config.RootFS.DiffIDs {
 		if got[i].Alone {
@@ -85,6 +84,11 @@ func (s *Store) pull(ctx context.Context, ref image.Ref, digest string, tell fun
 		s.o.Log.Warn("the store of images keeps more than it should", "err", err)
 	}
 	return h, nil
+}
+
+// program is what is run in an image.
+func program(said v1.Config) image.Program {
+	return image.Program{Entrypoint: said.Entrypoint, Command: said.Cmd, User: said.User, Dir: said.WorkingDir}
 }
 
 // examine refuses what cannot run here, before anything large is asked for.

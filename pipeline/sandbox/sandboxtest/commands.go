@@ -3,7 +3,6 @@ package sandboxtest
 import (
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"hash"
 	"os"
@@ -12,8 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/conveyor-ci/conveyor/pipeline/sandbox"
 )
@@ -181,13 +178,9 @@ func commands(t *testing.T, c Case) {
 	})
 	t.Run("TwoAtOnceDoNotWaitForEachOther", func(t *testing.T) {
 		t.Parallel()
-		first := c.step(t, "echo ready; read -r word <gate; echo \"$word\"\n")
-		gate := filepath.Join(first.spec.Workspace, "gate")
-		if c.OwnKernel { // a pipe has two ends of one kernel
-			first.spec.Script = "echo ready; while ! cat gate 2>/dev/null; do sleep 0.05; done\n"
-		} else if err := errors.Join(unix.Mkfifo(gate, 0o666), os.Chmod(gate, 0o666)); err != nil {
-			t.Fatal(err)
-		}
+		first := c.step(t, "")
+		gate := c.gate(t, first)
+		first.spec.Script = "echo ready; " + gate.wait + "; echo \"$word\"\n"
 		passed := make(chan bool, 1)
 		go func() {
 			v, err := c.Sandbox.Run(t.Context(), first.spec)
@@ -199,9 +192,7 @@ func commands(t *testing.T, c Case) {
 			t.Fatal("it never got ready")
 		}
 		c.step(t, Pass).passes(t)
-		if err := os.WriteFile(gate, []byte("go\n"), 0o666); err != nil {
-			t.Fatal(err)
-		}
+		gate.open(t)
 		if !<-passed || first.output.String() != "ready\ngo\n" {
 			t.Errorf("got %q", first.output.String())
 		}

@@ -2,13 +2,10 @@ package sandboxtest
 
 import (
 	"bytes"
-	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/conveyor-ci/conveyor/pipeline/sandbox"
 	"github.com/conveyor-ci/conveyor/pipeline/secret"
@@ -38,12 +35,10 @@ func given(t *testing.T, c Case) {
 	t.Run("AStepWithoutSecretsHasNoneOfItsNeighbours", func(t *testing.T) {
 		t.Parallel()
 		const words = "canary-of-a-neighbour"
-		with := c.step(t, "echo ready; read -r line <gate || true\n")
+		with := c.step(t, "")
+		gate := c.gate(t, with)
+		with.spec.Script = "echo ready; " + gate.wait + "\n"
 		with.spec.Secrets = []secret.Given{{Name: "KEY", Value: secret.New(words), Env: true}}
-		gate := filepath.Join(with.spec.Workspace, "gate")
-		if err := makePipe(gate, with.spec.Workspace); err != nil {
-			t.Fatal(err)
-		}
 		done := make(chan sandbox.Verdict, 1)
 		go func() {
 			v, err := c.Sandbox.Run(t.Context(), with.spec)
@@ -69,17 +64,10 @@ func given(t *testing.T, c Case) {
 				t.Errorf("besides the script, these have it in their command line or environment: %q", where)
 			}
 		}
-		end, err := os.OpenFile(gate, os.O_RDWR, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := end.WriteString("go\n"); err != nil {
-			t.Error(err)
-		}
+		gate.open(t)
 		if v := <-done; !v.Passed() {
 			t.Errorf("%+v", v)
 		}
-		_ = end.Close()
 		with.nothingIsLeft(t)
 		if where := whoHolds(words); len(where) != 0 {
 			t.Errorf("it is over, and these have it: %q", where)
@@ -135,15 +123,6 @@ func given(t *testing.T, c Case) {
 			t.Errorf("%v, %v", left, err)
 		}
 	})
-}
-
-// makePipe makes a named pipe that belongs to whom its folder belongs to.
-func makePipe(path, folder string) error {
-	var st unix.Stat_t
-	if err := unix.Stat(folder, &st); err != nil {
-		return err
-	}
-	return errors.Join(unix.Mkfifo(path, 0o600), os.Chown(path, int(st.Uid), int(st.Gid)))
 }
 
 // whoHolds are the processes of this machine, but this one, that have words in their command line or environment.

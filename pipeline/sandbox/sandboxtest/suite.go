@@ -26,6 +26,13 @@ type Case struct {
 	Commands bool // it runs real commands with a shell; one that does not knows the scripts of this package
 	Isolated bool // it keeps steps apart from this machine, and limits them; tests call Main
 
+	// Rootless says that services are not root in their boxes, and write to /tmp and /dev/shm.
+	Rootless bool
+
+	// Remote says that steps have a copy of their workspace, which comes back when they end: what is written into it here
+	// meanwhile they do not see.
+	Remote bool
+
 	// Image, when there is one, is for services, which the adapter runs beside steps: the root of an image with a shell, the
 	// programs of test/images.Tools, and this test's own binary as /bin/probe. Tests call Main.
 	Image func(testing.TB) *sandbox.Root
@@ -39,9 +46,13 @@ type Case struct {
 
 	Hidden []string                 // with Isolated: paths of this machine that steps must not see
 	Shown  []string                 // with Isolated: paths that others hide, and that this adapter's runtime insists on
-	User   int                      // with Isolated: the number of the step's user in its box; 1000 when 0
+	User   int                      // with Isolated: the number of the step's user in its box; 1000 when 0, OwnUser when each run has another one
+	Beside []string                 // with Isolated: network interfaces beside the loopback that are there, and lead nowhere
 	Left   func(id string) []string // what is left of a run on this machine beside processes: mounts, cgroups, folders
 }
+
+// OwnUser is a user that is not known before, and is not root.
+const OwnUser = -1
 
 // The scripts of the part that every adapter passes.
 const (
