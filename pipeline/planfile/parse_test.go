@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
 	"unicode/utf8"
 
+	"golang.org/x/sys/unix"
 	"pgregory.net/rapid"
 
 	"github.com/conveyor-ci/conveyor/pipeline"
@@ -80,6 +82,8 @@ func TestTheLargestPlanIsRead(t *testing.T) {
 // The YAML parser's time grows with the square of some things. The limits must keep the worst of them short.
 func TestAFileMadeToBeSlowIsReadSoon(t *testing.T) {
 	t.Parallel()
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	var wide, deep strings.Builder
 	for i := range 6500 {
 		fmt.Fprintf(&wide, "k%d: 1\n", i)
@@ -100,14 +104,24 @@ func TestAFileMadeToBeSlowIsReadSoon(t *testing.T) {
 		"tabs":          strings.Repeat(strings.Repeat("? \t\"", 990)+"\n", 60),
 		"block scalars": strings.Repeat("|\n", 9900),
 	} {
-		began := time.Now()
+		began := worked(t)
 		if _, problems := planfile.Parse("conveyor.yml", []byte(data)); len(problems) == 0 {
 			t.Errorf("%s: no mistake was found", name)
 		}
-		if took := time.Since(began); took > 5*time.Second {
-			t.Errorf("%s: %d bytes took %v", name, len(data), took)
+		if took := worked(t) - began; took > 5*time.Second {
+			t.Errorf("%s: %d bytes took %v of a processor", name, len(data), took)
 		}
 	}
+}
+
+// worked is how long a processor has worked for this thread. Who else is on the machine makes no difference to it.
+func worked(t *testing.T) time.Duration {
+	t.Helper()
+	var used unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_THREAD, &used); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }
 
 func TestMoreThanTheServerGivesIsAMistakeWithItsPlace(t *testing.T) {
