@@ -46,6 +46,9 @@ func ProbeAlone(ctx context.Context, o Options) (_ *Deputy, err error) {
 	if o.Runtime == "runc" || o.Runtime == "runsc" {
 		return nil, fmt.Errorf("%s needs more than the one user that the server has: install crun and choose it, or run the server as root", o.Runtime)
 	}
+	if !beginsWell.Load() {
+		return nil, errors.New("this program cannot be its own deputy: its main has to begin with DeputyMain")
+	}
 	o.Runtime = "crun"
 	if o.Dir, err = filepath.Abs(o.Dir); err != nil {
 		return nil, err

@@ -11,11 +11,13 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 )
 
 // DeputyMain is for the beginning of main, and of TestMain: it does nothing, or it is the deputy of a server that is not
 // root (see Deputy) and never returns.
 func DeputyMain() {
+	beginsWell.Store(true)
 	if len(os.Args) != 2 || os.Args[1] != deputyArg {
 		return
 	}
@@ -29,6 +31,10 @@ func DeputyMain() {
 	}
 	os.Exit(0)
 }
+
+// beginsWell says that DeputyMain was called. A program that does not do so is never started as a deputy: it would do once
+// more whatever it does.
+var beginsWell atomic.Bool
 
 // serveLine does what it is asked until the server is gone. Then all steps are ended.
 func serveLine(line *net.UnixConn) error {
