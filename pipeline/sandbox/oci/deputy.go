@@ -197,6 +197,11 @@ func (d *Deputy) Serves() error {
 	return errors.New("no service can run beside a step where the server is not root: its image would need more users than the one that the server has")
 }
 
+// GivesRoot says why no step is root of its box.
+func (d *Deputy) GivesRoot() error {
+	return errors.New("no step can be root of its box where the server is not root: an image would need more users than the one that the server has")
+}
+
 // Close ends the deputy. Steps that still run are killed, and their runs are errors.
 func (d *Deputy) Close() error {
 	err := d.line.Close()

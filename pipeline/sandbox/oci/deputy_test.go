@@ -1,7 +1,10 @@
 package oci
 
 import (
+	"bufio"
 	"bytes"
+	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -103,5 +106,57 @@ func TestWhatNeedsMoreThanOneUserIsRefusedWithoutRoot(t *testing.T) {
 		if v, err := d.Run(t.Context(), spoiled); err == nil || !strings.Contains(err.Error(), "not root") {
 			t.Errorf("%s: %+v, %v", name, v, err)
 		}
+	}
+}
+
+// aloneArg is how this test binary is called when it is a server that is not root, and is killed in the middle of a run.
+const aloneArg = "oci-alone"
+
+func runAlone(dir string) {
+	d, err := ProbeAlone(context.Background(), Options{Dir: dir})
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	_, err = d.Run(context.Background(), sandbox.Spec{
+		ID: "alone", Script: "setsid sleep 1000 &\ntrap '' TERM HUP\necho ready\nsleep 1000\n", Workspace: dir, Output: os.Stdout, Env: []string{"MARK=" + dir},
+	})
+	fmt.Println(err)
+}
+
+func TestNothingOutlivesAKilledServerThatIsNotRoot(t *testing.T) {
+	t.Parallel()
+	if !asPlainUser(t, nil) {
+		return
+	}
+	dir := t.TempDir()
+	server := exec.Command("/proc/self/exe", aloneArg, dir)
+	said, err := server.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if line, err := bufio.NewReader(said).ReadString('\n'); line != "ready\n" {
+		t.Errorf("the server said %q, %v", line, err)
+	}
+	if running := born(dir); len(running) < 2 {
+		t.Errorf("only %q runs", running)
+	}
+	if err := server.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = server.Wait() // it was killed
+	within(t, "the step of a killed server ends", func() bool { return len(born(dir)) == 0 })
+	d, err := ProbeAlone(t.Context(), Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Close(); err != nil {
+		t.Error(err)
+	}
+	if left, _ := filepath.Glob(filepath.Join(dir, "runs", "*")); len(left) > 0 {
+		t.Errorf("the next server left %q", left)
 	}
 }

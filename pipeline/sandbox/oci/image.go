@@ -37,7 +37,7 @@ func (s *Sandbox) mountImage(at string, r *sandbox.Root, hosts []byte, g *group)
 		if err := unix.Chdir(at + lowerDir); err != nil { // of this thread only
 			return err
 		}
-		err := unix.Mount("conveyor", at+rootDir, "overlay", unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV, "lowerdir="+lower+s.inNamespace())
+		err := unix.Mount("conveyor", at+rootDir, "overlay", unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV, "lowerdir="+lower)
 		return errors.Join(err, unix.Chdir("/"))
 	}
 	if err := os.Mkdir(at+rootDir, 0o755); err != nil {
@@ -113,7 +113,7 @@ func (s *Sandbox) ownFiles(own string, hosts []byte, g *group) error {
 		if err != nil {
 			return err
 		}
-		return os.Lchown(path, s.rootID(), s.rootID()) // programs look whether / and /etc are root's
+		return os.Lchown(path, s.options.FirstID, s.options.FirstID) // programs look whether / and /etc are root's
 	})
 }
 
@@ -160,7 +160,7 @@ func (s *Sandbox) addUser(root *os.File, own string) (added bool, err error) {
 			text = append(text, '\n')
 		}
 		path := filepath.Join(own, "etc", name)
-		if err := errors.Join(os.WriteFile(path, append(text, line...), 0o444), os.Chown(path, s.rootID(), s.rootID())); err != nil {
+		if err := errors.Join(os.WriteFile(path, append(text, line...), 0o444), os.Chown(path, s.options.FirstID, s.options.FirstID)); err != nil {
 			return false, err
 		}
 		added = true
@@ -224,12 +224,4 @@ func (s *Sandbox) brokenShell(r *sandbox.Root, complaint string) error {
 		return s.unfit(r, "its shell cannot be started, as "+s.engine.name+" says: "+complaint)
 	}
 	return nil
-}
-
-// inNamespace is how an overlay is told, where it is not mounted by this machine's root, that its marks are those of a user.
-func (s *Sandbox) inNamespace() string {
-	if s.alone {
-		return ",userxattr"
-	}
-	return ""
 }

@@ -6,6 +6,8 @@
 // What it is made of, in the order of a run: a cgroup with the limits (cgroup.go), a throw-away mount namespace in which
 // the bundle is laid out in memory (thread.go, root.go, etc.go, bundle.go, seccomp.go), a runtime in a process namespace
 // that dies with the server (keeper.go, runtime.go), and the end of it all (run.go). Start reading at Run in run.go.
+//
+// All of that wants root. A server that is not root has a deputy, which is root of a user namespace (deputy.go, errand.go).
 package oci
 
 import (
@@ -143,14 +145,6 @@ func (s *Sandbox) Owner() (uid, gid int) {
 
 // FirstID is the user and group of this machine that stand for root in the box: the layers of an image belong to it.
 func (s *Sandbox) FirstID() int { return s.options.FirstID }
-
-// rootID is the user and group that what is about a box belongs to.
-func (s *Sandbox) rootID() int {
-	if s.alone {
-		return 0
-	}
-	return s.options.FirstID
-}
 
 // Close ends the one process that a Sandbox keeps. Steps that still run are killed, and their runs are errors.
 func (s *Sandbox) Close() error {

@@ -16,6 +16,10 @@ func TestMain(m *testing.M) {
 		serve(os.Args[2], os.Args[3], os.Args[4])
 		return
 	}
+	if len(os.Args) == 3 && os.Args[1] == aloneArg {
+		runAlone(os.Args[2])
+		return
+	}
 	sandboxtest.Main(m)
 }
 
