@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 
 	"github.com/conveyor-ci/conveyor/pipeline"
@@ -70,8 +71,16 @@ func shutIn(ctx context.Context, c Config, dir string, log *slog.Logger) (closab
 	if runtime == "auto" {
 		runtime = ""
 	}
-	return oci.Probe(ctx, oci.Options{Runtime: runtime, Dir: dir, Tools: c.Tools, Log: log})
+	o := oci.Options{Runtime: runtime, Dir: dir, Tools: c.Tools, Log: log}
+	if os.Geteuid() != 0 {
+		return oci.ProbeAlone(ctx, o)
+	}
+	return oci.Probe(ctx, o)
 }
+
+// Deputy is for the beginning of main: a server that is not root runs its own program once more, as the deputy that shuts
+// steps in, and then this does not return.
+func Deputy() { oci.DeputyMain() }
 
 // boxFor is the sandbox for code that is trusted so far.
 func (a *App) boxFor(trust pipeline.Trust) sandbox.Sandbox {

@@ -92,8 +92,8 @@ func cutOff(cause error) string {
 
 // step runs one step in a fresh copy of the source. An error is ours, never the step's.
 func (a *App) step(ctx context.Context, w *runWork, s pipeline.State, spec pipeline.Step, attempt int, rest *sync.WaitGroup) (_ pipeline.Result, err error) {
-	if s.Trust < pipeline.Writer && !a.boxFor(s.Trust).Isolation().FitForStrangers() {
-		return pipeline.Result{Outcome: pipeline.Failed, Reason: "this server has no sandbox that is fit for code from outside"}, nil
+	if why := a.boxFor(s.Trust).Isolation().Unfit(); s.Trust < pipeline.Writer && why != "" {
+		return pipeline.Result{Outcome: pipeline.Failed, Reason: why}, nil
 	}
 	given, err := a.stepSecrets(s, spec)
 	if err != nil {

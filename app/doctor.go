@@ -74,11 +74,7 @@ func Diagnose(ctx context.Context, c Config, log *slog.Logger, progress func(loo
 
 // prove is the list on the set-up page of a server that runs: what keeps it from being of use.
 func (a *App) prove(ctx context.Context) setup.Proof {
-	in := a.sandbox.Isolation()
-	all := []Finding{folderFinding(a.config), {Name: "Sandbox", Level: OK, Says: fmt.Sprintf("Steps are shut in by %s, at the level %s.", in.Runtime, in.Level)}}
-	if in.Level == "none" {
-		all[1] = noSandbox
-	}
+	all := []Finding{folderFinding(a.config), shutInFinding(a.sandbox.Isolation())}
 	all = append(all, durable(a.durable.ask(ctx, a.journal.Ready)))
 	d := doctor{config: a.config, github: a.github, now: a.clock, probe: &a.probe, most: pageLooked, progress: func(int, int) {},
 		beyond: fmt.Sprintf("`conveyor doctor` looks into the first %d, and `/doctor` in a pull request into its own.", MostLooked)}

@@ -12,11 +12,12 @@ import (
 	"time"
 
 	"github.com/conveyor-ci/conveyor/pipeline/journal/redis"
+	"github.com/conveyor-ci/conveyor/pipeline/sandbox"
 )
 
 var noSandbox = Finding{
 	Name: "Sandbox", Level: Warning, Says: "There is none: steps see this machine, because `CONVEYOR_SANDBOX=none` says so.",
-	Fix: "Install `crun`, run the server as root, and remove that setting, unless you trust all code that is pushed.",
+	Fix: "Install `crun` and remove that setting, unless you trust all code that is pushed.",
 }
 
 // sandboxFinding shuts a step in, as the server does at its start, in a folder of its own.
@@ -31,7 +32,7 @@ func sandboxFinding(ctx context.Context, c Config) Finding {
 	defer remove()
 	box, err := shutIn(ctx, c, dir, nil)
 	if err != nil {
-		fix := "Run the server as root, and install `crun` or `runc`. For trusted code only there is `CONVEYOR_SANDBOX=none`."
+		fix := "Install `crun`, or `runc` for a server that is root; the sentence says what else. For trusted code only there is `CONVEYOR_SANDBOX=none`."
 		if c.Sandbox == "docker" {
 			fix = "Run the server as root, and a Docker engine on the same machine; `DOCKER_HOST` says where its socket is."
 		}
@@ -43,6 +44,18 @@ func sandboxFinding(ctx context.Context, c Config) Finding {
 	in := box.Isolation()
 	if err := box.Close(); err != nil {
 		return Finding{Name: "Sandbox", Level: Warning, Says: "A step was shut in, and something of it was left: " + lower(err)}
+	}
+	return shutInFinding(in)
+}
+
+// shutInFinding says what is in force for steps, and what is not.
+func shutInFinding(in sandbox.Isolation) Finding {
+	if in.Level == "none" {
+		return noSandbox
+	}
+	if !in.Limited {
+		return Finding{Name: "Sandbox", Level: Warning, Says: fmt.Sprintf("A step was shut in by %s, at the level %s. It can use all of this machine's memory and processors, so code from outside is refused.", in.Runtime, in.Level),
+			Fix: "Hand a cgroup over to the server's user (in a systemd unit: `Delegate=cpu memory pids`), or run the server as root."}
 	}
 	return Finding{Name: "Sandbox", Level: OK, Says: fmt.Sprintf("A step was shut in by %s, at the level %s.", in.Runtime, in.Level)}
 }

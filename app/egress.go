@@ -61,7 +61,7 @@ func (a *App) wayOut(trust pipeline.Trust, step pipeline.Step, spec *sandbox.Spe
 	if in.Level == "gvisor" && network != pipeline.NoNetwork {
 		return nil, remark + "network: none, for gVisor has a network of its own, in which there is no way out\n"
 	}
-	if network == pipeline.NoNetwork || !in.FitForStrangers() {
+	if network == pipeline.NoNetwork || !in.ShutsIn() {
 		return nil, remark
 	}
 	policy := a.egress

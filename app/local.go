@@ -98,9 +98,14 @@ func (r *local) openBox(ctx context.Context) error {
 	case r.Sandbox == "none":
 		r.sandbox = none.New()
 	case r.Sandbox == "auto" && !root:
-		r.sandbox = none.New()
-		r.say.line("Isolation: none is possible for a user who is not root. Steps run as you, with all that you can reach. Run it with sudo to shut them in.")
-		return nil
+		box, err := shutIn(ctx, r.config, filepath.Join(r.config.DataDir, "sandbox"), r.log)
+		if err != nil {
+			r.sandbox = none.New()
+			r.say.line("Isolation: none, for %s. Steps run as you, with all that you can reach.", strings.Join(strings.Fields(err.Error()), " "))
+			return nil
+		}
+		r.sandbox = box
+		r.closers = append(r.closers, box.Close)
 	default:
 		box, err := shutIn(ctx, r.config, filepath.Join(r.config.DataDir, "sandbox"), r.log)
 		if err != nil {
@@ -111,6 +116,9 @@ func (r *local) openBox(ctx context.Context) error {
 	}
 	in := r.sandbox.Isolation()
 	r.say.line("Isolation: %s, by %s.", in.Level, in.Runtime)
+	if in.ShutsIn() && !in.Limited {
+		r.say.line("Steps can use all of the machine's memory and processors. Run it with sudo, or where a cgroup is handed over to you, to limit them.")
+	}
 	return nil
 }
 

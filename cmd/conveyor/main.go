@@ -36,6 +36,7 @@ const (
 )
 
 func main() {
+	app.Deputy()
 	// Two signals end the server: the first lets running steps finish, the second does not wait.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)

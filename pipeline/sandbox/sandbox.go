@@ -117,7 +117,22 @@ type Isolation struct {
 	Level   string // "none", "ns" or "gvisor"
 	Runtime string // for example "crun 1.8.1, cgroup v1, private mount namespace"
 	Detail  string // one sentence for the operator: what is isolated, what is not
+	Limited bool   // memory, processes and processors are bounded for a step as a whole, so that it cannot take the machine
 }
 
+// ShutsIn reports whether steps are kept apart from this machine at all.
+func (i Isolation) ShutsIn() bool { return i.Level == "ns" || i.Level == "gvisor" }
+
 // FitForStrangers reports whether code of people without write access may run here.
-func (i Isolation) FitForStrangers() bool { return i.Level == "ns" || i.Level == "gvisor" }
+func (i Isolation) FitForStrangers() bool { return i.ShutsIn() && i.Limited }
+
+// Unfit says, for people, why code of people without write access is not run here. It is empty when it may run.
+func (i Isolation) Unfit() string {
+	switch {
+	case i.FitForStrangers():
+		return ""
+	case i.ShutsIn():
+		return "this server cannot limit the memory and the processors of steps, so code from outside is not run: its operator can run it as root, or hand a cgroup over to it"
+	}
+	return "this server has no sandbox that is fit for code from outside"
+}

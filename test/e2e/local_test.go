@@ -232,20 +232,24 @@ stages:
 	}
 }
 
-func TestAUserWhoIsNotRootIsToldThatNothingShutsTheStepsIn(t *testing.T) {
+func TestAUserWhoIsNotRootHasAShutInStepAndIsToldWhatDoesNotLimitIt(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t, plan("id -u"))
+	d := newDesk(t, plan("id -u; if [ -e /root ]; then echo seen; else echo hidden; fi"))
 	for dir := d.dir; dir != filepath.Dir(os.TempDir()); dir = filepath.Dir(dir) {
 		info := must(os.Stat(dir))(t)
 		must(0, os.Chmod(dir, info.Mode().Perm()|0o055))(t)
 	}
 	code, said := d.run("", false)
-	shows(t, "the run", said, "Isolation: none is possible for a user who is not root", "unit │ 65534", "sudo")
+	shows(t, "the run", said, "Isolation: ns, by crun", "without limits of memory and processors", "sudo", "unit │ 1000", "unit │ hidden")
 	if code != 0 {
 		t.Errorf("exit code %d: %s", code, said)
 	}
-	if code, said := d.run("", false, "--sandbox", "crun"); code == 0 || !strings.Contains(said, "--sandbox none") {
+	if code, said := d.run("", false, "--sandbox", "runc"); code == 0 || !strings.Contains(said, "--sandbox none") || !strings.Contains(said, "install crun") {
 		t.Errorf("%d: %s", code, said)
+	}
+	code, said = d.run("", false, "--sandbox", "none")
+	if shows(t, "the run without a sandbox", said, "Isolation: none, by plain processes", "unit │ 65534", "unit │ seen"); code != 0 {
+		t.Errorf("exit code %d: %s", code, said)
 	}
 }
 

@@ -137,7 +137,7 @@ func (s *Sandbox) describe() sandbox.Isolation {
 		users = "a user namespace"
 	}
 	return sandbox.Isolation{
-		Level: "ns", Runtime: s.about.String(),
+		Level: "ns", Limited: true, Runtime: s.about.String(),
 		Detail: fmt.Sprintf("Steps run in containers with %s; mount, process, network, ipc, host name and cgroup namespaces, a system call filter, no capability, a read-only image, "+
 			"no network but the way out that they are given; they share this machine's processor, memory bandwidth, disk and kernel. Whoever may speak to the engine is root here: steps cannot.", users),
 	}

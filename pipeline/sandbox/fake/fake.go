@@ -44,7 +44,7 @@ func (s *Sandbox) Isolation() sandbox.Isolation {
 	if level == "" {
 		level = "ns"
 	}
-	return sandbox.Isolation{Level: level, Runtime: "fake", Detail: "Nothing is run."}
+	return sandbox.Isolation{Level: level, Limited: true, Runtime: "fake", Detail: "Nothing is run."}
 }
 
 // Serves says that services are thought to be there.

@@ -130,7 +130,8 @@ func (s *Sandbox) PullImage(context.Context, string, image.Login, func(image.Pro
 
 func (s *Sandbox) describe(version string, n network) sandbox.Isolation {
 	i := sandbox.Isolation{
-		Level: "ns", Runtime: "Kubernetes " + version + ", namespace " + s.options.Namespace,
+		Limited: true,
+		Level:   "ns", Runtime: "Kubernetes " + version + ", namespace " + s.options.Namespace,
 		Detail: "Steps run in pods without an account, as a user that no other pod has, without a capability, with a system call filter, a read-only image, and no network but the way out that they are given; " +
 			"they share a node's kernel, processor, memory bandwidth and disk with other pods.",
 	}

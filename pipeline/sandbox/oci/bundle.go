@@ -31,6 +31,11 @@ func writeBundle(path string, v any) error {
 // config is a box, with a process in it. tmp bounds its shared memory.
 func (s *Sandbox) config(process *specs.Process, tmp int64, g *group, net *network) specs.Spec {
 	ids := []specs.LinuxIDMapping{{ContainerID: 0, HostID: uint32(s.options.FirstID), Size: idCount}}
+	readOnly := box.ReadOnly
+	if s.alone {
+		ids = []specs.LinuxIDMapping{{ContainerID: userID, HostID: 0, Size: 1}}
+		readOnly = append([]string{"/dev"}, readOnly...) // it belongs to who makes it, and there is nobody but the step's user
+	}
 	linux := &specs.Linux{
 		UIDMappings: ids,
 		GIDMappings: ids,
@@ -39,7 +44,7 @@ func (s *Sandbox) config(process *specs.Process, tmp int64, g *group, net *netwo
 			{Type: specs.UTSNamespace}, {Type: specs.CgroupNamespace},
 		},
 		MaskedPaths:   box.Masked,
-		ReadonlyPaths: box.ReadOnly,
+		ReadonlyPaths: readOnly,
 	}
 	if !net.shared() { // else it is the one that the runtime is started in
 		linux.Namespaces = append(linux.Namespaces, specs.LinuxNamespace{Type: specs.NetworkNamespace})
@@ -50,7 +55,7 @@ func (s *Sandbox) config(process *specs.Process, tmp int64, g *group, net *netwo
 	} else {
 		linux.Seccomp = box.SystemCalls()
 	}
-	if !s.engine.joins {
+	if !s.engine.joins && g.c.version > 0 {
 		linux.CgroupsPath = g.runtimePath()
 	}
 	return specs.Spec{
@@ -77,7 +82,7 @@ func (s *Sandbox) stepProcess(shell []string, spec sandbox.Spec, l sandbox.Limit
 		p.User = specs.User{}
 		p.Capabilities = overItsOwn()
 	}
-	p.Args = append([]string{"/bin/sh", "-c", s.firstProcess(spec), "step", workDir + "/" + spec.Dir}, shell...)
+	p.Args = append([]string{"/bin/sh", "-c", s.firstProcess(spec, l), "step", workDir + "/" + spec.Dir}, shell...)
 	p.Env, p.Cwd = spec.Environ(s.host.path, homeDir, "/tmp", workDir, secretsDir), workDir
 	return p
 }
@@ -96,8 +101,11 @@ func plainProcess(l sandbox.Limits) *specs.Process {
 //
 // Secrets that are variables, too, are read from a file: so they are in no bundle, and in the environment of the script
 // alone.
-func (s *Sandbox) firstProcess(spec sandbox.Spec) string {
-	variables := ""
+func (s *Sandbox) firstProcess(spec sandbox.Spec, l sandbox.Limits) string {
+	variables, first := "", ""
+	if s.cgroups.version == 0 {
+		first = ownProcesses(l)
+	}
 	if secret.Script(spec.Secrets) != "" {
 		variables = ". " + variablesFile + "; "
 	}
@@ -105,7 +113,7 @@ func (s *Sandbox) firstProcess(spec sandbox.Spec) string {
 	if s.engine.says > 2 {
 		shut = " " + says + ">&-"
 	}
-	return "echo >&" + says + `; (cd "$1" 2>&1 || exit 1; shift; command -v "$1" >/dev/null 2>&1 || { echo "` + sandbox.NoShell + `$1"; exit 127; }; ` +
+	return first + "echo >&" + says + `; (cd "$1" 2>&1 || exit 1; shift; command -v "$1" >/dev/null 2>&1 || { echo "` + sandbox.NoShell + `$1"; exit 127; }; ` +
 		variables + `exec "$@" ` + scriptFile + " </dev/null 2>&1" + shut + "); exit $?"
 }
 
@@ -123,4 +131,16 @@ func rlimits(l sandbox.Limits) []specs.POSIXRlimit {
 		limits = append(limits, specs.POSIXRlimit{Type: "RLIMIT_FSIZE", Hard: n, Soft: n})
 	}
 	return limits
+}
+
+// ownProcesses bounds processes without a cgroup. They are counted for each user of each user namespace since Linux 5.14,
+// and no other box has this one's. So it has to be said in the box: the runtime would count what is beside it. One shell
+// calls that -u, another -p; when neither takes it, the step does not run.
+func ownProcesses(l sandbox.Limits) string {
+	n := l.PIDs
+	var now unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NPROC, &now); err == nil && now.Max < uint64(n) {
+		n = int64(now.Max)
+	}
+	return fmt.Sprintf("ulimit -u %d 2>/dev/null || ulimit -p %[1]d || exit 1; ", n)
 }

@@ -20,11 +20,12 @@ import (
 // Every step has a group of its own below base, which this package makes, reads and removes; runtimes only use it. The
 // base itself stays: making and removing it would race with other servers.
 type cgroups struct {
-	version     int
+	version     int               // 0 when there are none that this server may use
 	mark        string            // what the names of all groups of this Dir begin with, so that servers do not meet: "0123456789ab-"
 	controllers map[string]string // version 1: where memory, pids and cpu are mounted
 	trees       []string          // version 1: where every tree is mounted, for a runtime may make groups in all of them
 	home        map[string]string // version 1: the groups of this server, by controller
+	mixed       bool              // both versions are mounted
 	unified     string            // where cgroup2 is mounted; beside version 1 (hybrid) it is of no use for limits
 }
 
@@ -48,7 +49,7 @@ func findCgroups(dir string) (*cgroups, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.mark = fmt.Sprintf("%.6x-", sha256.Sum256([]byte(dir)))
+	c.mark = markOf(dir)
 	if c.version == 2 {
 		if err := c.delegateV2(); err != nil {
 			return nil, fmt.Errorf("sandbox/oci: limit steps with cgroup v2: %w", err)
@@ -59,6 +60,8 @@ func findCgroups(dir string) (*cgroups, error) {
 	}
 	return c, nil
 }
+
+func markOf(dir string) string { return fmt.Sprintf("%.6x-", sha256.Sum256([]byte(dir))) }
 
 // standBack gives all steps together half of the weight that others have by themselves. So when there is not enough for all, those
 // who wait for the server do not wait for the steps. While nobody else wants it, steps have the whole processor.
@@ -104,6 +107,7 @@ func parseCgroups(mounts, own string) (*cgroups, error) {
 		}
 		return c, nil
 	}
+	c.mixed = c.unified != ""
 	for _, name := range needed {
 		if c.controllers[name] == "" {
 			return nil, fmt.Errorf("sandbox/oci: the cgroup controller %s is not mounted, so no step could be limited by it: mount it below /sys/fs/cgroup", name)
@@ -123,9 +127,12 @@ func parseCgroups(mounts, own string) (*cgroups, error) {
 	return c, nil
 }
 
-func (c *cgroups) hybrid() bool { return c.version == 1 && c.unified != "" }
+func (c *cgroups) hybrid() bool { return c.mixed }
 
 func (c *cgroups) mode() string {
+	if c.version == 0 {
+		return "without limits of memory and processors"
+	}
 	if c.hybrid() {
 		return "cgroup v1 hybrid"
 	}
@@ -134,6 +141,9 @@ func (c *cgroups) mode() string {
 
 // trunks are the folders in which groups may be.
 func (c *cgroups) trunks() []string {
+	if c.version == 0 {
+		return nil
+	}
 	all := make([]string, 0, len(c.trees)+1)
 	for _, tree := range c.trees {
 		all = append(all, filepath.Join(tree, base))
@@ -162,7 +172,8 @@ func (c *cgroups) left() []string {
 type group struct {
 	c    *cgroups
 	name string
-	oom  int // version 1: an eventfd that counts how often memory was used up; -1 when there is none
+	kept *kept // version 0: the namespace that its processes are in
+	oom  int   // version 1: an eventfd that counts how often memory was used up; -1 when there is none
 }
 
 // usage is what the kernel counted in a group.
@@ -173,6 +184,9 @@ type usage struct {
 
 func (c *cgroups) group(name string, l sandbox.Limits) (*group, error) {
 	g := &group{c: c, name: name, oom: -1}
+	if c.version == 0 {
+		return g, nil
+	}
 	limit := g.limitV1
 	if c.version == 2 {
 		limit = g.limitV2
@@ -190,7 +204,10 @@ func (g *group) runtimePath() string { return "/" + filepath.Join(base, g.folder
 func (g *group) folder() string { return g.c.mark + g.name }
 
 func (g *group) usage(l sandbox.Limits) usage {
-	if g.c.version == 2 {
+	switch g.c.version {
+	case 0:
+		return usage{}
+	case 2:
 		return g.usageV2(l)
 	}
 	return g.usageV1(l)
@@ -199,6 +216,13 @@ func (g *group) usage(l sandbox.Limits) usage {
 // kill ends every process of the group and of those below it, again until there is none: others may be born meanwhile,
 // though never more than the limit allows.
 func (g *group) kill() error {
+	if g.c.version == 0 {
+		if g.kept != nil {
+			g.kept.end()
+			g.kept = nil
+		}
+		return nil
+	}
 	if g.c.version == 2 {
 		_ = write(g.v2(), "cgroup.kill", "1") // kernels before 5.14 do without
 	}

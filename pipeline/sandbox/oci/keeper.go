@@ -25,6 +25,7 @@ type keeper struct {
 type kept struct {
 	pids, mounts *os.File // namespaces
 	life         io.Closer
+	first        *os.Process
 	gone         chan struct{} // closed when the first process has ended
 }
 
@@ -69,7 +70,7 @@ func keep() (_ *kept, err error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	k := &kept{life: life, gone: make(chan struct{})}
+	k := &kept{life: life, first: cmd.Process, gone: make(chan struct{})}
 	if line, err := bufio.NewReader(out).ReadString('\n'); line != "kept\n" {
 		_ = life.Close()
 		_ = cmd.Wait()
@@ -128,6 +129,14 @@ func (k *kept) enterPIDs() error {
 	}
 	runtime.KeepAlive(k)
 	return nil
+}
+
+// end kills all that is in the namespace, and waits until it is gone.
+func (k *kept) end() {
+	_ = k.life.Close()
+	_ = k.first.Kill()
+	<-k.gone
+	_, _ = k.pids.Close(), k.mounts.Close()
 }
 
 func (k *keeper) close() {

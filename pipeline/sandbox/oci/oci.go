@@ -6,6 +6,8 @@
 // What it is made of, in the order of a run: a cgroup with the limits (cgroup.go), a throw-away mount namespace in which
 // the bundle is laid out in memory (thread.go, root.go, etc.go, bundle.go, seccomp.go), a runtime in a process namespace
 // that dies with the server (keeper.go, runtime.go), and the end of it all (run.go). Start reading at Run in run.go.
+//
+// All of that wants root. A server that is not root has a deputy, which is root of a user namespace (deputy.go, errand.go).
 package oci
 
 import (
@@ -27,7 +29,7 @@ type Options struct {
 	Runtime string         // "crun", "runc" or "runsc"; empty takes crun or else runc, the first that works
 	Dir     string         // where running steps are noted, private to the server; empty folders only, no data
 	Tools   []string       // further folders or files of the host that steps may read, at the same path: "/opt/go"
-	FirstID int            // first of the 65536 user and group ids of this machine that stand for those in the box; 100000 when 0
+	FirstID int            // as root: first of the 65536 user and group ids of this machine that stand for those in the box; 100000 when 0
 	Limits  sandbox.Limits // for specs that leave a limit open; sensible ones when zero
 	Log     *slog.Logger
 }
@@ -40,6 +42,8 @@ type Sandbox struct {
 	keeper    *keeper
 	host      *host
 	isolation sandbox.Isolation
+	alone     bool   // the server is not root: this one runs in its deputy, as root of a user namespace that has one id
+	why       string // why there are no cgroups
 	filter    []byte // the system call filter as crun has compiled it from the profile; nil where the runtime compiles it for each step
 }
 
@@ -52,6 +56,18 @@ const (
 // Probe tries the runtimes and returns a Sandbox with the first that runs a step in the full configuration, after ending
 // what a server that was killed has left in Dir. Its error is for the operator: what was tried, why it failed, what to install.
 func Probe(ctx context.Context, o Options) (*Sandbox, error) {
+	o = o.filled()
+	if o.FirstID < idCount || o.FirstID > 1<<32-1-2*idCount {
+		return nil, fmt.Errorf("sandbox/oci: %d cannot be the first id of steps: choose one that no user of this machine has, from %d on", o.FirstID, idCount)
+	}
+	if os.Geteuid() != 0 {
+		return nil, errors.New("sandbox/oci: the server is not root: its steps are shut in by a deputy")
+	}
+	return open(ctx, o, false)
+}
+
+// filled has what was left out.
+func (o Options) filled() Options {
 	if o.FirstID == 0 {
 		o.FirstID = 100000
 	}
@@ -62,12 +78,12 @@ func Probe(ctx context.Context, o Options) (*Sandbox, error) {
 		Wall: time.Hour, Memory: 4 << 30, PIDs: 4096, CPUs: float64(runtime.NumCPU()), Tmp: 1 << 30,
 		Disk: 20 << 30, Files: 2_000_000,
 	})
-	if o.FirstID < idCount || o.FirstID > 1<<32-1-2*idCount {
-		return nil, fmt.Errorf("sandbox/oci: %d cannot be the first id of steps: choose one that no user of this machine has, from %d on", o.FirstID, idCount)
-	}
-	if os.Geteuid() != 0 {
-		return nil, errors.New("sandbox/oci: steps can only be shut in by root: run the server as root")
-	}
+	return o
+}
+
+// open is Probe as root: of this machine, or alone, of a user namespace.
+func open(ctx context.Context, o Options, alone bool) (*Sandbox, error) {
+	o = o.filled()
 	candidates, err := findEngines(o.Runtime)
 	if err != nil {
 		return nil, err
@@ -77,7 +93,13 @@ func Probe(ctx context.Context, o Options) (*Sandbox, error) {
 			return nil, fmt.Errorf("sandbox/oci: make the folder of running steps: %w", err)
 		}
 	}
-	groups, err := findCgroups(o.Dir)
+	var groups *cgroups
+	why := ""
+	if alone {
+		groups, why, err = findDelegated(o.Dir)
+	} else {
+		groups, err = findCgroups(o.Dir)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +113,7 @@ func Probe(ctx context.Context, o Options) (*Sandbox, error) {
 	keeper := &keeper{}
 	var failures []string
 	for i, e := range candidates {
-		s := &Sandbox{options: o, engine: e, cgroups: groups, keeper: keeper, host: host}
+		s := &Sandbox{options: o, engine: e, cgroups: groups, keeper: keeper, host: host, alone: alone, why: why}
 		err := s.try(ctx)
 		if err == nil {
 			s.isolation = s.describe()
@@ -115,6 +137,9 @@ func (s *Sandbox) Limits() sandbox.Limits { return s.options.Limits }
 
 // Owner is the user and group of this machine that a workspace has to belong to, so that a step can write it.
 func (s *Sandbox) Owner() (uid, gid int) {
+	if s.alone {
+		return 0, 0 // of the namespace: the server's own user
+	}
 	return s.options.FirstID + userID, s.options.FirstID + userID
 }
 
@@ -137,9 +162,17 @@ func (s *Sandbox) describe() sandbox.Isolation {
 	if s.engine.joins && s.cgroups.hybrid() {
 		mode += ", private mount namespace"
 	}
+	share := "they share this machine's processor, memory bandwidth and disk"
+	if s.alone {
+		what += "; as the server's own user"
+	}
+	if s.cgroups.version == 0 {
+		share += ", without limits of memory and processors, because " + s.why
+	}
 	return sandbox.Isolation{
+		Limited: s.cgroups.version > 0,
 		Level:   level,
 		Runtime: fmt.Sprintf("%s %s, %s", s.engine.name, s.engine.version, mode),
-		Detail:  fmt.Sprintf("Steps run with %s; they share this machine's processor, memory bandwidth and disk%s.", what, map[bool]string{true: ", and its kernel", false: ""}[level == "ns"]),
+		Detail:  fmt.Sprintf("Steps run with %s; %s%s.", what, share, map[bool]string{true: ", and its kernel", false: ""}[level == "ns"]),
 	}
 }

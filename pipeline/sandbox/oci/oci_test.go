@@ -11,8 +11,13 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	DeputyMain()
 	if len(os.Args) == 5 && os.Args[1] == serverArg {
 		serve(os.Args[2], os.Args[3], os.Args[4])
+		return
+	}
+	if len(os.Args) == 3 && os.Args[1] == aloneArg {
+		runAlone(os.Args[2])
 		return
 	}
 	sandboxtest.Main(m)

@@ -26,7 +26,8 @@ func (s *Sandbox) try(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(ws) }()
-	if err := os.Chown(ws, s.options.FirstID+userID, s.options.FirstID+userID); err != nil {
+	uid, gid := s.Owner()
+	if err := os.Chown(ws, uid, gid); err != nil {
 		return err
 	}
 	if s.engine.name != "crun" {
@@ -80,7 +81,8 @@ func (s *Sandbox) tryOnce(ctx context.Context, ws, script string, look func(pid 
 func (s *Sandbox) held(ws string, look func(pid int)) (script string, _ func(pid int), done func(), err error) {
 	const name = "gate"
 	path := filepath.Join(ws, name)
-	if err := errors.Join(unix.Mkfifo(path, 0o600), os.Chown(path, s.options.FirstID+userID, s.options.FirstID+userID)); err != nil {
+	uid, gid := s.Owner()
+	if err := errors.Join(unix.Mkfifo(path, 0o600), os.Chown(path, uid, gid)); err != nil {
 		return "", nil, nil, err
 	}
 	gate, err := os.OpenFile(path, os.O_RDWR, 0) // for both directions: then neither side waits for the other to open it

@@ -158,7 +158,10 @@ func (s *Sandbox) writable(root string, spec sandbox.Spec, l sandbox.Limits) err
 // themselves by the group, and would take the whole machine otherwise.
 func showLimits(root string, g *group) error {
 	const attr = unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC
-	if g.c.version == 2 {
+	switch g.c.version {
+	case 0:
+		return nil
+	case 2:
 		return bind(g.v2(), root+"/sys/fs/cgroup", attr)
 	}
 	for _, name := range needed {

@@ -150,6 +150,10 @@ func (s *Sandbox) step(ctx context.Context, spec sandbox.Spec, l sandbox.Limits,
 // mount namespace that goes with the runtime.
 func (s *Sandbox) start(net *network, g *group, prepare func() (*exec.Cmd, error)) (cmd *exec.Cmd, err error) {
 	kept, err := s.keeper.hold()
+	if s.cgroups.version == 0 { // no group holds its processes: a namespace of its own does, until it is killed
+		kept, err = keep()
+		g.kept = kept
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -161,8 +165,7 @@ func (s *Sandbox) start(net *network, g *group, prepare func() (*exec.Cmd, error
 			return err
 		}
 		if s.engine.joins && s.cgroups.hybrid() {
-			// crun gives up when it sees both versions. Where it cannot see cgroup2 there is version 1 only.
-			if err := unix.Unmount(s.cgroups.unified, unix.MNT_DETACH); err != nil {
+			if err := s.hideUnified(); err != nil {
 				return fmt.Errorf("hide %s: %w", s.cgroups.unified, err)
 			}
 		}
@@ -175,6 +178,15 @@ func (s *Sandbox) start(net *network, g *group, prepare func() (*exec.Cmd, error
 		return nil, fmt.Errorf("start it: %w", err)
 	}
 	return cmd, nil
+}
+
+// hideUnified is for crun, which gives up when it sees both versions. Where it cannot see cgroup2 there is version 1 only.
+// Who is root of a namespace may not take such a mount away, and lays another one over it.
+func (s *Sandbox) hideUnified() error {
+	if s.alone {
+		return unix.Mount("conveyor", s.cgroups.unified, "tmpfs", unix.MS_RDONLY, "size=4k")
+	}
+	return unix.Unmount(s.cgroups.unified, unix.MNT_DETACH)
 }
 
 // launch starts the runtime in a group, from the calling thread.
@@ -218,7 +230,7 @@ func (g *group) endAll(cmd *exec.Cmd, exit <-chan struct{}) error {
 
 // enterGroup makes that what is started next on this thread is born in the group.
 func (s *Sandbox) enterGroup(g *group, attr *syscall.SysProcAttr) (leave func() error, err error) {
-	if !s.engine.joins {
+	if !s.engine.joins || s.cgroups.version == 0 {
 		return func() error { return nil }, nil
 	}
 	if s.cgroups.version == 1 {

@@ -14,7 +14,7 @@ import (
 func basics(t *testing.T, c Case) {
 	t.Run("ItSaysWhatItIs", func(t *testing.T) {
 		t.Parallel()
-		if i := c.Sandbox.Isolation(); i.Level == "" || i.Runtime == "" || i.Detail == "" || c.Isolated && !i.FitForStrangers() {
+		if i := c.Sandbox.Isolation(); i.Level == "" || i.Runtime == "" || i.Detail == "" || c.Isolated && i.FitForStrangers() == c.Unlimited {
 			t.Errorf("%+v", i)
 		}
 	})

@@ -44,6 +44,10 @@ type Case struct {
 	// out its namespaces and counts its processes, and it gives no way out of its network.
 	OwnKernel bool
 
+	// Unlimited says that no cgroup bounds the steps: the kernel will not count their memory and processors together. What
+	// does not apply then is named in unbounded, and nowhere else.
+	Unlimited bool
+
 	Hidden []string                 // with Isolated: paths of this machine that steps must not see
 	Shown  []string                 // with Isolated: paths that others hide, and that this adapter's runtime insists on
 	User   int                      // with Isolated: the number of the step's user in its box; 1000 when 0, OwnUser when each run has another one
