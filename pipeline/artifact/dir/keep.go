@@ -52,10 +52,7 @@ func (k *keeper) keep(r io.Reader, size int64) (pipeline.Digest, error) {
 		return k.keepLong(r, size, buf)
 	}
 	chunk := buf.chunk[:size]
-	if _, err := io.ReadFull(r, chunk); err != nil {
-		return "", err
-	}
-	if err := mustEnd(r); err != nil {
+	if err := artifact.ReadWhole(r, chunk); err != nil {
 		return "", err
 	}
 	digest := sha256.Sum256(chunk)
@@ -106,7 +103,7 @@ func (k *keeper) keepLong(r io.Reader, size int64, buf *buffers) (pipeline.Diges
 		}
 		names = append(names, digest[:]...)
 	}
-	if err := mustEnd(r); err != nil {
+	if err := artifact.ReadWhole(r, nil); err != nil {
 		return "", err
 	}
 	digest := sum256(whole.Sum(nil))
@@ -116,17 +113,6 @@ func (k *keeper) keepLong(r io.Reader, size int64, buf *buffers) (pipeline.Diges
 func (k *keeper) keepBytes(b []byte) error {
 	_, err := k.keep(bytes.NewReader(b), int64(len(b)))
 	return err
-}
-
-// mustEnd reads the end, which is where a file that grew is found out.
-func mustEnd(r io.Reader) error {
-	var one [1]byte
-	if n, err := r.Read(one[:]); n != 0 {
-		return fmt.Errorf("more bytes came than were announced")
-	} else if err != io.EOF {
-		return err
-	}
-	return nil
 }
 
 // use notes that a Put relies on a frame.

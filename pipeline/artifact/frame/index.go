@@ -54,3 +54,16 @@ func ParseIndex(b []byte) (x Index, ok bool) {
 	}
 	return x, true
 }
+
+// Sound says that the frames lie behind each other, from the first byte to the last, as they do in a pack that was written at
+// once.
+func (x Index) Sound() bool {
+	end := int64(0)
+	for i, e := range x.Entries {
+		if int64(e.Offset) < end || i == 0 && e.Offset != 0 {
+			return false
+		}
+		end = int64(e.Offset) + HeadSize
+	}
+	return end <= x.Size
+}

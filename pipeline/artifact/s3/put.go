@@ -17,6 +17,7 @@ import (
 
 	"github.com/conveyor-ci/conveyor/pipeline"
 	"github.com/conveyor-ci/conveyor/pipeline/artifact"
+	"github.com/conveyor-ci/conveyor/pipeline/artifact/frame"
 )
 
 // Put is artifact.Store's. The manifest is written last: whoever finds it finds all that it names.
@@ -31,27 +32,66 @@ func (s *Store) Put(ctx context.Context, root string, globs []string, limits art
 }
 
 func (s *Store) put(ctx context.Context, root string, globs []string, limits artifact.Limits) (artifact.Manifest, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	p := &putting{store: s, ctx: ctx, cancel: cancel, begun: map[string]bool{}, held: make(chan struct{}, s.o.Concurrency)}
-	m, err := artifact.Gather(ctx, root, globs, limits, p.keep)
-	p.sending.Wait()
-	if cause := context.Cause(ctx); cause != nil {
-		err = cause // the first failure, and not what came of it
+	began := s.o.Now()
+	if err := s.refresh(ctx); err != nil {
+		return artifact.Manifest{}, err
 	}
+	encoder, err := frame.NewEncoder()
 	if err != nil {
 		return artifact.Manifest{}, err
 	}
-	encoded := m.Encode()
-	if len(encoded) > artifact.MaxManifest {
-		return artifact.Manifest{}, fmt.Errorf("%w: the list of files has %d bytes", artifact.ErrTooBig, len(encoded))
+	defer encoder.Close()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	p := &putting{store: s, ctx: ctx, cancel: cancel, encoder: encoder, begun: map[string]bool{}, packed: map[frame.Key]bool{}, held: make(chan struct{}, s.o.Concurrency)}
+	p.buffers.New = func() any { return &buffers{} }
+	p.packer = s.packer(p.request)
+	m, err := artifact.Gather(ctx, root, globs, limits, p.keep)
+	if err == nil && p.packer.several() {
+		p.packer.rest(ctx) // while the others are under way
 	}
-	_, err = p.keep(bytes.NewReader(encoded), int64(len(encoded)))
-	p.sending.Wait()
-	if err = errors.Join(err, context.Cause(ctx)); err != nil {
+	if err = p.sent(err); err != nil {
 		return artifact.Manifest{}, err
 	}
+	if err := p.keepManifest(m); err != nil {
+		return artifact.Manifest{}, err
+	}
+	if took := s.o.Now().Sub(began); took > mostPut {
+		return artifact.Manifest{}, fmt.Errorf("it took %s, and what it found in the bucket may be about to be removed; store it again", took)
+	}
 	return m, p.still(ctx)
+}
+
+// mostPut is how long a Put may take. For what it has found in packs it relies on the listing with which it began; what is
+// condemned after that stays for the grace of Collect, which is a day longer at least.
+const mostPut = 24 * time.Hour
+
+// keepManifest stores the list of the files, when they are stored: in the last pack, or behind it when it is large.
+func (p *putting) keepManifest(m artifact.Manifest) error {
+	encoded := m.Encode()
+	if len(encoded) > artifact.MaxManifest {
+		return fmt.Errorf("%w: the list of files has %d bytes", artifact.ErrTooBig, len(encoded))
+	}
+	if int64(len(encoded)) > p.store.small {
+		p.packer.rest(p.ctx)
+		if err := p.sent(nil); err != nil {
+			return err
+		}
+	}
+	_, err := p.keep(bytes.NewReader(encoded), int64(len(encoded)))
+	if err == nil {
+		p.packer.rest(p.ctx)
+	}
+	return p.sent(err)
+}
+
+// sent waits for all that is under way. The first failure counts, and not what came of it.
+func (p *putting) sent(err error) error {
+	p.sending.Wait()
+	if cause := context.Cause(p.ctx); cause != nil {
+		return cause
+	}
+	return err
 }
 
 // putting is one Put. Its requests go out while the next files are read.
@@ -61,10 +101,14 @@ type putting struct {
 	cancel  context.CancelCauseFunc
 	sending sync.WaitGroup
 	held    chan struct{} // each chunk that is in memory holds one
+	packer  *packer
+	encoder frame.Encoder
+	buffers sync.Pool // *buffers
 
 	mu        sync.Mutex
-	begun     map[string]bool // names that this Put has sent, or found
-	refreshed []object        // what was there, and so old that it might be about to be removed
+	begun     map[string]bool    // names that this Put has sent, or found
+	packed    map[frame.Key]bool // what this Put has packed, or found in a pack
+	refreshed []object           // what was there, and so old that it might be about to be removed
 }
 
 type object struct {
@@ -74,6 +118,9 @@ type object struct {
 
 // keep is artifact.Keep. It returns before the bytes are stored; Put waits for that.
 func (p *putting) keep(r io.Reader, size int64) (pipeline.Digest, error) {
+	if size <= p.store.small {
+		return p.keepSmall(r, size)
+	}
 	whole := sha256.New()
 	parts := binary.LittleEndian.AppendUint64(nil, uint64(size))
 	for n := int64(0); ; {
@@ -117,16 +164,22 @@ func (p *putting) send(o object, done func()) {
 		done()
 		return
 	}
-	p.sending.Go(func() {
+	p.request(o.name, func() error {
 		defer done()
+		return p.stored(o)
+	})
+}
+
+// request does something with the bucket while the next files are read.
+func (p *putting) request(name string, do func() error) {
+	p.sending.Go(func() {
 		select {
 		case p.store.slots <- struct{}{}:
 			defer func() { <-p.store.slots }()
 		case <-p.ctx.Done():
-			return
 		}
-		if err := p.stored(o); err != nil {
-			p.cancel(fmt.Errorf("store %s: %w", o.name, err))
+		if err := do(); err != nil {
+			p.cancel(fmt.Errorf("store %s: %w", name, err))
 		}
 	})
 }
