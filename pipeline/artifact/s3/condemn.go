@@ -3,6 +3,7 @@ package s3
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"maps"
@@ -55,7 +56,7 @@ func (c *condemning) condemn(ctx context.Context) (done artifact.Collected, err 
 		if !c.marked(name).IsZero() {
 			continue
 		}
-		err := s.write(ctx, object{s.prefixed(packs + name + condemned), nil}, true)
+		err := s.write(ctx, object{s.prefixed(packs + name + condemned), nil, sha256.Sum256(nil)}, true)
 		switch status := minio.ToErrorResponse(err).StatusCode; {
 		case err == nil, status == http.StatusPreconditionFailed, status == http.StatusConflict: // another has just done it
 		default:

@@ -75,7 +75,7 @@ func (k *packer) flush(ctx context.Context) {
 	k.send(name, func() error {
 		defer func() { k.room <- content }()
 		// No other pack has this name, and whoever sends it twice, after an answer was lost, sends the same.
-		err := k.store.write(ctx, object{name, content}, false)
+		err := k.store.write(ctx, object{name, content, sha256.Sum256(content)}, false)
 		if err == nil {
 			k.store.shelf.learn(p)
 		}

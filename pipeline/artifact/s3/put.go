@@ -43,7 +43,10 @@ func (s *Store) put(ctx context.Context, root string, globs []string, limits art
 	defer encoder.Close()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	p := &putting{store: s, ctx: ctx, cancel: cancel, encoder: encoder, begun: map[string]bool{}, packed: map[frame.Key]bool{}, held: make(chan struct{}, s.o.Concurrency)}
+	p := &putting{store: s, ctx: ctx, cancel: cancel, encoder: encoder, begun: map[string]bool{}, packed: map[frame.Key]bool{}, held: make(chan []byte, s.o.Concurrency)}
+	for range s.o.Concurrency {
+		p.held <- nil
+	}
 	p.buffers.New = func() any { return &buffers{} }
 	p.packer = s.packer(p.request)
 	m, err := artifact.Gather(ctx, root, globs, limits, p.keep)
@@ -100,7 +103,7 @@ type putting struct {
 	ctx     context.Context
 	cancel  context.CancelCauseFunc
 	sending sync.WaitGroup
-	held    chan struct{} // each chunk that is in memory holds one
+	held    chan []byte // room for chunks; nil is room that was not made yet
 	packer  *packer
 	encoder frame.Encoder
 	buffers sync.Pool // *buffers
@@ -114,6 +117,7 @@ type putting struct {
 type object struct {
 	name    string
 	content []byte
+	sum     sum256 // of the content, for the server to compare
 }
 
 // keep is artifact.Keep. It returns before the bytes are stored; Put waits for that.
@@ -123,35 +127,46 @@ func (p *putting) keep(r io.Reader, size int64) (pipeline.Digest, error) {
 	}
 	whole := sha256.New()
 	parts := binary.LittleEndian.AppendUint64(nil, uint64(size))
-	for n := int64(0); ; {
-		select {
-		case p.held <- struct{}{}:
-		case <-p.ctx.Done():
-			return "", context.Cause(p.ctx)
+	for left := size; left > 0 || len(parts) == 8; {
+		chunk, err := p.chunk()
+		if err != nil {
+			return "", err
 		}
-		chunk, err := io.ReadAll(io.LimitReader(r, int64(p.store.chunk)))
-		last := err == nil && len(chunk) < p.store.chunk
-		if err != nil || n > 0 && len(chunk) == 0 {
-			<-p.held
-			if err != nil {
-				return "", err
-			}
-			break
+		done := func() { p.held <- chunk }
+		chunk = chunk[:min(left, int64(p.store.chunk))]
+		if _, err := io.ReadFull(r, chunk); err != nil {
+			done()
+			return "", err
 		}
-		n += int64(len(chunk))
-		whole.Write(chunk)
+		left -= int64(len(chunk))
 		sum := sum256(sha256.Sum256(chunk))
 		parts = append(parts, sum[:]...)
-		p.send(object{p.store.name(blob, sum), chunk}, func() { <-p.held })
-		if last {
-			break
+		if size > int64(p.store.chunk) {
+			whole.Write(chunk)
 		}
+		p.send(object{p.store.name(blob, sum), chunk, sum}, done)
 	}
-	if len(parts) > 8+sha256.Size {
-		p.held <- struct{}{}
-		p.send(object{p.store.name(list, sum256(whole.Sum(nil))), parts}, func() { <-p.held })
+	if err := artifact.ReadWhole(r, nil); err != nil {
+		return "", err
 	}
+	if len(parts) == 8+sha256.Size { // it is its own one chunk
+		return frame.DigestOf(sum256(parts[8:])), nil
+	}
+	p.send(object{p.store.name(list, sum256(whole.Sum(nil))), parts, sha256.Sum256(parts)}, func() {})
 	return artifact.Sum(whole), nil
+}
+
+// chunk waits for room for a chunk. All of them are reused, for making them is dear.
+func (p *putting) chunk() ([]byte, error) {
+	select {
+	case chunk := <-p.held:
+		if chunk == nil {
+			chunk = make([]byte, p.store.chunk)
+		}
+		return chunk[:cap(chunk)], nil
+	case <-p.ctx.Done():
+		return nil, context.Cause(p.ctx)
+	}
 }
 
 // send stores an object, should it not be there. done is called when its content is not needed any more.
@@ -255,13 +270,13 @@ func (p *putting) still(ctx context.Context) error {
 	return nil
 }
 
-// write writes an object, with its SHA-256 for the server to compare; fresh: only where none is.
+// write writes an object; fresh: only where none is.
 func (s *Store) write(ctx context.Context, o object, fresh bool) error {
 	options := minio.PutObjectOptions{ContentType: "application/octet-stream"}
 	if fresh {
 		options.SetMatchETagExcept("*")
 	}
-	sum := sha256.Sum256(o.content) // it is signed with the request, so that nothing else arrives
-	_, err := minio.Core{Client: s.client}.PutObject(ctx, s.o.Bucket, o.name, bytes.NewReader(o.content), int64(len(o.content)), "", hex.EncodeToString(sum[:]), options)
+	// The sum is signed with the request, so that nothing else arrives.
+	_, err := minio.Core{Client: s.client}.PutObject(ctx, s.o.Bucket, o.name, bytes.NewReader(o.content), int64(len(o.content)), "", hex.EncodeToString(o.sum[:]), options)
 	return err
 }
