@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 
 	"github.com/conveyor-ci/conveyor/pipeline"
@@ -52,6 +53,9 @@ func (k *packer) add(ctx context.Context, h frame.Head, payload []byte) error {
 		_, _ = rand.Read(k.pack.salt[:]) // never fails
 	}
 	k.pack.entries = append(k.pack.entries, frame.Entry{Key: frame.KeyOf(h.Digest), Offset: uint32(len(k.content))})
+	if len(k.content) > frame.Most { // it is going to be a whole one
+		k.content = slices.Grow(k.content, max(0, k.store.packSize+k.store.packSize/8+2*frame.Most-len(k.content)))
+	}
 	k.content = append(h.AppendTo(k.content, k.pack.salt), payload...)
 	if len(k.content) >= k.store.packSize {
 		k.flush(ctx)

@@ -43,8 +43,8 @@ func (s *Store) put(ctx context.Context, root string, globs []string, limits art
 	defer encoder.Close()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	p := &putting{store: s, ctx: ctx, cancel: cancel, encoder: encoder, begun: map[string]bool{}, packed: map[frame.Key]bool{}, held: make(chan []byte, s.o.Concurrency)}
-	for range s.o.Concurrency {
+	p := &putting{store: s, ctx: ctx, cancel: cancel, encoder: encoder, begun: map[string]bool{}, packed: map[frame.Key]bool{}, held: make(chan []byte, mostChunks)}
+	for range mostChunks {
 		p.held <- nil
 	}
 	p.buffers.New = func() any { return &buffers{} }
@@ -198,6 +198,9 @@ func (p *putting) request(name string, do func() error) {
 		}
 	})
 }
+
+// mostChunks is how many chunks one Put has in memory.
+const mostChunks = 6
 
 // asked is how long a content must be, in bytes, for it to be asked for first. Of a shorter one the question costs as much
 // as the content.

@@ -37,8 +37,8 @@ func (s *Store) open(ctx context.Context, d pipeline.Digest) (io.ReadCloser, err
 	if err == nil {
 		return io.NopCloser(bytes.NewReader(content)), nil
 	}
-	if errors.Is(err, artifact.ErrNotFound) {
-		err = errors.Join(err, s.shelf.damaged())
+	if damaged := s.shelf.damaged(); damaged != nil && errors.Is(err, artifact.ErrNotFound) {
+		err = damaged // it may be there, and who removes what is not needed must not take it for gone
 	}
 	return nil, err
 }
