@@ -12,8 +12,9 @@ import (
 // Collector is a store that can forget.
 type Collector interface {
 	// Collect removes what belongs to none of the artifacts that are named, as far as it was not stored within the grace.
-	// What they share with others stays. Whatever cannot be found out about one of them ends it before anything is
-	// removed; one that is not there names nothing. It may be repeated, and may run while artifacts are stored and read.
+	// What they share with others stays, and a store may keep a little of the rest beside it, or for a while. Whatever cannot
+	// be found out about one of them ends it before anything is removed; one that is not there names nothing. It may be
+	// repeated, and may run while artifacts are stored and read.
 	Collect(ctx context.Context, keep []pipeline.Digest, grace time.Duration) (Collected, error)
 }
 

@@ -70,3 +70,17 @@ func DigestOf(b []byte) pipeline.Digest {
 	sum := sha256.Sum256(b)
 	return pipeline.Digest("sha256:" + hex.EncodeToString(sum[:]))
 }
+
+// ReadWhole fills b and reads the end behind it, which is where a file that grew is found out.
+func ReadWhole(r io.Reader, b []byte) error {
+	if _, err := io.ReadFull(r, b); err != nil {
+		return err
+	}
+	var one [1]byte
+	if n, err := r.Read(one[:]); n != 0 {
+		return fmt.Errorf("more bytes came than were announced")
+	} else if err != io.EOF {
+		return err
+	}
+	return nil
+}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/conveyor-ci/conveyor/pipeline"
 	"github.com/conveyor-ci/conveyor/pipeline/artifact"
+	"github.com/conveyor-ci/conveyor/pipeline/artifact/frame"
 )
 
 var _ artifact.Collector = (*Store)(nil)
@@ -54,11 +55,11 @@ func (s *Store) Collect(ctx context.Context, keep []pipeline.Digest, grace time.
 func (s *Store) needs(contents map[pipeline.Digest]bool) (map[key]bool, error) {
 	keys := map[key]bool{}
 	for d := range contents {
-		digest, ok := parseDigest(d)
+		digest, ok := frame.ParseDigest(d)
 		if !ok {
 			return nil, fmt.Errorf("%q is not a digest", d)
 		}
-		keys[keyOf(digest)] = true
+		keys[frame.KeyOf(digest)] = true
 		h, payload, err := s.frame(digest, s.borrow())
 		s.giveBack(payload)
 		if errors.Is(err, artifact.ErrNotFound) || errors.Is(err, artifact.ErrCorrupt) {
@@ -67,7 +68,7 @@ func (s *Store) needs(contents map[pipeline.Digest]bool) (map[key]bool, error) {
 		if err != nil {
 			return nil, err
 		}
-		if h.kind != list {
+		if h.Kind != list {
 			continue
 		}
 		_, names, err := s.read(digest)
@@ -147,8 +148,8 @@ func (s *Store) stored(p *pack, entries []entry) (n int64, err error) {
 		if err := readAt(p, b[:], int64(e.at.offset)); err != nil {
 			return 0, err
 		}
-		if h, ok := parseHead(b[:], p.salt); ok {
-			n += headSize + int64(h.stored)
+		if h, ok := frame.Parse(b[:], p.salt); ok {
+			n += headSize + int64(h.Stored)
 		}
 	}
 	return n, nil

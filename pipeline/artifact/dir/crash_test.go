@@ -7,7 +7,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"log/slog"
 	"os"
@@ -19,6 +18,7 @@ import (
 	"github.com/conveyor-ci/conveyor/pipeline"
 	"github.com/conveyor-ci/conveyor/pipeline/artifact"
 	"github.com/conveyor-ci/conveyor/pipeline/artifact/artifacttest"
+	"github.com/conveyor-ci/conveyor/pipeline/artifact/frame"
 )
 
 // childStore tells the test program to be a process that stores artifacts until it is killed.
@@ -270,10 +270,10 @@ func TestASoundFrameWithOtherBytesIsRefused(t *testing.T) {
 	must(t, err)
 	p := s.packs[0]
 	forge := func(digest pipeline.Digest, kind byte, payload []byte) {
-		sum, _ := parseDigest(digest)
-		h := head{kind: kind, raw: uint32(len(payload)), stored: uint32(len(payload)), sum: crc32.Checksum(payload, castagnoli), digest: sum}
-		s.index[keyOf(sum)] = place{0, uint32(p.size)}
-		b := append(h.appendTo(nil, p.salt), payload...)
+		sum, _ := frame.ParseDigest(digest)
+		h := head{Kind: kind, Raw: uint32(len(payload)), Stored: uint32(len(payload)), Sum: frame.Checksum(payload), Digest: sum}
+		s.index[frame.KeyOf(sum)] = place{0, uint32(p.size)}
+		b := append(h.AppendTo(nil, p.salt), payload...)
 		_, err := p.file.WriteAt(b, p.size)
 		must(t, err)
 		p.size += int64(len(b))
@@ -285,7 +285,7 @@ func TestASoundFrameWithOtherBytesIsRefused(t *testing.T) {
 		if _, err := artifacttest.Content(t.Context(), s, f); !errors.Is(err, artifact.ErrCorrupt) {
 			t.Errorf("%s as a blob: %v", f.Path, err)
 		}
-		one, _ := parseDigest(artifact.DigestOf([]byte("no pattern")))
+		one, _ := frame.ParseDigest(artifact.DigestOf([]byte("no pattern")))
 		forge(f.Digest, list, append(bytes.Clone(chunks), one[:]...))
 		if content, err := artifacttest.Content(t.Context(), s, f); f.Path != "raw" && !errors.Is(err, artifact.ErrCorrupt) {
 			t.Errorf("%s as a list of another file: %q, %v", f.Path, content, err)

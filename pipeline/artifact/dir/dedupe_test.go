@@ -13,6 +13,7 @@ import (
 
 	"github.com/conveyor-ci/conveyor/pipeline/artifact"
 	"github.com/conveyor-ci/conveyor/pipeline/artifact/artifacttest"
+	"github.com/conveyor-ci/conveyor/pipeline/artifact/frame"
 )
 
 func TestTheSameBytesAreStoredOnceAcrossArtifactsAndRestarts(t *testing.T) {
@@ -65,9 +66,9 @@ func TestAFileThatLooksLikeAFrameIsNeverTakenForOne(t *testing.T) {
 	s := opened(t, dir)
 	victim, err := s.Put(t.Context(), artifacttest.Write(t, map[string]string{"v": "victim"}), all, artifact.Limits{})
 	must(t, err)
-	digest, _ := parseDigest(victim.Files[0].Digest)
+	digest, _ := frame.ParseDigest(victim.Files[0].Digest)
 	guess := [8]byte{1, 2, 3, 4, 5, 6, 7, 8}
-	evil := head{kind: blob, codec: raw, raw: 4, stored: 4, digest: digest}.appendTo(nil, guess)
+	evil := head{Kind: blob, Codec: frame.Raw, Raw: 4, Stored: 4, Digest: digest}.AppendTo(nil, guess)
 	before := s.packs[0].size
 	_, err = s.Put(t.Context(), artifacttest.Write(t, map[string]string{"e": string(evil) + "evil"}), all, artifact.Limits{})
 	must(t, err)

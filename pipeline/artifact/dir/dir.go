@@ -8,7 +8,7 @@
 // What is read is checked against its SHA-256 before it is believed. A frame that a crash tore is cut off at Open. One
 // process at a time uses the directory. What nobody needs is removed by Collect alone.
 //
-// Start reading at Store, then frame.go for the format.
+// Start reading at Store, then frame.go, and package frame for the format.
 package dir
 
 import (
@@ -19,15 +19,13 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"runtime"
 	"sync"
 	"syscall"
 	"time"
 
-	"github.com/klauspost/compress/zstd"
-
 	"github.com/conveyor-ci/conveyor/pipeline"
 	"github.com/conveyor-ci/conveyor/pipeline/artifact"
+	"github.com/conveyor-ci/conveyor/pipeline/artifact/frame"
 )
 
 // ErrInUse is what Open returns while another process, or another Store, has the directory.
@@ -40,7 +38,7 @@ type Store struct {
 	lock     *os.File
 	packSize int64 // a pack that has reached it is followed by the next one
 	chunk    int64 // longer objects are cut into pieces of this size, at most chunkSize
-	decoder  *zstd.Decoder
+	decoder  frame.Decoder
 	scratch  sync.Pool // *[]byte of up to chunkSize, for what was read and not yet decompressed
 
 	mu      sync.RWMutex
@@ -87,11 +85,10 @@ func open(dir string, log *slog.Logger, packSize, chunk int64) (s *Store, err er
 		}
 		return nil, fmt.Errorf("artifact/dir: lock %s: %w", dir, err)
 	}
-	decoder, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(runtime.GOMAXPROCS(0)), zstd.WithDecoderLowmem(true),
-		zstd.WithDecoderMaxMemory(chunkSize), zstd.WithDecodeAllCapLimit(true))
+	decoder, err := frame.NewDecoder()
 	if err != nil {
 		_ = lock.Close()
-		return nil, fmt.Errorf("artifact/dir: make a decoder: %w", err)
+		return nil, fmt.Errorf("artifact/dir: %w", err)
 	}
 	s = &Store{dir: dir, log: log, lock: lock, packSize: packSize, chunk: chunk, decoder: decoder, index: make(map[key]place), recent: make(map[key]time.Time), remembered: 1 << 16, now: time.Now}
 	if err := s.load(); err != nil {

@@ -5,23 +5,20 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
-	"hash/crc32"
 	"io"
-	"runtime"
 	"sync"
 	"time"
 
-	"github.com/klauspost/compress/zstd"
-
 	"github.com/conveyor-ci/conveyor/pipeline"
 	"github.com/conveyor-ci/conveyor/pipeline/artifact"
+	"github.com/conveyor-ci/conveyor/pipeline/artifact/frame"
 )
 
 // keeper stores the objects of one Put. Its buffers and encoders go with it, so that an idle store holds none.
 type keeper struct {
 	store   *Store
 	round   uint64
-	encoder *zstd.Encoder
+	encoder frame.Encoder
 	buffers sync.Pool // *buffers, one per worker
 }
 
@@ -31,10 +28,9 @@ type buffers struct {
 }
 
 func (s *Store) keeper() (*keeper, error) {
-	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithWindowSize(chunkSize),
-		zstd.WithEncoderConcurrency(runtime.GOMAXPROCS(0)), zstd.WithEncoderCRC(false))
+	encoder, err := frame.NewEncoder()
 	if err != nil {
-		return nil, fmt.Errorf("make an encoder: %w", err)
+		return nil, err
 	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -43,7 +39,7 @@ func (s *Store) keeper() (*keeper, error) {
 	return k, s.broken
 }
 
-func (k *keeper) close() { _ = k.encoder.Close() }
+func (k *keeper) close() { k.encoder.Close() }
 
 // keep is an artifact.Keep.
 func (k *keeper) keep(r io.Reader, size int64) (pipeline.Digest, error) {
@@ -56,27 +52,24 @@ func (k *keeper) keep(r io.Reader, size int64) (pipeline.Digest, error) {
 		return k.keepLong(r, size, buf)
 	}
 	chunk := buf.chunk[:size]
-	if _, err := io.ReadFull(r, chunk); err != nil {
-		return "", err
-	}
-	if err := mustEnd(r); err != nil {
+	if err := artifact.ReadWhole(r, chunk); err != nil {
 		return "", err
 	}
 	digest := sha256.Sum256(chunk)
-	return digestOf(digest), k.frame(blob, digest, chunk, buf)
+	return frame.DigestOf(digest), k.frame(blob, digest, chunk, buf)
 }
 
 // has is an artifact.Has.
 func (k *keeper) has(d pipeline.Digest, size int64) bool {
-	digest, ok := parseDigest(d)
+	digest, ok := frame.ParseDigest(d)
 	if !ok {
 		return false
 	}
 	if size <= k.store.chunk {
-		k.store.use(keyOf(digest))
+		k.store.use(frame.KeyOf(digest))
 		return k.store.sound(blob, digest)
 	}
-	k.store.use(keyOf(digest))
+	k.store.use(frame.KeyOf(digest))
 	if !k.store.sound(list, digest) {
 		return false
 	}
@@ -110,27 +103,16 @@ func (k *keeper) keepLong(r io.Reader, size int64, buf *buffers) (pipeline.Diges
 		}
 		names = append(names, digest[:]...)
 	}
-	if err := mustEnd(r); err != nil {
+	if err := artifact.ReadWhole(r, nil); err != nil {
 		return "", err
 	}
 	digest := sum256(whole.Sum(nil))
-	return digestOf(digest), k.frame(list, digest, names, buf)
+	return frame.DigestOf(digest), k.frame(list, digest, names, buf)
 }
 
 func (k *keeper) keepBytes(b []byte) error {
 	_, err := k.keep(bytes.NewReader(b), int64(len(b)))
 	return err
-}
-
-// mustEnd reads the end, which is where a file that grew is found out.
-func mustEnd(r io.Reader) error {
-	var one [1]byte
-	if n, err := r.Read(one[:]); n != 0 {
-		return fmt.Errorf("more bytes came than were announced")
-	} else if err != io.EOF {
-		return err
-	}
-	return nil
 }
 
 // use notes that a Put relies on a frame.
@@ -155,18 +137,11 @@ func (s *Store) forget(since time.Time) {
 
 // frame stores one frame unless a sound one is there.
 func (k *keeper) frame(kind byte, digest sum256, content []byte, buf *buffers) error {
-	k.store.use(keyOf(digest))
+	k.store.use(frame.KeyOf(digest))
 	if k.store.sound(kind, digest) {
 		return nil
 	}
-	h := head{kind: kind, codec: raw, raw: uint32(len(content)), digest: digest}
-	payload := content
-	if kind == blob { // digests do not compress
-		buf.compressed = k.encoder.EncodeAll(content, buf.compressed[:0])
-		if len(buf.compressed) < len(content)-len(content)/32 {
-			h.codec, payload = zstdOne, buf.compressed
-		}
-	}
-	h.stored, h.sum = uint32(len(payload)), crc32.Checksum(payload, castagnoli)
+	h, payload, grown := k.encoder.Encode(kind, digest, content, buf.compressed)
+	buf.compressed = grown
 	return k.store.append(h, payload, k.round)
 }

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"sort"
 	"strings"
+
+	"github.com/conveyor-ci/conveyor/pipeline/artifact/frame"
 )
 
 // load opens the packs and rebuilds the index. Frames of later packs win over those of earlier ones: they were written
@@ -78,8 +80,8 @@ func (s *Store) scan(i int) (end int64, err error) {
 		if err != nil {
 			return 0, fmt.Errorf("artifact/dir: read %s: %w", p.name, err)
 		}
-		h, ok := parseHead(b, p.salt)
-		if !ok || at+headSize+int64(h.stored) > p.size {
+		h, ok := frame.Parse(b, p.salt)
+		if !ok || at+headSize+int64(h.Stored) > p.size {
 			next, err := w.find(at+1, p.salt)
 			if err != nil {
 				return 0, fmt.Errorf("artifact/dir: read %s: %w", p.name, err)
@@ -91,8 +93,8 @@ func (s *Store) scan(i int) (end int64, err error) {
 			at = next
 			continue
 		}
-		s.index[keyOf(h.digest)] = place{uint32(i), uint32(at)}
-		at += headSize + int64(h.stored)
+		s.index[frame.KeyOf(h.Digest)] = place{uint32(i), uint32(at)}
+		at += headSize + int64(h.Stored)
 		end = at
 	}
 	return end, nil
@@ -139,7 +141,7 @@ func (w *window) find(offset int64, salt [8]byte) (int64, error) {
 		if b, err = w.at(offset, headSize); err != nil {
 			return 0, err
 		}
-		if h, ok := parseHead(b, salt); ok && offset+headSize+int64(h.stored) <= w.size {
+		if h, ok := frame.Parse(b, salt); ok && offset+headSize+int64(h.Stored) <= w.size {
 			return offset, nil
 		}
 		offset++

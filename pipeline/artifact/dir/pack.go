@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"github.com/conveyor-ci/conveyor/pipeline/artifact/frame"
 )
 
 // pack is an append-only file of frames.
@@ -36,7 +38,7 @@ func (s *Store) append(h head, payload []byte, round uint64) error {
 	if s.round != round {
 		return errThrownAway
 	}
-	at, ok := s.index[keyOf(h.digest)]
+	at, ok := s.index[frame.KeyOf(h.Digest)]
 	if ok && at.pack&proven != 0 {
 		return nil
 	}
@@ -47,12 +49,12 @@ func (s *Store) append(h head, payload []byte, round uint64) error {
 	}
 	last := len(s.packs) - 1
 	p := s.packs[last]
-	s.index[keyOf(h.digest)] = place{uint32(last) | proven, uint32(p.size + int64(len(s.pending)))}
-	s.keys = append(s.keys, keyOf(h.digest))
+	s.index[frame.KeyOf(h.Digest)] = place{uint32(last) | proven, uint32(p.size + int64(len(s.pending)))}
+	s.keys = append(s.keys, frame.KeyOf(h.Digest))
 	if s.pending == nil {
 		s.pending = make([]byte, 0, writeAt+headSize+chunkSize)
 	}
-	s.pending = append(h.appendTo(s.pending, p.salt), payload...)
+	s.pending = append(h.AppendTo(s.pending, p.salt), payload...)
 	if len(s.pending) < writeAt {
 		return nil
 	}

@@ -7,18 +7,18 @@ import (
 	"errors"
 	"fmt"
 	"hash"
-	"hash/crc32"
 	"io"
 	"os"
 
 	"github.com/conveyor-ci/conveyor/pipeline"
 	"github.com/conveyor-ci/conveyor/pipeline/artifact"
+	"github.com/conveyor-ci/conveyor/pipeline/artifact/frame"
 )
 
 // openObject opens an object by its digest. A short one is verified before the first byte is handed out; of a long one
 // the last chunk is held back until the whole is verified.
 func (s *Store) openObject(d pipeline.Digest) (io.ReadCloser, error) {
-	digest, ok := parseDigest(d)
+	digest, ok := frame.ParseDigest(d)
 	if !ok {
 		return nil, fmt.Errorf("%w: not a digest", artifact.ErrNotFound)
 	}
@@ -68,7 +68,7 @@ func (l *long) next() error {
 	}
 	_, chunk, err := l.store.read(sum256(l.names))
 	if errors.Is(err, artifact.ErrNotFound) {
-		err = fmt.Errorf("%w: a part of %s is missing", artifact.ErrCorrupt, digestOf(l.want))
+		err = fmt.Errorf("%w: a part of %s is missing", artifact.ErrCorrupt, frame.DigestOf(l.want))
 	}
 	if err != nil {
 		return err
@@ -77,7 +77,7 @@ func (l *long) next() error {
 	l.sum.Write(chunk)
 	l.seen += int64(len(chunk))
 	if len(l.names) == 0 && (sum256(l.sum.Sum(nil)) != l.want || l.seen != l.size) {
-		return fmt.Errorf("%w: %s", artifact.ErrCorrupt, digestOf(l.want))
+		return fmt.Errorf("%w: %s", artifact.ErrCorrupt, frame.DigestOf(l.want))
 	}
 	l.chunk = chunk
 	return nil
@@ -95,14 +95,11 @@ func (s *Store) read(digest sum256) (kind byte, content []byte, err error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	content = make([]byte, 0, h.raw)
-	if h.codec == raw {
-		return h.kind, append(content, payload...), nil
+	content, err = s.decoder.Decode(h, payload)
+	if err != nil {
+		return 0, nil, damaged(digest, err.Error())
 	}
-	if content, err = s.decoder.DecodeAll(payload, content); err != nil || len(content) != int(h.raw) {
-		return 0, nil, damaged(digest, "the payload does not decompress")
-	}
-	return h.kind, content, nil
+	return h.Kind, content, nil
 }
 
 // frame reads the frame of a digest as it is stored, into buf when that is large enough.
@@ -114,7 +111,7 @@ func (s *Store) frame(digest sum256, buf []byte) (head, []byte, error) {
 		return head{}, buf, err
 	}
 	h, buf, err := s.frameAt(p, at, buf)
-	if err == nil && h.digest != digest {
+	if err == nil && h.Digest != digest {
 		err = damaged(digest, "the frame's head is damaged")
 	}
 	return h, buf, err
@@ -126,19 +123,19 @@ func (s *Store) frameAt(p *pack, at int64, buf []byte) (head, []byte, error) {
 	if err := readAt(p, b[:], at); err != nil {
 		return head{}, buf, err
 	}
-	h, ok := parseHead(b[:], p.salt)
+	h, ok := frame.Parse(b[:], p.salt)
 	if !ok {
 		return head{}, buf, fmt.Errorf("%w: a frame's head in %s is damaged", artifact.ErrCorrupt, p.name)
 	}
-	if cap(buf) < int(h.stored) {
-		buf = make([]byte, h.stored)
+	if cap(buf) < int(h.Stored) {
+		buf = make([]byte, h.Stored)
 	}
-	buf = buf[:h.stored]
+	buf = buf[:h.Stored]
 	if err := readAt(p, buf, at+headSize); err != nil {
 		return head{}, buf, err
 	}
-	if crc32.Checksum(buf, castagnoli) != h.sum {
-		return head{}, buf, damaged(h.digest, "the frame's payload is damaged")
+	if frame.Checksum(buf) != h.Sum {
+		return head{}, buf, damaged(h.Digest, "the frame's payload is damaged")
 	}
 	return h, buf, nil
 }
@@ -155,13 +152,13 @@ func readAt(p *pack, b []byte, at int64) error {
 }
 
 func damaged(digest sum256, how string) error {
-	return fmt.Errorf("%w: %s: %s", artifact.ErrCorrupt, digestOf(digest), how)
+	return fmt.Errorf("%w: %s: %s", artifact.ErrCorrupt, frame.DigestOf(digest), how)
 }
 
 // find returns the place of a frame that can be read from its file.
 func (s *Store) find(digest sum256) (*pack, int64, error) {
 	s.mu.RLock()
-	at, ok := s.index[keyOf(digest)]
+	at, ok := s.index[frame.KeyOf(digest)]
 	closed := s.broken == errClosed
 	written := ok && !closed && int64(at.offset) < s.packs[at.number()].size
 	s.mu.RUnlock()
@@ -188,7 +185,7 @@ func (s *Store) find(digest sum256) (*pack, int64, error) {
 // crash, or on an old disk, a frame may be there and still be damaged, and an artifact must not be built on it.
 func (s *Store) sound(kind byte, digest sum256) bool {
 	s.mu.RLock()
-	at, ok := s.index[keyOf(digest)]
+	at, ok := s.index[frame.KeyOf(digest)]
 	s.mu.RUnlock()
 	if !ok {
 		return false
@@ -198,13 +195,13 @@ func (s *Store) sound(kind byte, digest sum256) bool {
 	}
 	h, payload, err := s.frame(digest, s.borrow())
 	s.giveBack(payload)
-	if err != nil || h.kind != kind {
+	if err != nil || h.Kind != kind {
 		return false
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.index[keyOf(digest)] == at {
-		s.index[keyOf(digest)] = place{at.pack | proven, at.offset}
+	if s.index[frame.KeyOf(digest)] == at {
+		s.index[frame.KeyOf(digest)] = place{at.pack | proven, at.offset}
 	}
 	return true
 }

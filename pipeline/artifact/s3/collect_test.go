@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"math"
 	"os"
 	"path/filepath"
 	"testing"
@@ -9,26 +10,33 @@ import (
 	"github.com/conveyor-ci/conveyor/pipeline"
 	"github.com/conveyor-ci/conveyor/pipeline/artifact"
 	"github.com/conveyor-ci/conveyor/pipeline/artifact/artifacttest"
+	"github.com/conveyor-ci/conveyor/pipeline/artifact/frame"
 	"github.com/conveyor-ci/conveyor/test/s3server"
 )
 
 func TestItForgetsWhatNobodyNeeds(t *testing.T) {
 	t.Parallel()
 	server := s3server.Start(t)
-	artifacttest.Collect(t, func(t testing.TB) artifact.Store {
-		o := options(server)
-		o.Prefix = filepath.Base(t.TempDir()) + t.Name()
-		o.Now = func() time.Time { return time.Now().Add(30 * 24 * time.Hour) } // so that all is old
-		s := open(t, o)
-		s.chunk = 16
-		return s
-	})
+	for name, small := range map[string]int64{"AllInPacks": frame.Most, "SomeInPacks": 8, "NothingInPacks": unpacked} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			artifacttest.Collect(t, func(t testing.TB) artifact.Store {
+				o := options(server)
+				o.Prefix = filepath.Base(t.TempDir()) + t.Name()
+				o.Now = func() time.Time { return time.Now().Add(30 * 24 * time.Hour) } // so that all is old
+				s := open(t, o)
+				s.chunk, s.small, s.wasteful = 16, small, math.MaxInt64 // nothing may be wasted
+				return s
+			})
+		})
+	}
 }
 
 func TestWhatIsStoredAgainIsYoungAndStays(t *testing.T) {
 	t.Parallel()
 	server := s3server.Start(t)
 	s, other := open(t, options(server)), open(t, options(server)) // two servers
+	s.small = unpacked
 	m := put(t, s, map[string]string{"a": "a", "b": "b"})
 	old := time.Now().Add(-30 * 24 * time.Hour)
 	for _, d := range []pipeline.Digest{m.Digest(), m.Files[0].Digest, m.Files[1].Digest} {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/conveyor-ci/conveyor/pipeline"
 	"github.com/conveyor-ci/conveyor/pipeline/artifact"
+	"github.com/conveyor-ci/conveyor/pipeline/artifact/frame"
 )
 
 // Put is artifact.Store's. The manifest is written last: whoever finds it finds all that it names.
@@ -31,27 +32,69 @@ func (s *Store) Put(ctx context.Context, root string, globs []string, limits art
 }
 
 func (s *Store) put(ctx context.Context, root string, globs []string, limits artifact.Limits) (artifact.Manifest, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	p := &putting{store: s, ctx: ctx, cancel: cancel, begun: map[string]bool{}, held: make(chan struct{}, s.o.Concurrency)}
-	m, err := artifact.Gather(ctx, root, globs, limits, p.keep)
-	p.sending.Wait()
-	if cause := context.Cause(ctx); cause != nil {
-		err = cause // the first failure, and not what came of it
+	began := s.o.Now()
+	if err := s.refresh(ctx); err != nil {
+		return artifact.Manifest{}, err
 	}
+	encoder, err := frame.NewEncoder()
 	if err != nil {
 		return artifact.Manifest{}, err
 	}
-	encoded := m.Encode()
-	if len(encoded) > artifact.MaxManifest {
-		return artifact.Manifest{}, fmt.Errorf("%w: the list of files has %d bytes", artifact.ErrTooBig, len(encoded))
+	defer encoder.Close()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	p := &putting{store: s, ctx: ctx, cancel: cancel, encoder: encoder, begun: map[string]bool{}, packed: map[frame.Key]bool{}, held: make(chan []byte, mostChunks)}
+	for range mostChunks {
+		p.held <- nil
 	}
-	_, err = p.keep(bytes.NewReader(encoded), int64(len(encoded)))
-	p.sending.Wait()
-	if err = errors.Join(err, context.Cause(ctx)); err != nil {
+	p.buffers.New = func() any { return &buffers{} }
+	p.packer = s.packer(p.request)
+	m, err := artifact.Gather(ctx, root, globs, limits, p.keep)
+	if err == nil && p.packer.several() {
+		p.packer.rest(ctx) // while the others are under way
+	}
+	if err = p.sent(err); err != nil {
 		return artifact.Manifest{}, err
 	}
+	if err := p.keepManifest(m); err != nil {
+		return artifact.Manifest{}, err
+	}
+	if took := s.o.Now().Sub(began); took > mostPut {
+		return artifact.Manifest{}, fmt.Errorf("it took %s, and what it found in the bucket may be about to be removed; store it again", took)
+	}
 	return m, p.still(ctx)
+}
+
+// mostPut is how long a Put may take. For what it has found in packs it relies on the listing with which it began; what is
+// condemned after that stays for the grace of Collect, which is a day longer at least.
+const mostPut = 24 * time.Hour
+
+// keepManifest stores the list of the files, when they are stored: in the last pack, or behind it when it is large.
+func (p *putting) keepManifest(m artifact.Manifest) error {
+	encoded := m.Encode()
+	if len(encoded) > artifact.MaxManifest {
+		return fmt.Errorf("%w: the list of files has %d bytes", artifact.ErrTooBig, len(encoded))
+	}
+	if int64(len(encoded)) > p.store.small {
+		p.packer.rest(p.ctx)
+		if err := p.sent(nil); err != nil {
+			return err
+		}
+	}
+	_, err := p.keep(bytes.NewReader(encoded), int64(len(encoded)))
+	if err == nil {
+		p.packer.rest(p.ctx)
+	}
+	return p.sent(err)
+}
+
+// sent waits for all that is under way. The first failure counts, and not what came of it.
+func (p *putting) sent(err error) error {
+	p.sending.Wait()
+	if cause := context.Cause(p.ctx); cause != nil {
+		return cause
+	}
+	return err
 }
 
 // putting is one Put. Its requests go out while the next files are read.
@@ -60,51 +103,70 @@ type putting struct {
 	ctx     context.Context
 	cancel  context.CancelCauseFunc
 	sending sync.WaitGroup
-	held    chan struct{} // each chunk that is in memory holds one
+	held    chan []byte // room for chunks; nil is room that was not made yet
+	packer  *packer
+	encoder frame.Encoder
+	buffers sync.Pool // *buffers
 
 	mu        sync.Mutex
-	begun     map[string]bool // names that this Put has sent, or found
-	refreshed []object        // what was there, and so old that it might be about to be removed
+	begun     map[string]bool    // names that this Put has sent, or found
+	packed    map[frame.Key]bool // what this Put has packed, or found in a pack
+	refreshed []object           // what was there, and so old that it might be about to be removed
 }
 
 type object struct {
 	name    string
 	content []byte
+	sum     sum256 // of the content, for the server to compare
 }
 
 // keep is artifact.Keep. It returns before the bytes are stored; Put waits for that.
 func (p *putting) keep(r io.Reader, size int64) (pipeline.Digest, error) {
+	if size <= p.store.small {
+		return p.keepSmall(r, size)
+	}
 	whole := sha256.New()
 	parts := binary.LittleEndian.AppendUint64(nil, uint64(size))
-	for n := int64(0); ; {
-		select {
-		case p.held <- struct{}{}:
-		case <-p.ctx.Done():
-			return "", context.Cause(p.ctx)
+	for left := size; left > 0 || len(parts) == 8; {
+		chunk, err := p.chunk()
+		if err != nil {
+			return "", err
 		}
-		chunk, err := io.ReadAll(io.LimitReader(r, int64(p.store.chunk)))
-		last := err == nil && len(chunk) < p.store.chunk
-		if err != nil || n > 0 && len(chunk) == 0 {
-			<-p.held
-			if err != nil {
-				return "", err
-			}
-			break
+		done := func() { p.held <- chunk }
+		chunk = chunk[:min(left, int64(p.store.chunk))]
+		if _, err := io.ReadFull(r, chunk); err != nil {
+			done()
+			return "", err
 		}
-		n += int64(len(chunk))
-		whole.Write(chunk)
+		left -= int64(len(chunk))
 		sum := sum256(sha256.Sum256(chunk))
 		parts = append(parts, sum[:]...)
-		p.send(object{p.store.name(blob, sum), chunk}, func() { <-p.held })
-		if last {
-			break
+		if size > int64(p.store.chunk) {
+			whole.Write(chunk)
 		}
+		p.send(object{p.store.name(blob, sum), chunk, sum}, done)
 	}
-	if len(parts) > 8+sha256.Size {
-		p.held <- struct{}{}
-		p.send(object{p.store.name(list, sum256(whole.Sum(nil))), parts}, func() { <-p.held })
+	if err := artifact.ReadWhole(r, nil); err != nil {
+		return "", err
 	}
+	if len(parts) == 8+sha256.Size { // it is its own one chunk
+		return frame.DigestOf(sum256(parts[8:])), nil
+	}
+	p.send(object{p.store.name(list, sum256(whole.Sum(nil))), parts, sha256.Sum256(parts)}, func() {})
 	return artifact.Sum(whole), nil
+}
+
+// chunk waits for room for a chunk. All of them are reused, for making them is dear.
+func (p *putting) chunk() ([]byte, error) {
+	select {
+	case chunk := <-p.held:
+		if chunk == nil {
+			chunk = make([]byte, p.store.chunk)
+		}
+		return chunk[:cap(chunk)], nil
+	case <-p.ctx.Done():
+		return nil, context.Cause(p.ctx)
+	}
 }
 
 // send stores an object, should it not be there. done is called when its content is not needed any more.
@@ -117,19 +179,28 @@ func (p *putting) send(o object, done func()) {
 		done()
 		return
 	}
-	p.sending.Go(func() {
+	p.request(o.name, func() error {
 		defer done()
+		return p.stored(o)
+	})
+}
+
+// request does something with the bucket while the next files are read.
+func (p *putting) request(name string, do func() error) {
+	p.sending.Go(func() {
 		select {
 		case p.store.slots <- struct{}{}:
 			defer func() { <-p.store.slots }()
 		case <-p.ctx.Done():
-			return
 		}
-		if err := p.stored(o); err != nil {
-			p.cancel(fmt.Errorf("store %s: %w", o.name, err))
+		if err := do(); err != nil {
+			p.cancel(fmt.Errorf("store %s: %w", name, err))
 		}
 	})
 }
+
+// mostChunks is how many chunks one Put has in memory.
+const mostChunks = 6
 
 // asked is how long a content must be, in bytes, for it to be asked for first. Of a shorter one the question costs as much
 // as the content.
@@ -202,13 +273,13 @@ func (p *putting) still(ctx context.Context) error {
 	return nil
 }
 
-// write writes an object, with its SHA-256 for the server to compare; fresh: only where none is.
+// write writes an object; fresh: only where none is.
 func (s *Store) write(ctx context.Context, o object, fresh bool) error {
 	options := minio.PutObjectOptions{ContentType: "application/octet-stream"}
 	if fresh {
 		options.SetMatchETagExcept("*")
 	}
-	sum := sha256.Sum256(o.content) // it is signed with the request, so that nothing else arrives
-	_, err := minio.Core{Client: s.client}.PutObject(ctx, s.o.Bucket, o.name, bytes.NewReader(o.content), int64(len(o.content)), "", hex.EncodeToString(sum[:]), options)
+	// The sum is signed with the request, so that nothing else arrives.
+	_, err := minio.Core{Client: s.client}.PutObject(ctx, s.o.Bucket, o.name, bytes.NewReader(o.content), int64(len(o.content)), "", hex.EncodeToString(o.sum[:]), options)
 	return err
 }

@@ -31,6 +31,9 @@ func TestMain(m *testing.M) {
 	os.Exit(s3server.Main(m))
 }
 
+// unpacked is a store that puts nothing into packs, as they all were once.
+const unpacked = -1
+
 var everything = []string{"**"}
 
 // traffic sees each request, and cuts off the writes after some of them.
@@ -172,7 +175,7 @@ func TestAnObjectThatWasChangedIsRefused(t *testing.T) {
 	t.Parallel()
 	server := s3server.Start(t)
 	s := open(t, options(server))
-	s.chunk = 1 << 10
+	s.chunk, s.small = 1<<10, unpacked
 	m := put(t, s, map[string]string{"long": strings.Repeat("0123456789", 500), "short": "short"})
 	for name, change := range map[string]func() (undo func()){
 		"a bit of a short file": func() func() { return rewrite(t, file(t, server, blob, m.Files[1].Digest), "shorT") },
