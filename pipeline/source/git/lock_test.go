@@ -33,6 +33,7 @@ func copyOf(t *testing.T, f *os.File) *os.File {
 
 func TestALockThatADyingServersChildStillHoldsIsWaitedFor(t *testing.T) {
 	t.Parallel()
+	alone(t)
 	path := filepath.Join(t.TempDir(), "lock")
 	dying := lockFile(t, path)
 	if err := lockAlone(dying, func() { t.Error("nobody has it") }); err != nil {
@@ -53,6 +54,13 @@ func TestALockThatADyingServersChildStillHoldsIsWaitedFor(t *testing.T) {
 	if err != nil || pauses != 3 {
 		t.Fatalf("after %d pauses: %v", pauses, err)
 	}
+}
+
+// alone keeps the other tests from starting programs, whose copies of a lock would be open until they run.
+func alone(t *testing.T) {
+	t.Helper()
+	syscall.ForkLock.RLock()
+	t.Cleanup(syscall.ForkLock.RUnlock)
 }
 
 func TestALockThatALivingServerHoldsIsNotWaitedForForEver(t *testing.T) {
