@@ -25,8 +25,8 @@ func TestArtifactsInABucketGoAllTheWay(t *testing.T) {
 	if page := string(must(os.ReadFile(filepath.Join(h.site("production"), "index.html")))(t)); page != "one" {
 		t.Errorf("production shows %q", page)
 	}
-	if objects := must(filepath.Glob(filepath.Join(server.Dir, s3server.Bucket, "conveyor", "blob", "*")))(t); len(objects) < 4 {
-		t.Errorf("the bucket holds %d objects", len(objects))
+	if objects := must(filepath.Glob(filepath.Join(server.Dir, s3server.Bucket, "conveyor", "pack", "*")))(t); len(objects) < 2 {
+		t.Errorf("the bucket holds %d packs", len(objects))
 	}
 	if _, err := os.Stat(filepath.Join(h.config.DataDir, "artifacts")); err == nil {
 		t.Error("artifacts are in the data folder, too")
