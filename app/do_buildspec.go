@@ -120,20 +120,17 @@ func (a *App) keepAll(ctx context.Context, s pipeline.State, b *building, root *
 	if len(b.spec.Artifacts) == 0 {
 		return
 	}
-	if s.Trust < pipeline.Writer {
-		fmt.Fprintln(b.log, "\nThe artifacts are not kept: the code comes from outside.")
-		return
-	}
-	if s.Merge != nil {
-		fmt.Fprintln(b.log, "\nThe artifacts are not kept: they are made of a merge that is only tested.")
-		return
-	}
-	failed := ""
+	failed, tried := "", false
 	for i, art := range b.spec.Filled(left.words) {
 		name := art.ID
 		if name == "" {
 			name = b.step.Artifact.Name
 		}
+		if why := s.Discards(name); why != "" {
+			fmt.Fprintf(b.log, "\nThe artifact %s is not kept: %s.\n", name, why)
+			continue
+		}
+		tried = true
 		if art.Name != "" {
 			a.say(b, "The artifact %s would be called %s by CodeBuild", name, art.Name)
 		}
@@ -151,6 +148,9 @@ func (a *App) keepAll(ctx context.Context, s pipeline.State, b *building, root *
 		} else {
 			r.Secondary = append(r.Secondary, *kept)
 		}
+	}
+	if !tried {
+		return
 	}
 	if failed == "" {
 		a.say(b, "Phase complete: UPLOAD_ARTIFACTS State: SUCCEEDED")

@@ -255,19 +255,18 @@ func asCommitted(s pipeline.State, tree string, parts []pipeline.Part, ws source
 
 // keepMade stores the artifacts that a step or its buildspec made.
 func (a *App) keepMade(ctx context.Context, s pipeline.State, spec pipeline.Step, build *building, dir string, below artifact.Base, log io.Writer, words logs.Words, r *pipeline.Result) {
-	switch {
-	case build != nil:
+	if build != nil {
 		a.built(ctx, s, build, dir, words, r)
-	case r.Outcome != pipeline.Passed || spec.Artifact == nil:
-	case s.Plan.HandsOver(spec.Artifact.Name): // it is for the steps that follow, and State.Artifacts says whether it is for more
-		a.keepArtifact(ctx, dir, below, *spec.Artifact, r)
-	case s.Trust < pipeline.Writer:
-		fmt.Fprintf(log, "\nThe artifact %s is not kept: the code comes from outside.\n", spec.Artifact.Name)
-	case s.Merge != nil:
-		fmt.Fprintf(log, "\nThe artifact %s is not kept: it is made of a merge that is only tested.\n", spec.Artifact.Name)
-	default:
-		a.keepArtifact(ctx, dir, below, *spec.Artifact, r)
+		return
 	}
+	if r.Outcome != pipeline.Passed || spec.Artifact == nil {
+		return
+	}
+	if why := s.Discards(spec.Artifact.Name); why != "" {
+		fmt.Fprintf(log, "\nThe artifact %s is not kept: %s.\n", spec.Artifact.Name, why)
+		return
+	}
+	a.keepArtifact(ctx, dir, below, *spec.Artifact, r)
 }
 
 // anyWaits says that a step of the run is still to be started.

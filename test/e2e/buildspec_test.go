@@ -262,5 +262,5 @@ func TestABuildspecOfAStrangerIsTheOneOfTheBase(t *testing.T) {
 	if r := h.results(pull.HeadSHA)["shop"]; r.Artifact != nil {
 		t.Errorf("a stranger's artifact is kept: %+v", r.Artifact)
 	}
-	shows(t, "the log", strings.Join(h.attempts("shop"), ""), "a stranger's page", "The artifacts are not kept: the code comes from outside.")
+	shows(t, "the log", strings.Join(h.attempts("shop"), ""), "a stranger's page", "is not kept: the code comes from outside.")
 }
