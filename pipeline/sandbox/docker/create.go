@@ -49,7 +49,7 @@ func (s *Sandbox) create(ctx context.Context, name string, spec sandbox.Spec, l 
 }
 
 func (s *Sandbox) labels(spec sandbox.Spec) map[string]string {
-	return map[string]string{labelDir: s.options.Dir, labelInstance: s.instance.name, labelStep: spec.ID}
+	return map[string]string{labelDir: s.options.Dir, labelInstance: s.instance.Name, labelStep: spec.ID}
 }
 
 // host is what a step's container and those of its services have in common.

@@ -23,6 +23,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"github.com/conveyor-ci/conveyor/pipeline/sandbox"
+	"github.com/conveyor-ci/conveyor/pipeline/sandbox/box"
 )
 
 // Options say where the engine is, and how steps run.
@@ -43,7 +44,7 @@ type Sandbox struct {
 	owner     int // the same user, on this machine
 	files     uint64
 	filter    string // of system calls, as the engine wants to be told it
-	instance  *instance
+	instance  *box.Instance
 	isolation sandbox.Isolation
 	names     sync.Map // by image, what it has in /etc/passwd and /etc/group
 
@@ -97,7 +98,7 @@ func Probe(ctx context.Context, o Options) (_ *Sandbox, err error) {
 	if s.about.name == "podman" {
 		s.files = openFiles("") // it would raise the limit by itself, even where that is not allowed
 	}
-	if s.instance, err = begin(o.Dir); err != nil {
+	if s.instance, err = box.Begin(o.Dir); err != nil {
 		return nil, fmt.Errorf("sandbox/docker: %w", err)
 	}
 	if err := s.makeFilter(); err != nil {
@@ -126,7 +127,7 @@ func (s *Sandbox) Owner() (uid, gid int) { return s.owner, s.owner }
 func (s *Sandbox) Close() error {
 	err := s.engine.Close()
 	if s.instance != nil {
-		err = errors.Join(err, s.instance.end())
+		err = errors.Join(err, s.instance.End())
 	}
 	return err
 }

@@ -92,7 +92,7 @@ func workspace(t testing.TB, s *Sandbox) string {
 
 // left is what there is of a run, or of all runs when id is empty.
 func (s *Sandbox) left(id string) (found []string) {
-	list, err := s.engine.ContainerList(context.Background(), client.ContainerListOptions{All: true, Filters: client.Filters{}.Add("label", labelInstance+"="+s.instance.name)})
+	list, err := s.engine.ContainerList(context.Background(), client.ContainerListOptions{All: true, Filters: client.Filters{}.Add("label", labelInstance+"="+s.instance.Name)})
 	if err != nil {
 		found = append(found, err.Error())
 	}
@@ -101,7 +101,7 @@ func (s *Sandbox) left(id string) (found []string) {
 			found = append(found, "container "+c.Labels[labelStep])
 		}
 	}
-	rooms, _ := os.ReadDir(s.instance.path)
+	rooms, _ := os.ReadDir(s.instance.Path)
 	for _, r := range rooms {
 		if id == "" || r.Name() == id {
 			found = append(found, "folder "+r.Name())
@@ -109,7 +109,7 @@ func (s *Sandbox) left(id string) (found []string) {
 	}
 	mounts, _ := os.ReadFile("/proc/self/mountinfo")
 	for line := range strings.Lines(string(mounts)) {
-		if strings.Contains(line, filepath.Join(s.instance.path, id)) {
+		if strings.Contains(line, filepath.Join(s.instance.Path, id)) {
 			found = append(found, "mount "+line)
 		}
 	}

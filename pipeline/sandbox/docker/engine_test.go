@@ -146,7 +146,7 @@ func TestTheEngineIsToldNoSecretAndNoScript(t *testing.T) {
 		done <- err
 	}()
 	<-out
-	found, err := s.engine.ContainerInspect(t.Context(), "conveyor-"+s.instance.name+"-told", client.ContainerInspectOptions{})
+	found, err := s.engine.ContainerInspect(t.Context(), "conveyor-"+s.instance.Name+"-told", client.ContainerInspectOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +159,7 @@ func TestTheEngineIsToldNoSecretAndNoScript(t *testing.T) {
 			t.Errorf("the engine knows %q", word)
 		}
 	}
-	if files, err := filepath.Glob(filepath.Join(s.instance.path, "told", "*", "*")); err != nil || len(files) > 0 {
+	if files, err := filepath.Glob(filepath.Join(s.instance.Path, "told", "*", "*")); err != nil || len(files) > 0 {
 		t.Errorf("this machine has paths to what the step was given: %q, %v", files, err)
 	}
 	if err := os.WriteFile(gate, []byte("go\n"), 0); err != nil {
@@ -195,7 +195,7 @@ func TestAContainerThatSomebodyElseEndsIsNobodysVerdict(t *testing.T) {
 		done <- err
 	}()
 	<-out
-	if err := s.forget(t.Context(), "conveyor-"+s.instance.name+"-ended"); err != nil {
+	if err := s.forget(t.Context(), "conveyor-"+s.instance.Name+"-ended"); err != nil {
 		t.Fatal(err)
 	}
 	if err := <-done; err == nil {

@@ -101,15 +101,3 @@ func number(text string) int64 {
 	n, _ := strconv.ParseInt(text, 10, 64)
 	return n
 }
-
-// oneLine shortens what an engine said to what an operator can read.
-func oneLine(text string) string {
-	text = strings.ToValidUTF8(strings.Join(strings.Fields(text), " "), "?")
-	if len(text) > 500 {
-		text = text[:500] + "…"
-	}
-	if text == "" {
-		return "it said nothing"
-	}
-	return text
-}

@@ -21,6 +21,7 @@ import (
 
 	"github.com/conveyor-ci/conveyor/pipeline/image"
 	"github.com/conveyor-ci/conveyor/pipeline/sandbox"
+	"github.com/conveyor-ci/conveyor/pipeline/sandbox/box"
 )
 
 // HasImage reports whether the engine has an image already, and what it would run by itself. ref names it by its digest.
@@ -102,9 +103,9 @@ func pullError(err error) error {
 		no = no || strings.Contains(says, word)
 	}
 	if no {
-		return fmt.Errorf("%w: %s", image.ErrNone, oneLine(err.Error()))
+		return fmt.Errorf("%w: %s", image.ErrNone, box.OneLine(err.Error()))
 	}
-	return fmt.Errorf("the engine could not pull it: %s", oneLine(err.Error()))
+	return fmt.Errorf("the engine could not pull it: %s", box.OneLine(err.Error()))
 }
 
 // looked is what an image says of itself that a container would follow.
@@ -242,7 +243,7 @@ func brokenShell(r *sandbox.Root, says string) error {
 	case strings.Contains(said, "/bin/sh") && (strings.Contains(said, "stat /bin/sh") || strings.Contains(said, "not found in")):
 		return &unfit{fmt.Sprintf("nothing can run in the image %s: it has no shell at /bin/sh that can be started, and without one no commands can run in it: choose an image with a shell", r.Name)}
 	case strings.Contains(said, "exec") && (strings.Contains(said, "/bin/sh") || strings.Contains(said, "format error")), strings.Contains(said, "shared librar"):
-		return &unfit{fmt.Sprintf("nothing can run in the image %s: its shell cannot be started, as the engine says: %s", r.Name, oneLine(says))}
+		return &unfit{fmt.Sprintf("nothing can run in the image %s: its shell cannot be started, as the engine says: %s", r.Name, box.OneLine(says))}
 	}
 	return nil
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"github.com/conveyor-ci/conveyor/pipeline/sandbox"
+	"github.com/conveyor-ci/conveyor/pipeline/sandbox/box"
 	"github.com/conveyor-ci/conveyor/pipeline/secret"
 )
 
@@ -35,7 +36,7 @@ func (s *Sandbox) try(ctx context.Context) (err error) {
 			err = errors.Join(err, fmt.Errorf("remove the image that it was tried with: %w", gone))
 		}
 	}()
-	ws, err := os.MkdirTemp(s.instance.path, "probe-")
+	ws, err := os.MkdirTemp(s.instance.Path, "probe-")
 	if err != nil {
 		return err
 	}
@@ -46,7 +47,7 @@ func (s *Sandbox) try(ctx context.Context) (err error) {
 	var said strings.Builder
 	reached := false
 	v, err := s.Run(ctx, sandbox.Spec{
-		ID: "try-" + s.instance.name, Script: status, Workspace: ws, Output: &said, Root: &sandbox.Root{Name: "that is made to try it", Ref: ref},
+		ID: "try-" + s.instance.Name, Script: status, Workspace: ws, Output: &said, Root: &sandbox.Root{Name: "that is made to try it", Ref: ref},
 		Limits: sandbox.Limits{Wall: time.Minute}, Secrets: []secret.Given{{Name: "WORD", Value: secret.New("word")}},
 		Out: func(ctx context.Context, l net.Listener) error {
 			reached = l.Addr().String() == sandbox.ProxyAddress
@@ -115,7 +116,7 @@ func (s *Sandbox) importShell(ctx context.Context) (ref string, err error) {
 	if err != nil {
 		return "", err
 	}
-	done, err := s.engine.ImageImport(ctx, client.ImageImportSource{Source: bytes.NewReader(archive), SourceName: "-"}, "conveyor-try", client.ImageImportOptions{Tag: s.instance.name})
+	done, err := s.engine.ImageImport(ctx, client.ImageImportSource{Source: bytes.NewReader(archive), SourceName: "-"}, "conveyor-try", client.ImageImportOptions{Tag: s.instance.Name})
 	if err != nil {
 		return "", err
 	}
@@ -125,7 +126,7 @@ func (s *Sandbox) importShell(ctx context.Context) (ref string, err error) {
 	}
 	id := idForm.FindString(string(said)) // by the name, each engine would look elsewhere
 	if id == "" {
-		return "", errors.New(oneLine(string(said)))
+		return "", errors.New(box.OneLine(string(said)))
 	}
 	return id, nil
 }

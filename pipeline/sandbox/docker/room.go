@@ -34,7 +34,7 @@ func (r *room) writable(name string) string { return filepath.Join(r.path, "writ
 
 // layOut makes the room of a step.
 func (s *Sandbox) layOut(spec sandbox.Spec, l sandbox.Limits) (_ *room, err error) {
-	r := &room{path: filepath.Join(s.instance.path, spec.ID)}
+	r := &room{path: filepath.Join(s.instance.Path, spec.ID)}
 	if err := os.Mkdir(r.path, 0o700); err != nil {
 		return nil, fmt.Errorf("note it (is the same id running?): %w", err)
 	}

@@ -50,7 +50,7 @@ func (s *Sandbox) Run(ctx context.Context, spec sandbox.Spec) (v sandbox.Verdict
 		return v, err
 	}
 	defer func() { err = errors.Join(err, r.remove()) }()
-	name := "conveyor-" + s.instance.name + "-" + spec.ID
+	name := "conveyor-" + s.instance.Name + "-" + spec.ID
 	defer func() { err = errors.Join(err, s.forget(ctx, name)) }()
 	b, err := s.start(ctx, name, spec, l, r)
 	if b != nil {
@@ -159,11 +159,11 @@ func (s *Sandbox) watch(ctx context.Context, began time.Time, spec sandbox.Spec,
 		if v, is := unfitVerdict(brokenShell(spec.Root, said.complaint)); is {
 			return v, nil
 		}
-		return v, fmt.Errorf("it could not start: %s", oneLine(said.complaint))
+		return v, fmt.Errorf("it could not start: %s", box.OneLine(said.complaint))
 	case failed != nil:
 		return v, fmt.Errorf("its output: %w", failed)
 	case exited.Error != nil:
-		return v, fmt.Errorf("the engine says: %s", oneLine(exited.Error.Message))
+		return v, fmt.Errorf("the engine says: %s", box.OneLine(exited.Error.Message))
 	case !said.ended && !end.OOM:
 		return v, errors.New("it was ended from outside, and not by the sandbox")
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"github.com/conveyor-ci/conveyor/pipeline/sandbox"
+	"github.com/conveyor-ci/conveyor/pipeline/sandbox/box"
 )
 
 // serving is the container of a service.
@@ -33,14 +34,13 @@ type serving struct {
 	code    int
 	lost    error
 	full    atomic.Bool // it was ended for what it has written
-	asked   tail        // what its ready command has said last
+	asked   box.Tail    // what its ready command has said last
 }
 
 // beside starts the services of a step that stands and waits, lets it begin when they are ready, and ends them after it.
 func (s *Sandbox) beside(ctx context.Context, began time.Time, spec sandbox.Spec, l sandbox.Limits, b *running, net *network) (v sandbox.Verdict, err error) {
 	out := spec.Output.(*sandbox.Output) // Run has made it one
-	limited, cancel := context.WithDeadline(ctx, began.Add(l.Wall))
-	defer cancel()
+	watched, cancel := context.WithCancel(ctx)
 	var all []*serving
 	defer func() {
 		cancel()
@@ -58,37 +58,16 @@ func (s *Sandbox) beside(ctx context.Context, began time.Time, spec sandbox.Spec
 			}
 			return v, fmt.Errorf("start the service %s: %w", service.Name, err)
 		}
+		one.pumps.Go(func() { one.watchDisk(watched) })
 	}
-	v, err = allReady(limited, all, out)
-	switch {
-	case ctx.Err() != nil:
-		return sandbox.End{Cancelled: true, Limits: l, Wall: time.Since(began)}.Verdict(), nil
-	case err != nil:
-		return v, err
-	case v.Outcome == sandbox.Unready && limited.Err() != nil:
-		v = sandbox.End{TimedOut: true, Limits: l}.Verdict()
-	}
-	if v.Wall = time.Since(began); v.Outcome != "" {
-		return v, nil
-	}
-	v, err = s.watch(ctx, began, spec, l, b, net)
-	return mentioned(ctx, v, all, out), err
+	return box.Beside(ctx, began, l, asServices(all), out, func() (sandbox.Verdict, error) { return s.watch(ctx, began, spec, l, b, net) })
 }
 
-// mentioned tells of services that have ended although the step was still there. It is the step's business whether that
-// matters: when it fails, that may be why.
-func mentioned(ctx context.Context, v sandbox.Verdict, all []*serving, out *sandbox.Output) sandbox.Verdict {
+func asServices(all []*serving) (services []box.Service) {
 	for _, one := range all {
-		if !one.ended() {
-			continue
-		}
-		how := one.how(ctx)
-		out.Say("The service %s ended while the step ran: %s.", one.service.Name, how)
-		if v.Outcome == sandbox.Exited && v.ExitCode != 0 {
-			v.Reason += fmt.Sprintf("; its service %s had ended: %s", one.service.Name, how)
-		}
+		services = append(services, one)
 	}
-	return v
+	return services
 }
 
 // overItsOwn are the rights of a service that runs as root of its container: those with which entrypoints of images give
@@ -150,20 +129,15 @@ func unfitService(err error) error {
 	said := strings.ToLower(err.Error())
 	for _, word := range []string{"exec", "chdir", "unable to find user", "unable to find group", "no matching entries", "no users found"} {
 		if strings.Contains(said, word) {
-			return &unfit{oneLine(err.Error())}
+			return &unfit{box.OneLine(err.Error())}
 		}
 	}
 	return err
 }
 
-func (v *serving) ended() bool {
-	select {
-	case <-v.exit:
-		return true
-	default:
-		return false
-	}
-}
+func (v *serving) Is() sandbox.Service   { return v.service }
+func (v *serving) Exit() <-chan struct{} { return v.exit }
+func (v *serving) Said() string          { return v.asked.String() }
 
 // end removes the container of a service, with all that runs in it.
 func (v *serving) end(ctx context.Context) error {
@@ -183,68 +157,16 @@ func (v *serving) end(ctx context.Context) error {
 	return nil
 }
 
-// allReady waits until all services are ready, or one is known not to get there. Its verdict has no outcome when they are.
-// What they write is watched for as long as ctx lasts.
-func allReady(ctx context.Context, all []*serving, out *sandbox.Output) (sandbox.Verdict, error) {
-	waiting, stop := context.WithCancel(ctx)
-	defer stop()
-	var (
-		waits sync.WaitGroup
-		once  sync.Once
-		v     sandbox.Verdict
-		err   error
-	)
-	for _, one := range all {
-		one.pumps.Go(func() { one.watchDisk(ctx) })
-		waits.Go(func() {
-			came, failed := one.ready(waiting, out)
-			if came.Outcome == "" && failed == nil {
-				return
-			}
-			once.Do(func() { v, err = came, failed }) // the others are stopped by it
-			stop()
-		})
-	}
-	waits.Wait()
-	return v, err
-}
-
-// ready waits until a service is ready.
-func (v *serving) ready(ctx context.Context, out *sandbox.Output) (sandbox.Verdict, error) {
-	ctx, cancel := context.WithTimeout(ctx, v.service.Ready.Within())
-	defer cancel()
-	for wait := 10 * time.Millisecond; ; wait = min(2*wait, time.Second/2) {
-		passed := v.probe(ctx)
-		if v.ended() {
-			return v.endedEarly(ctx)
-		}
-		if passed {
-			return sandbox.Verdict{}, nil
-		}
-		pause := time.NewTimer(wait)
-		select {
-		case <-pause.C:
-		case <-v.exit:
-		case <-ctx.Done():
-			pause.Stop()
-			if said := v.asked.String(); said != "" {
-				out.Say("The ready command of the service %s said last: %s", v.service.Name, oneLine(said))
-			}
-			return v.service.NotReady(), nil
-		}
-		pause.Stop()
-	}
-}
-
-func (v *serving) endedEarly(ctx context.Context) (sandbox.Verdict, error) {
+// Early sorts out why a service has ended before it was ready.
+func (v *serving) Early(ctx context.Context) (sandbox.Verdict, error) {
 	if v.lost != nil {
 		return sandbox.Verdict{}, fmt.Errorf("the engine was lost while the service %s ran: %w", v.service.Name, v.lost)
 	}
-	return v.service.Unready("ended before it was ready: " + v.how(ctx)), nil
+	return v.service.Unready("ended before it was ready: " + v.How(ctx)), nil
 }
 
-// how is the way in which a service has ended.
-func (v *serving) how(ctx context.Context) string {
+// How is the way in which a service has ended.
+func (v *serving) How(ctx context.Context) string {
 	killed, err := v.s.killedByMemory(ctx, v.name)
 	end := sandbox.End{ExitCode: v.code, OOM: err == nil && killed, Disk: v.full.Load(), Limits: v.limits}
 	if verdict := end.Verdict(); verdict.Reason != "" {
@@ -278,8 +200,8 @@ func (v *serving) watchDisk(ctx context.Context) {
 	}
 }
 
-// probe asks once whether the service is ready.
-func (v *serving) probe(ctx context.Context) bool {
+// Probe asks once whether the service is ready.
+func (v *serving) Probe(ctx context.Context) bool {
 	if v.service.Ready.Port > 0 {
 		return v.net.Listens(v.service.Ready.Port)
 	}
@@ -308,26 +230,4 @@ func (v *serving) ask(ctx context.Context) error {
 		err = fmt.Errorf("it ended with exit code %d", how.ExitCode)
 	}
 	return err
-}
-
-// tail keeps the end of what is written to it.
-type tail struct {
-	mu   sync.Mutex
-	text []byte
-}
-
-const tailSize = 2 << 10 // bytes
-
-func (t *tail) Write(p []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.text = append(t.text, p...)
-	t.text = t.text[max(0, len(t.text)-tailSize):]
-	return len(p), nil
-}
-
-func (t *tail) String() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return string(t.text)
 }

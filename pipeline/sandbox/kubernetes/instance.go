@@ -12,95 +12,43 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/conveyor-ci/conveyor/pipeline/sandbox/box"
 )
 
-// instance is one server. The folder's name is on each of its pods, and its own is, too; its lock is held as long as it
-// lives: so the next server of that folder knows what nobody owns any more, and leaves what other folders' servers run.
-type instance struct {
-	folder, name, path string
-	lock               *os.File
-}
-
-func begin(dir string) (_ *instance, err error) {
-	if err := os.MkdirAll(filepath.Join(dir, "servers"), 0o700); err != nil {
-		return nil, fmt.Errorf("make the folder of servers: %w", err)
-	}
-	unlock, err := lockDir(dir)
+// folderName is what is on each pod of the servers of a folder, so that they leave alone what others run. It is made once.
+func folderName(dir string) (string, error) {
+	unlock, err := box.LockFolder(dir)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	defer unlock()
-	i := &instance{name: strings.ToLower(rand.Text()[:12])}
-	id := filepath.Join(dir, "id")
-	known, err := os.ReadFile(id)
+	path := filepath.Join(dir, "id")
+	known, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		known = []byte(strings.ToLower(rand.Text()[:20]))
-		err = os.WriteFile(id, known, 0o600)
+		err = os.WriteFile(path, known, 0o600)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("name the folder: %w", err)
+		return "", fmt.Errorf("name the folder: %w", err)
 	}
-	i.folder, i.path = string(known), filepath.Join(dir, "servers", i.name)
-	if i.lock, err = os.OpenFile(i.path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600); err != nil {
-		return nil, err
-	}
-	if err := unix.Flock(int(i.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		return nil, errors.Join(err, i.end())
-	}
-	return i, nil
-}
-
-func (i *instance) end() error {
-	if i.lock == nil {
-		return nil
-	}
-	lock := i.lock
-	i.lock = nil
-	return errors.Join(os.Remove(i.path), lock.Close())
-}
-
-func lockDir(dir string) (unlock func(), err error) {
-	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	for {
-		if err = unix.Flock(int(f.Fd()), unix.LOCK_EX); err != unix.EINTR {
-			break
-		}
-	}
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return func() { _ = f.Close() }, nil
-}
-
-// lives reports whether a server of that name runs.
-func lives(dir, name string) bool {
-	f, err := os.Open(filepath.Join(dir, "servers", filepath.Base(name)))
-	if err != nil {
-		return false
-	}
-	defer func() { _ = f.Close() }()
-	return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil
+	return string(known), nil
 }
 
 // endLeftovers removes what servers of this folder that are gone have left in the cluster.
 func (s *Sandbox) endLeftovers(ctx context.Context) error {
-	unlock, err := lockDir(s.options.Dir)
+	unlock, err := box.LockFolder(s.options.Dir)
 	if err != nil {
 		return fmt.Errorf("sandbox/kubernetes: %w", err)
 	}
 	defer unlock()
-	pods, err := s.cluster.list(ctx, labelManager+"="+manager+","+labelFolder+"="+s.instance.folder)
+	pods, err := s.cluster.list(ctx, labelManager+"="+manager+","+labelFolder+"="+s.folder)
 	if err != nil {
 		return fmt.Errorf("sandbox/kubernetes: look for what is left in the namespace %s: %w; make the namespace and give the server its rights there, as docs/kubernetes.md says", s.options.Namespace, err)
 	}
 	for _, p := range pods {
-		if lives(s.options.Dir, p.Labels[labelInstance]) {
+		if box.Lives(s.options.Dir, p.Labels[labelInstance]) {
 			continue
 		}
 		s.options.Log.Warn("ending what a run has left", "step", p.Annotations[noteStep])
@@ -108,17 +56,8 @@ func (s *Sandbox) endLeftovers(ctx context.Context) error {
 			return fmt.Errorf("sandbox/kubernetes: end what the run %s has left: %w", p.Annotations[noteStep], err)
 		}
 	}
-	servers, err := os.ReadDir(filepath.Join(s.options.Dir, "servers"))
-	if err != nil {
-		return fmt.Errorf("sandbox/kubernetes: look for leftovers: %w", err)
-	}
-	for _, server := range servers {
-		if lives(s.options.Dir, server.Name()) {
-			continue
-		}
-		if err := os.Remove(filepath.Join(s.options.Dir, "servers", server.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("sandbox/kubernetes: remove what a server has left: %w", err)
-		}
+	if err := box.ForgetGone(s.options.Dir, func(string) error { return nil }); err != nil {
+		return fmt.Errorf("sandbox/kubernetes: %w", err)
 	}
 	return nil
 }

@@ -22,6 +22,7 @@ import (
 
 	"github.com/conveyor-ci/conveyor/pipeline/image"
 	"github.com/conveyor-ci/conveyor/pipeline/sandbox"
+	"github.com/conveyor-ci/conveyor/pipeline/sandbox/box"
 )
 
 // Options say which cluster, and how steps run in it.
@@ -42,7 +43,8 @@ type Options struct {
 type Sandbox struct {
 	options   Options
 	cluster   *cluster
-	instance  *instance
+	instance  *box.Instance
+	folder    string // on each pod
 	isolation sandbox.Isolation
 	confirms  time.Duration // how long a node may take to say that a pod is gone
 }
@@ -71,7 +73,7 @@ func Probe(ctx context.Context, o Options) (_ *Sandbox, err error) {
 	if s.cluster, err = connect(o.Kubeconfig, o.Namespace); err != nil {
 		return nil, fmt.Errorf("sandbox/kubernetes: %w", err)
 	}
-	if s.instance, err = begin(o.Dir); err != nil {
+	if s.instance, err = box.Begin(o.Dir); err != nil {
 		return nil, fmt.Errorf("sandbox/kubernetes: %w", err)
 	}
 	defer func() {
@@ -79,6 +81,9 @@ func Probe(ctx context.Context, o Options) (_ *Sandbox, err error) {
 			err = errors.Join(err, s.Close())
 		}
 	}()
+	if s.folder, err = folderName(o.Dir); err != nil {
+		return nil, fmt.Errorf("sandbox/kubernetes: %w", err)
+	}
 	version, err := s.cluster.version(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("sandbox/kubernetes: the API server does not answer: %w; look at KUBECONFIG, or run the server in the cluster with an account", err)
@@ -107,7 +112,7 @@ func (s *Sandbox) Limits() sandbox.Limits { return s.options.Limits }
 func (s *Sandbox) Owner() (uid, gid int) { return os.Geteuid(), os.Getegid() }
 
 // Close gives the instance's name up. Steps that still run end by themselves, for nobody holds the line to them any more.
-func (s *Sandbox) Close() error { return s.instance.end() }
+func (s *Sandbox) Close() error { return s.instance.End() }
 
 // Serves says that services run beside steps here.
 func (s *Sandbox) Serves() error { return nil }

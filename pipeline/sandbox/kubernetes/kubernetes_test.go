@@ -107,7 +107,7 @@ func (p *place) probe(t testing.TB) *Sandbox {
 
 // left is what there is of a run, or of all runs when id is empty.
 func (s *Sandbox) left(id string) (found []string) {
-	all, err := s.cluster.list(context.Background(), labelInstance+"="+s.instance.name)
+	all, err := s.cluster.list(context.Background(), labelInstance+"="+s.instance.Name)
 	if err != nil {
 		return []string{err.Error()}
 	}

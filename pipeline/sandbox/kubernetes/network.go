@@ -139,8 +139,8 @@ func (s *Sandbox) trial(name, label string, command ...string) *corev1.Pod {
 	p := &corev1.Pod{
 		TypeMeta: metav1.TypeMeta{Kind: "Pod", APIVersion: "v1"},
 		ObjectMeta: metav1.ObjectMeta{
-			Name:        "conveyor-" + s.instance.name + "-" + name,
-			Labels:      map[string]string{labelManager: manager, labelFolder: s.instance.folder, labelInstance: s.instance.name, labelNetwork: label},
+			Name:        "conveyor-" + s.instance.Name + "-" + name,
+			Labels:      map[string]string{labelManager: manager, labelFolder: s.folder, labelInstance: s.instance.Name, labelNetwork: label},
 			Annotations: map[string]string{noteStep: "trial of the network"},
 		},
 		Spec: corev1.PodSpec{

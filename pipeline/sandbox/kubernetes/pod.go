@@ -49,7 +49,7 @@ const (
 // podName is derived, so that one step has one pod.
 func (s *Sandbox) podName(id string) string {
 	sum := sha256.Sum256([]byte(id))
-	return "conveyor-" + s.instance.name + "-" + hex.EncodeToString(sum[:8])
+	return "conveyor-" + s.instance.Name + "-" + hex.EncodeToString(sum[:8])
 }
 
 // podUser is a user that no other pod has: what a cluster cannot count by pod, processes, a kernel counts by user.
@@ -69,7 +69,7 @@ func (s *Sandbox) pod(spec sandbox.Spec, l sandbox.Limits, holds wire.Most) *cor
 		ObjectMeta: metav1.ObjectMeta{
 			Name: s.podName(spec.ID),
 			Labels: map[string]string{
-				labelManager: manager, labelFolder: s.instance.folder, labelInstance: s.instance.name, labelNetwork: "none",
+				labelManager: manager, labelFolder: s.folder, labelInstance: s.instance.Name, labelNetwork: "none",
 			},
 			Annotations: map[string]string{
 				noteStep: spec.ID,

@@ -25,7 +25,7 @@ func (s *Sandbox) try(ctx context.Context) (n network, err error) {
 	var said strings.Builder
 	reached := false
 	v, err := s.Run(ctx, sandbox.Spec{
-		ID: "try-" + s.instance.name, Script: status, Workspace: ws, Output: &said, Root: &sandbox.Root{Name: s.options.Image, Ref: s.options.Image},
+		ID: "try-" + s.instance.Name, Script: status, Workspace: ws, Output: &said, Root: &sandbox.Root{Name: s.options.Image, Ref: s.options.Image},
 		Limits: sandbox.Limits{Wall: time.Minute, Memory: tryMemory, Disk: 1 << 30, Tmp: 16 << 20}, Secrets: []secret.Given{{Name: "WORD", Value: secret.New("word")}},
 		Out: func(ctx context.Context, l net.Listener) error {
 			reached = l.Addr().String() == sandbox.ProxyAddress

@@ -56,7 +56,7 @@ func TestNothingOutlivesAKilledServer(t *testing.T) {
 	}
 	_ = server.Wait() // it was killed
 	third := p.probe(t)
-	pods, err := third.cluster.list(t.Context(), labelFolder+"="+third.instance.folder)
+	pods, err := third.cluster.list(t.Context(), labelFolder+"="+third.folder)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/conveyor-ci/conveyor/pipeline/sandbox/box"
 )
 
 // findDelegated is findCgroups for a server that is not root. It may use groups only where an administrator has handed it
@@ -28,7 +30,7 @@ func findDelegated(dir string) (c *cgroups, why string, err error) {
 	c.mark = markOf(dir)
 	if err := c.takeOver(string(own)); err != nil {
 		c.version = 0
-		return c, "no cgroup is handed over to the server's user (" + oneLine(err.Error()) + ")", nil
+		return c, "no cgroup is handed over to the server's user (" + box.OneLine(err.Error()) + ")", nil
 	}
 	return c, "", nil
 }

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/conveyor-ci/conveyor/pipeline/sandbox/box"
 )
 
 // pipes are the three that a runtime writes to: its output, its errors, and one on which the first byte says that the box
@@ -149,4 +151,4 @@ func (p *pipes) closeOurs() error {
 }
 
 // complaint is what the runtime said. After finish.
-func (p *pipes) complaint() string { return oneLine(string(p.said)) }
+func (p *pipes) complaint() string { return box.OneLine(string(p.said)) }

@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 
@@ -266,19 +265,5 @@ func exitCode(s *os.ProcessState) int {
 	}
 	return s.ExitCode()
 }
-
-// oneLine shortens what a runtime said to what an operator can read.
-func oneLine(text string) string {
-	text = strings.ToValidUTF8(strings.Join(strings.Fields(text), " "), "?")
-	if len(text) > 500 {
-		text = text[:500] + "…"
-	}
-	if text == "" {
-		return nothingSaid
-	}
-	return text
-}
-
-const nothingSaid = "it said nothing"
 
 func runFolder(dir, id string) string { return filepath.Join(dir, "runs", id) }

@@ -8,10 +8,10 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/conveyor-ci/conveyor/pipeline/sandbox"
+	"github.com/conveyor-ci/conveyor/pipeline/sandbox/box"
 )
 
 // Serves says whether services can run beside steps with this runtime.
@@ -35,7 +35,7 @@ type serving struct {
 	cmd     *exec.Cmd
 	exit    chan struct{} // closed when it has ended
 	says    io.WriteCloser
-	asked   tail // what its ready command has said last
+	asked   box.Tail // what its ready command has said last
 }
 
 // beside runs a step with its services: they begin before it, and end after it.
@@ -63,42 +63,16 @@ func (s *Sandbox) beside(ctx context.Context, spec sandbox.Spec, l sandbox.Limit
 		}
 		all = append(all, b)
 	}
-	limited, cancel := context.WithDeadline(ctx, began.Add(l.Wall))
-	defer cancel()
-	v, err = allReady(limited, all, out)
-	switch {
-	case ctx.Err() != nil:
-		return sandbox.End{Cancelled: true, Limits: l, Wall: time.Since(began)}.Verdict(), nil
-	case err != nil:
-		return v, err
-	case v.Outcome == sandbox.Unready && limited.Err() != nil:
-		v = sandbox.End{TimedOut: true, Limits: l}.Verdict()
+	services := make([]box.Service, len(all))
+	for i, b := range all {
+		services[i] = b
 	}
-	v.Wall = time.Since(began)
-	if v.Outcome != "" {
-		return v, nil
-	}
-	v, err = s.step(ctx, spec, l, began, note, net, nil)
-	return mentioned(v, all, out), err
+	return box.Beside(ctx, began, l, services, out, func() (sandbox.Verdict, error) { return s.step(ctx, spec, l, began, note, net, nil) })
 }
 
-// mentioned tells of services that have ended although the step was still there. It is the step's business whether that
-// matters: when it fails, that may be why.
-func mentioned(v sandbox.Verdict, all []*serving, out *sandbox.Output) sandbox.Verdict {
-	for _, b := range all {
-		select {
-		case <-b.exit:
-		default:
-			continue
-		}
-		how := b.how()
-		out.Say("The service %s ended while the step ran: %s.", b.service.Name, how)
-		if v.Outcome == sandbox.Exited && v.ExitCode != 0 {
-			v.Reason += fmt.Sprintf("; its service %s had ended: %s", b.service.Name, how)
-		}
-	}
-	return v
-}
+func (b *serving) Is() sandbox.Service   { return b.service }
+func (b *serving) Exit() <-chan struct{} { return b.exit }
+func (b *serving) Said() string          { return b.asked.String() }
 
 // serve starts a service.
 func (s *Sandbox) serve(spec sandbox.Spec, service sandbox.Service, net *network, out *sandbox.Output) (_ *serving, err error) {
@@ -158,76 +132,23 @@ func (b *serving) end() (err error) {
 	return nil
 }
 
-// allReady waits until all services are ready, or one is known not to get there. Its verdict has no outcome when they are.
-func allReady(ctx context.Context, all []*serving, out *sandbox.Output) (sandbox.Verdict, error) {
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	var (
-		waits sync.WaitGroup
-		once  sync.Once
-		v     sandbox.Verdict
-		err   error
-	)
-	for _, b := range all {
-		waits.Go(func() {
-			one, failed := b.ready(ctx, out)
-			if one.Outcome == "" && failed == nil {
-				return
-			}
-			once.Do(func() { v, err = one, failed }) // the others are stopped by it
-			stop()
-		})
-	}
-	waits.Wait()
-	return v, err
-}
-
-// ready waits until a service is ready.
-func (b *serving) ready(ctx context.Context, out *sandbox.Output) (v sandbox.Verdict, err error) {
-	ctx, cancel := context.WithTimeout(ctx, b.service.Ready.Within())
-	defer cancel()
-	for wait := 10 * time.Millisecond; ; wait = min(2*wait, time.Second/2) {
-		passed := b.probe(ctx)
-		select {
-		case <-b.exit:
-			return b.endedEarly()
-		default:
-		}
-		if passed {
-			return v, nil
-		}
-		pause := time.NewTimer(wait)
-		select {
-		case <-pause.C:
-		case <-b.exit:
-		case <-ctx.Done():
-			pause.Stop()
-			if said := b.asked.String(); said != "" {
-				out.Say("The ready command of the service %s said last: %s", b.service.Name, oneLine(said))
-			}
-			return b.service.NotReady(), nil
-		}
-		pause.Stop()
-	}
-}
-
-// endedEarly sorts out why a service has ended before it was ready: that is its own doing, or that of the sandbox.
-func (b *serving) endedEarly() (sandbox.Verdict, error) {
+// Early sorts out why a service has ended before it was ready: that is its own doing, or that of the sandbox.
+func (b *serving) Early(ctx context.Context) (sandbox.Verdict, error) {
 	if err := b.group.endAll(b.cmd, b.exit); err != nil {
 		return sandbox.Verdict{}, err
 	}
 	_, _ = b.pipes.finish()
-	if said := b.pipes.complaint(); said != nothingSaid {
+	if said := b.pipes.complaint(); said != box.NothingSaid {
 		if low := strings.ToLower(said); strings.Contains(low, "exec") || strings.Contains(low, "chdir") {
 			return b.service.Unready("cannot be started: " + said), nil // the program, or the folder, is not there
 		}
 		return sandbox.Verdict{}, fmt.Errorf("%s could not start the service %s: %s", b.s.engine.name, b.service.Name, said)
 	}
-	return b.service.Unready("ended before it was ready: " + b.how()), nil
+	return b.service.Unready("ended before it was ready: " + b.How(ctx)), nil
 }
 
-// how is the way in which a service has ended.
-func (b *serving) how() string {
+// How is the way in which a service has ended.
+func (b *serving) How(context.Context) string {
 	used := b.group.usage(b.limits)
 	end := sandbox.End{ExitCode: exitCode(b.cmd.ProcessState), OOM: used.oom, PIDs: used.pids, Limits: b.limits}
 	if v := end.Verdict(); v.Reason != "" {
@@ -236,38 +157,10 @@ func (b *serving) how() string {
 	return "exit code 0"
 }
 
-// probe asks once whether the service is ready.
-func (b *serving) probe(ctx context.Context) bool {
+// Probe asks once whether the service is ready.
+func (b *serving) Probe(ctx context.Context) bool {
 	if b.service.Ready.Port > 0 {
 		return b.net.listens(b.service.Ready.Port)
 	}
 	return b.s.runIn(ctx, b) == nil
-}
-
-// tail keeps the end of what is written to it.
-type tail struct {
-	mu   sync.Mutex
-	text []byte
-}
-
-const tailSize = 2 << 10 // bytes
-
-func (t *tail) Write(p []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.text = append(t.text, p...)
-	t.text = t.text[max(0, len(t.text)-tailSize):]
-	return len(p), nil
-}
-
-func (t *tail) forget() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.text = nil
-}
-
-func (t *tail) String() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return string(t.text)
 }

@@ -214,7 +214,7 @@ func (s *Sandbox) runIn(ctx context.Context, b *serving) error {
 	if err != nil {
 		return err
 	}
-	b.asked.forget()
+	b.asked.Forget()
 	exit, read := waited(cmd), make(chan struct{})
 	go func() {
 		defer close(read)
